@@ -12,7 +12,7 @@ import { clusterAgain, listClusters, showCluster } from './api/clusters'
 import type { ClusteringChanges } from './api/clusters'
 import { fetchFromHub } from './api/models'
 import { continueRun, deleteRun, diagnoseRun, listRuns, previewFile, resume, showRun, startFromFile } from './api/runs'
-import { shardClusters } from './api/shards'
+import { planClusters, shardClusters } from './api/shards'
 import { trustWorkspace } from './api/trust'
 import { resourcePath } from './base/entries'
 import { complain, line, lines, printJson } from './base/printed'
@@ -32,7 +32,17 @@ import type { CommandMaker } from './cli/labels-commands'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
 import type { Answer } from './cli/output'
 import { printLink, serveUntilStopped } from './cli/serve'
-import { addShardCommands, atOnceOption, checkWithShards, clusterShardText, sbatchOption } from './cli/shard-commands'
+import {
+  addShardCommands,
+  atOnceOption,
+  checkWithShards,
+  clusterPlanText,
+  clusterShardText,
+  launcherOption,
+  planOption,
+  sbatchOption,
+  setupOption
+} from './cli/shard-commands'
 import { confirm, page, watched } from './cli/terminal'
 import { duration } from './cli/text'
 import {
@@ -287,6 +297,9 @@ interface ClusterOptions extends Working, ClusteringChanges {
   readonly threads?: number
   readonly atOnce?: number
   readonly sbatch?: readonly string[]
+  readonly setup?: readonly string[]
+  readonly launcher?: string
+  readonly plan?: boolean
 }
 
 command(
@@ -294,6 +307,7 @@ command(
   "Cluster a run again; options not given keep the run's settings, and earlier clusterings stay.",
   'cluster latest --resolution 16',
   'cluster first --method acl --rule global --name "global rule"',
+  'cluster latest --plan',
   'cluster latest --shards 32 --into /scratch/clusters'
 )
   .addOption(new Option('--method <method>', describe('method')).choices(clusteringMethods))
@@ -326,24 +340,35 @@ command(
   )
   .addOption(atOnceOption())
   .addOption(sbatchOption())
+  .addOption(setupOption())
+  .addOption(launcherOption())
+  .addOption(planOption())
   .addOption(checkpointOption())
-  .action((run: string, { workspace, trust, json, checkpointEvery, name, shards, into, ...given }: ClusterOptions) =>
-    answer({ workspace, ...definedOf({ trust, json }) }, async () => {
-      const { threads, atOnce, sbatch, ...changes } = given
+  .action((run: string, asked: ClusterOptions, self: Command) => {
+    const { workspace, trust, json, checkpointEvery, name, shards, into, ...given } = asked
+    return answer({ workspace, ...definedOf({ trust, json }) }, async () => {
+      const { threads, atOnce, sbatch, setup, launcher, plan, ...changes } = given
+      if (plan === true) {
+        const planned = await planClusters(workspace, run, changes, definedOf({ shards, threads }))
+        return { json: planned, text: clusterPlanText(planned) }
+      }
       if (shards !== undefined) {
-        const optional = definedOf({ name, threads, atOnce, sbatch })
+        const isGiven = self.getOptionValueSource('checkpointEvery') === 'cli'
+        const checkpointSeconds = isGiven ? checkpointEvery : undefined
+        const optional = definedOf({ name, threads, atOnce, sbatch, setup, launcher, checkpointSeconds })
         const divided = await watched((watch) =>
           shardClusters(workspace, run, changes, into, { ...watch, shards, ...optional })
         )
         return { json: divided, text: clusterShardText(divided) }
       }
-      checkWithShards({ '--into': into, '--threads': threads, '--at-once': atOnce, '--sbatch': sbatch })
+      const onlyScripts = { '--sbatch': sbatch, '--setup': setup, '--launcher': launcher }
+      checkWithShards({ '--into': into, '--threads': threads, '--at-once': atOnce, ...onlyScripts })
       const summary = await watched((watch) =>
         clusterAgain(workspace, run, changes, { ...watch, checkpointSeconds: checkpointEvery, ...definedOf({ name }) })
       )
       return { json: summary, text: clusteringText(summary, page()) }
     })
-  )
+  })
 
 command('diagnose <run>', 'Report how well each component was sampled, and what would help.', 'diagnose latest').action(
   (run: string, options: Common) =>

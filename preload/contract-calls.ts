@@ -15,6 +15,7 @@ import { exportsCalls, importsCalls } from './calls-exchange'
 import { clustersCalls, graphCalls, tokensCalls } from './calls-explore'
 import { labelsCalls } from './calls-labels'
 import { runsCalls } from './calls-runs'
+import { shardsCalls } from './calls-shards'
 
 export { clusterExportFormats } from './calls-exchange'
 export type { ClusterExportFormat, ExportAnswer, ImportAnswer, ImportInspection } from './calls-exchange'
@@ -35,6 +36,7 @@ export const calls = {
   models: modelsCalls,
   corpora: corporaCalls,
   runs: runsCalls,
+  shards: shardsCalls,
   clusters: clustersCalls,
   tokens: tokensCalls,
   graph: graphCalls,

@@ -176,7 +176,7 @@ export interface ClusterLayout {
 /** Long work beside the runs: a download, a layout, the description of a clustering. */
 export interface Job {
   readonly id: string
-  readonly kind: 'download' | 'layout' | 'description' | 'engines' | 'preview'
+  readonly kind: 'download' | 'layout' | 'description' | 'engines' | 'preview' | 'shards'
   readonly title: string
   readonly run: string | null
   readonly state: 'working' | 'done' | 'failed' | 'cancelled'

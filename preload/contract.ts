@@ -47,6 +47,7 @@ export {
 } from './label-rules'
 export type { Signature } from './label-rules'
 export { countStatuses, labelledGroups, quoted, saidOf } from './labels'
+export type { ClusterShardPlan, ShardFolder, ShardPlan, ShardState, ShardStatus } from './shards'
 export type { Said } from './labels'
 export { fromPlain, messageOf, SpectroscopeError, toPlain } from './errors'
 export type { ErrorKind, PlainError } from './errors'

@@ -34,14 +34,23 @@ export interface SetStatus {
   readonly secondsLeft: number | null
   /** Commands of Slurm's for the shards that nobody is at. */
   readonly commands: readonly string[]
+  /** The command for them on a machine without Slurm; null where somebody is at all of them. */
+  readonly here: string | null
 }
 
-/** What a run will cost as shards. Seconds are of one node at work, estimated. */
-export interface ShardPlan {
-  readonly engine: string
+/** What the window shows of a folder of shards. */
+export interface ShardFolder extends SetStatus {
+  readonly kind: 'run' | 'clustering'
+  /** Name of the model, or id of the run that is clustered. */
+  readonly of: string
+  /** What the shards were gathered as in the workspace that is open; null where they were not. */
+  readonly gathered: { readonly run: string; readonly clustering: number | null; readonly finished: boolean } | null
+}
+
+/** What a division costs. Seconds are of one node at work, estimated. */
+interface Division {
   readonly tokens: number
   readonly components: number
-  readonly chains: number
   readonly shards: number
   /** About an hour each, and few enough that what every shard does again costs little. */
   readonly sensibleShards: number
@@ -49,18 +58,33 @@ export interface ShardPlan {
   /** Of all shards together, with what each of them does again. */
   readonly nodeSeconds: number
   readonly longestSeconds: number
-  /** Of it, what an undivided run would not need: starts, and the passes at w* that each shard repeats. */
-  readonly repeatedSeconds: number
-  readonly secondsPerChain: number
   /** What tasks are asked for, and how many of them. */
   readonly memoryMebibytes: readonly { readonly mebibytes: number; readonly tasks: number }[]
   /** Of the folder when all is done. */
   readonly diskBytes: number
   /** For sbatch's --time. */
   readonly timeLimit: string
+  readonly notes: readonly string[]
+  readonly assumption: string
+}
+
+/** What the clustering of a run will cost as shards. */
+export interface ClusterShardPlan extends Division {
+  readonly run: string
+  /** The whole, and those that stability is measured on. */
+  readonly matrices: number
+  /** Shards that search for neighbours; others, of the method acl, search for local clusters and wait for these. */
+  readonly neighbourShards: number
+}
+
+/** What a run will cost as shards. */
+export interface ShardPlan extends Division {
+  readonly engine: string
+  readonly chains: number
+  /** Of `nodeSeconds`, what an undivided run would not need: starts, and the passes at w* that each shard repeats. */
+  readonly repeatedSeconds: number
+  readonly secondsPerChain: number
   /** Tasks that an array may have; null where there is no Slurm to ask. */
   readonly maxArraySize: number | null
   readonly perTask: number
-  readonly notes: readonly string[]
-  readonly assumption: string
 }

@@ -31,7 +31,7 @@ const withSettings = (configuration: object, { engine, threads }: Settings): obj
 /** The place that a sentence of the terminal names first, as in `"corpus.files[0]": …`. */
 const placeOf = (sentence: string): string => /^"([\w.[\]]+)"/.exec(sentence)?.[1] ?? 'model'
 
-interface CheckedBy {
+export interface CheckedBy {
   readonly settings: Settings
   readonly reach: Reach
 }
@@ -67,7 +67,7 @@ export const checkAll = async (
 }
 
 /** Throws the first problem as an error. */
-const checked = async (value: object, baseFolder: string, by: CheckedBy): Promise<RunConfiguration> => {
+export const checked = async (value: object, baseFolder: string, by: CheckedBy): Promise<RunConfiguration> => {
   const { problems, configuration } = await checkAll(value, baseFolder, by)
   if (configuration === null) throw new SpectroscopeError('configuration', problems[0].message)
   return configuration

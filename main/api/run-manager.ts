@@ -2,11 +2,12 @@ import { resolve } from 'node:path'
 import type { ClusteringSettings, RunConfiguration } from '../../preload/configuration'
 import type { LiveRun, Notices, NoticeName, RunEvent } from '../../preload/contract'
 import { SpectroscopeError, toPlain } from '../../preload/errors'
-import type { RunRecord } from '../../preload/records'
+import type { Provenance, RunRecord } from '../../preload/records'
 import { checkEngine } from '../engine/engines'
 import { componentNames } from '../models/components'
 import { readModelConfig } from '../models/config'
 import { chooseComponents } from '../pipeline/checks'
+import { gatherClustering } from '../pipeline/cluster-shards'
 import { recluster, resumeRun } from '../pipeline/run'
 import { type Continuation, createContinuation } from '../pipeline/continuation'
 import { createRun } from '../pipeline/create-run'
@@ -214,13 +215,14 @@ export class RunManager {
   }
 
   /** Makes a run, which starts at once or when those before it have ended; gives its id. */
-  async start(name: string, configuration: RunConfiguration, baseFolder: string): Promise<string> {
-    const { id } = await createRun(
-      this.#workspace,
-      configuration,
-      baseFolder,
-      name.trim() === '' ? undefined : name.trim()
-    )
+  async start(
+    name: string,
+    configuration: RunConfiguration,
+    baseFolder: string,
+    provenance?: Provenance
+  ): Promise<string> {
+    const named = name.trim() === '' ? undefined : name.trim()
+    const { id } = await createRun(this.#workspace, configuration, baseFolder, named, provenance)
     this.#add(id, 'run', true, (run, options) => resumeRun(this.#workspace, run, options))
     return id
   }
@@ -253,6 +255,12 @@ export class RunManager {
     this.#add(id, 'clustering', true, (record, options) =>
       recluster(this.#workspace, record, configuration, { ...options, ...named })
     )
+  }
+
+  /** Makes a clustering of a run of the shards in a folder. */
+  gatherClustering(id: string, folder: string): void {
+    this.#refuseTwice(id)
+    this.#add(id, 'clustering', true, (_record, options) => gatherClustering(this.#workspace, folder, options))
   }
 
   /** Stops a run with a checkpoint, or takes it off the queue; resolves once that is done. Throws what kept it from being written. */

@@ -3,8 +3,10 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { ClusteringSummary, RunSummary } from '../../preload/contract'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
-import type { SetStatus, ShardPlan } from '../../preload/shards'
+import type { ClusterShardPlan, SetStatus, ShardPlan } from '../../preload/shards'
 import { checkConfiguration, readConfiguration } from '../pipeline/checks'
+import { clusterResultState } from '../pipeline/cluster-results'
+import { planClustering } from '../pipeline/cluster-shard-plan'
 import { runClusterShard } from '../pipeline/cluster-shard-task'
 import type { ClusterTaskSummary } from '../pipeline/cluster-shard-task'
 import { clusterSetPath, readClusterSet } from '../pipeline/cluster-set'
@@ -18,7 +20,7 @@ import { measureEnginesApart } from '../pipeline/session'
 import { planShards } from '../pipeline/shard-plan'
 import type { PlanOptions } from '../pipeline/shard-plan'
 import { readSet } from '../pipeline/shard-set'
-import { resultIsThere, setStatus } from '../pipeline/shard-status'
+import { setStatus } from '../pipeline/shard-status'
 import { defaultShardFolder, gatherRun, shardRun } from '../pipeline/shards'
 import type { ShardOptions } from '../pipeline/shards'
 import { changedClustering, sayingHowToGoOn, summaryOf } from './clusters'
@@ -98,6 +100,21 @@ export interface ClusterShardSummary {
   readonly shards: readonly { readonly index: number; readonly share: number }[]
 }
 
+/** What a further clustering of a run will cost as shards; see `planClustering`. */
+export const planClusters = (
+  workspaceFolder: string,
+  run: string,
+  changes: ClusteringChanges,
+  options: PlanOptions
+): Promise<ClusterShardPlan> => {
+  checkThreads(options.threads, '--threads')
+  return withWorkspace(workspaceFolder, 'read', async (workspace) => {
+    const record = await workspace.findRun(run)
+    const configuration = changedClustering(record.configuration.clustering, changes)
+    return planClustering(workspace, record, configuration, options)
+  })
+}
+
 /** Divides a further clustering of a run into shards; beside the workspace where `into` is not given. */
 export const shardClusters = (
   workspaceFolder: string,
@@ -126,14 +143,15 @@ export const shardClusters = (
   })
 }
 
-const holdsClustering = (folder: string): boolean => existsSync(clusterSetPath(folder))
+/** Whether the shards of a folder are of a clustering, not of a run. */
+export const holdsClustering = (folder: string): boolean => existsSync(clusterSetPath(folder))
 
 /** How far the shards of a folder are; see `setStatus`. */
 export const statusOfShards = async (folder: string): Promise<SetStatus> => {
   const path = named(folder)
   if (!holdsClustering(path)) return setStatus(path, await readSet(path))
   const { id, shards, threads } = await readClusterSet(path)
-  return setStatus(path, { id, shards, threads }, resultIsThere)
+  return setStatus(path, { id, shards, threads }, clusterResultState)
 }
 
 /** Works on one shard of a run or of a clustering; see `runShard` and `runClusterShard`. */

@@ -25,6 +25,7 @@ import { labelCalls } from './labels'
 import { modelCalls } from './model-calls'
 import { runCalls } from './run-calls'
 import { RunManager } from './run-manager'
+import { shardCalls } from './shard-calls'
 import { foreignWords, standingOf, trustWorkspace } from './trust'
 import { changeSettings, entriesOf, readSettings, settingsCalls, settingsNotes } from './settings'
 
@@ -129,6 +130,7 @@ class OpenWorkbench implements Workbench {
       files: fileCalls(context),
       ...modelCalls(context, this.#jobs),
       runs: runCalls(context, () => this.#manager(), this.#estimates, this.#jobs),
+      shards: shardCalls(context, () => this.#manager(), this.#jobs),
       ...exploreCalls(context, this.#jobs),
       labels: labelCalls(context),
       exports: exportCalls(context),

@@ -3,7 +3,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { limits } from '../../preload/limits'
 import { plural } from '../../preload/plural'
 import { briefly } from '../../preload/quoting'
-import type { ShardPlan } from '../../preload/shards'
+import type { ClusterShardPlan, ShardPlan } from '../../preload/shards'
 import { gather, planFromFile, shardFromFile, workOnShard } from '../api/shards'
 import type { ClusterTaskSummary, ClusterShardSummary, ShardTaskSummary, ShardSummary } from '../api/shards'
 import { lines } from '../base/printed'
@@ -57,6 +57,21 @@ export const atOnceOption = (): Option =>
 export const sbatchOption = (): Option =>
   new Option('--sbatch <option>', 'a further option for the Slurm script; may be given again').argParser(sbatchLine)
 
+export const setupOption = (): Option =>
+  new Option(
+    '--setup <line>',
+    'a line of shell for the scripts, as in "module load cuda"; may be given again'
+  ).argParser(lineIn)
+
+export const launcherOption = (): Option =>
+  new Option(
+    '--launcher <words>',
+    'what starts the program there, as in "apptainer exec image.sif spectroscope"'
+  ).argParser(launcherIn)
+
+export const planOption = (): Option =>
+  new Option('--plan', 'say what it will cost, and how many shards are sensible; write nothing')
+
 /** Refuses options that mean something with --shards alone. */
 export const checkWithShards = (given: Readonly<Record<string, unknown>>): void => {
   const option = Object.keys(given).find((name) => given[name] !== undefined)
@@ -94,6 +109,25 @@ const planText = (plan: ShardPlan, config: string): Visible => {
     plan.assumption,
     shards === sensibleShards ? [] : [`Sensible for this study: --shards ${sensibleShards}.`],
     `Next: spectroscope shard ${quoted(config)} --shards ${shards} --sbatch=--time=${timeLimit}`
+  )
+}
+
+/** What `cluster --plan` answers. */
+export const clusterPlanText = (plan: ClusterShardPlan): Visible => {
+  const { shards, neighbourShards, matrices, longestSeconds, nodeSeconds, sensibleShards } = plan
+  const later = shards - neighbourShards
+  const times = `${fixed(nodeSeconds / 3600, 2)} node hours, the longest shard ${duration(longestSeconds)}`
+  return lines(
+    `${plural(plan.tokens, 'token')} × ${plural(plan.components, 'component')}, in ${plural(matrices, 'matrix', 'matrices')}.`,
+    `${plural(neighbourShards, 'shard')} of neighbours${later === 0 ? '' : `, ${later} more of local clusters after them`}, ` +
+      `of ${plural(plan.threads, 'thread')} each: ${times}.`,
+    `Memory: ${grouped(plan.memoryMebibytes[0].mebibytes)} MiB a task. Disk: ${gigabytesIn(plan.diskBytes)}. ` +
+      `Time limit: ${plan.timeLimit}.`,
+    plan.notes.map((note) => `Note: ${note}`),
+    plan.assumption,
+    neighbourShards === sensibleShards ? [] : [`Sensible for this run: --shards ${sensibleShards}.`],
+    `Next: spectroscope cluster ${plan.run} --shards ${neighbourShards} --sbatch=--time=${plan.timeLimit}, with the ` +
+      'same settings'
   )
 }
 
@@ -167,7 +201,7 @@ export const addShardCommands = ({ command, group, answer }: CommandMaker, check
       'number of shards; a shard has at least one chain of one component',
       wholeIn(1, limits.shards)
     )
-    .option('--plan', 'say what it will cost, and how many shards are sensible; write nothing')
+    .addOption(planOption())
     .option('--engine <name>', 'compute on this engine, which only the machines that sample need to have')
     .option('-i, --into <folder>', 'shard folder; by default beside the configuration, with its name')
     .option(
@@ -178,12 +212,8 @@ export const addShardCommands = ({ command, group, answer }: CommandMaker, check
     .addOption(atOnceOption())
     .addOption(sbatchOption())
     .option('--link-model', 'leave the model where it is, in place of a copy in the folder')
-    .option('--setup <line>', 'a line of shell for the scripts, as in "module load cuda"; may be given again', lineIn)
-    .option(
-      '--launcher <words>',
-      'what starts the program there, as in "apptainer exec image.sif spectroscope"',
-      launcherIn
-    )
+    .addOption(setupOption())
+    .addOption(launcherOption())
     .option('--checkpoint-every <seconds>', 'seconds between two checkpoints of a shard', numberIn(0, secondsOfDay))
     .action((config: string, given: ShardOptions) => {
       const { workspace, trust, json, plan, engine, shards, threads, into, ...more } = given

@@ -37,11 +37,10 @@ const counted = (shards: readonly ShardStatus[]): string => {
   return [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
 }
 
-const nextLines = ({ folder, shards, commands }: SetStatus): string[] => {
+const nextLines = ({ folder, shards, commands, here }: SetStatus): string[] => {
   if (shards.every(({ state }) => state === 'done')) return [`Next: spectroscope gather ${folder}`]
-  return commands.length === 0
-    ? []
-    : ['Nobody is at the others; on Slurm:', ...commands.map((command) => `  ${command}`)]
+  if (here === null) return []
+  return ['Nobody is at the others; on Slurm:', ...commands.map((command) => `  ${command}`), 'or here:', `  ${here}`]
 }
 
 /** How far a divided run is, shard by shard, and what to run. */

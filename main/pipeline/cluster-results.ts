@@ -9,6 +9,7 @@ import { partitionedSchema } from './cluster-checkpoints'
 import type { ClusterSet, Segment } from './cluster-set'
 import type { ShardAbout } from './messages'
 import { resultPath } from './shard-set'
+import { stateBy } from './shard-status'
 
 const format = { magic: 'SPECCLUS', version: 1 }
 
@@ -49,6 +50,13 @@ const deserialized = (bytes: Uint8Array): unknown => {
 
 const areTokens = (indices: Int32Array, tokens: number): boolean =>
   indices.every((token) => token >= 0 && token < tokens)
+
+/** Whether a shard's result is there, whole and its own; see `stateBy`. */
+export const clusterResultState = stateBy(async (path, isOwn) => {
+  const checked = await withFile(path, (file) => checkFile(file, format))
+  const about = checked === null ? undefined : ownerSchema.safeParse(json(checked.header.toString())).data
+  return about !== undefined && isOwn(about)
+})
 
 /** The results of a set's shards, each of which is checked when it is first needed. */
 export class ClusterResults {

@@ -70,7 +70,7 @@ export const variantNamed = ({ parts }: Pick<ClusterSet, 'parts'>, name: string)
   variantsOf(parts).find((variant) => variant.name === name)!
 
 /** Pairs of tokens that are looked at for the neighbours of some: two that are both among them once. */
-const pairsOf = ({ from, to }: Segment, tokens: number): number => (to - from) * (tokens - (to - from) / 2)
+export const pairsOf = ({ from, to }: Segment, tokens: number): number => (to - from) * (tokens - (to - from) / 2)
 
 /** Tokens at which matrices that follow one another are cut into `count` parts of as many tokens. */
 const segmentsOf = (variants: readonly Variant[], tokens: number, count: number, part: number): Segment[] => {
@@ -84,6 +84,10 @@ const segmentsOf = (variants: readonly Variant[], tokens: number, count: number,
   })
 }
 
+/** Shards that the search for neighbours can be divided into. */
+export const mostNeighbourShards = (tokens: number, parts: number): number =>
+  Math.min(limits.shards, Math.max(1, variantsOf(parts).length * Math.floor(tokens / (2 * rangeStep))))
+
 /**
  * Divides the search for the neighbours of every matrix into `count` shards, and adds one a matrix for its local
  * clusters where the method is acl: there each search depends on what it has found, and only searches in different
@@ -96,7 +100,7 @@ export const planClusterShards = (
   count: number
 ): ClusterShard[] => {
   const variants = variantsOf(parts)
-  const most = Math.min(limits.shards, Math.max(1, variants.length * Math.floor(tokens / (2 * rangeStep))))
+  const most = mostNeighbourShards(tokens, parts)
   if (count > most) {
     throw new SpectroscopeError(
       'usage',

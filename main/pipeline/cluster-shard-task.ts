@@ -1,12 +1,12 @@
+import type { ClusteringProgress } from '../clustering/cluster'
+import { clusterResultState } from './cluster-results'
 import { clusteringProgress } from './progress'
 import { readClusterSet, type ClusterShard, type ClusterSet } from './cluster-set'
 import type { Companion } from './companion'
-import { aboutShard, checkDone, chooseShard, withShard, type ShardTaskOptions } from './shard-task'
+import { aboutShard, checkDone, chooseShard, reporting, withShard, type ShardTaskOptions } from './shard-task'
 import { mostThreadsHere } from './room'
-import { ComputeSession } from './session'
-import { checkBuild, shardFolder } from './shard-set'
+import { checkBuild } from './shard-set'
 import { threadsOfShard } from './shard-scripts'
-import { Stopwatch } from './stopwatch'
 
 export interface ClusterTaskSummary {
   readonly folder: string
@@ -18,7 +18,14 @@ export interface ClusterTaskSummary {
   readonly seconds: number
 }
 
-const workWith = async (
+/**
+ * Share of a shard's work that is done. A search for local clusters ends when few tokens remain, or none is found for
+ * long, so the share of tokens that it has taken is all that can be told.
+ */
+const fractionOf = (report: ClusteringProgress, tokens: number): number =>
+  report.stage === 'cluster' ? 1 - report.remaining / tokens : report.fraction
+
+const workWith = (
   folder: string,
   set: ClusterSet,
   shard: ClusterShard,
@@ -26,38 +33,30 @@ const workWith = async (
   companion: Companion
 ): Promise<number> => {
   const { onEvent, checkpointSeconds, threads = Math.min(threadsOfShard(set), mostThreadsHere()) } = options
-  const own = shardFolder(folder, shard.index)
-  const session = new ComputeSession((message) => onEvent({ type: 'note', message }))
-  const stopwatch = new Stopwatch(own, checkpointSeconds)
-  await stopwatch.open()
   const stage = shard.search === null ? 'neighbours' : 'cluster'
   onEvent({ type: 'stage', stage, detail: `shard ${shard.index} of ${set.shards.length}, ${threads} threads` })
-  stopwatch.start(stage)
-  try {
-    return await session.use('shard', async (compute) => {
-      const off = compute.on('clustering', (report) =>
-        onEvent({ type: 'progress', progress: clusteringProgress(report) })
-      )
-      try {
-        const about = aboutShard(set, shard.index, threads)
-        const request = {
-          folder,
-          shard: shard.index,
-          threads,
-          everySeconds: checkpointSeconds,
-          about,
-          secondsBefore: stopwatch.seconds
-        }
-        await companion.during((signal) => compute.call('clusterShard', request, { signal }))
-        return stopwatch.seconds
-      } finally {
-        off()
-      }
+  return reporting(folder, set, shard.index, options, companion, async ({ compute, stopwatch, reporter }) => {
+    stopwatch.start(stage)
+    const off = compute.on('clustering', (report) => {
+      const left = report.stage === 'cluster' ? undefined : report.secondsLeft
+      reporter.progress(fractionOf(report, set.tokens), left)
+      onEvent({ type: 'progress', progress: clusteringProgress(report) })
     })
-  } finally {
-    await session.close()
-    await stopwatch.close()
-  }
+    try {
+      const request = {
+        folder,
+        shard: shard.index,
+        threads,
+        everySeconds: checkpointSeconds,
+        about: aboutShard(set, shard.index, threads),
+        secondsBefore: stopwatch.seconds
+      }
+      await companion.during((signal) => compute.call('clusterShard', request, { signal }))
+      return stopwatch.seconds
+    } finally {
+      off()
+    }
+  })
 }
 
 /** The shards whose results one of local clusters begins with. */
@@ -84,9 +83,9 @@ export const runClusterShard = async (
     shards: set.shards.length,
     finds: shard.search === null ? 'neighbours' : 'local clusters'
   } as const
-  const seconds = await withShard(folder, index, options, (companion) =>
-    workWith(folder, set, shard, options, companion)
-  )
+  const work = (companion: Companion): Promise<number> => workWith(folder, set, shard, options, companion)
+  const isDone = async (): Promise<boolean> => (await clusterResultState(folder, set, index)) === 'done'
+  const seconds = await withShard(folder, index, options, work, isDone)
   if (seconds === null) return { ...summary, already: true, seconds: 0 }
   options.onEvent({
     type: 'finished',

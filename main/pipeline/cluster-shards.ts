@@ -56,6 +56,21 @@ const checkFolder = async (folder: string, id: string): Promise<string | undefin
   return undefined
 }
 
+/** Bytes that a process needs for any of some shards. */
+export const shardBytesOf = (
+  configuration: ClusterSet['configuration'],
+  tokens: number,
+  components: number,
+  shards: ClusterSet['shards'],
+  threads: number
+): number => {
+  const rowsOf = ({ segments, search }: ClusterSet['shards'][number]): number | null =>
+    search === null ? Math.max(...segments.map(({ from, to }) => to - from)) : null
+  return Math.max(
+    ...shards.map((shard) => clusterShardBytes(configuration, tokens, components, rowsOf(shard), threads))
+  )
+}
+
 /** Writes the matrices that are clustered, and what the clouds are made from. */
 const writeMatrices = async (
   workspace: Workspace,
@@ -134,13 +149,7 @@ export const shardClustering = async (
   }
   for (const name of ['shards', 'logs', matricesFolder]) await makeFolder(join(folder, name))
   await writeMatrices(workspace, run, columns, folder, set, options)
-  const rowsOf = ({ segments, search }: ClusterSet['shards'][number]): number | null =>
-    search === null ? Math.max(...segments.map(({ from, to }) => to - from)) : null
-  const memoryBytes = Math.max(
-    ...shards.map((shard) =>
-      clusterShardBytes(configuration, tokens, components.length, rowsOf(shard), threadsOfShard(set))
-    )
-  )
+  const memoryBytes = shardBytesOf(configuration, tokens, components.length, shards, threadsOfShard(set))
   await writeScripts(folder, set, { ...options, memoryBytes, beginners: beginnersOf(set) })
   await writeClusterSet(folder, set)
   const size = `${tokens.toLocaleString('en')} tokens × ${components.length} components`
@@ -153,7 +162,10 @@ const gatheredSchema = z.object({ run: z.string(), clustering: z.int() })
 const gatheredPath = (folder: string): string => join(folder, 'gathered.json')
 
 /** The clustering that the shards of a folder have become already, if it is still there. */
-const gatheredAs = async (folder: string, { id, clusterings }: RunRecord): Promise<ClusteringRecord | undefined> => {
+export const gatheredAs = async (
+  folder: string,
+  { id, clusterings }: RunRecord
+): Promise<ClusteringRecord | undefined> => {
   const content = await readFile(gatheredPath(folder), 'utf8').catch(() => 'null')
   try {
     const { run, clustering } = gatheredSchema.parse(JSON.parse(content))

@@ -45,7 +45,8 @@ const measuredSpeed = {
   secondsOfDescription: 1e-6
 } as const
 
-const searchSeconds = (configuration: ClusteringConfiguration, tokens: number, threads: number): number => {
+/** Seconds of the search for clusters in one matrix, whose neighbours are found. */
+export const searchSeconds = (configuration: ClusteringConfiguration, tokens: number, threads: number): number => {
   const entries = tokens * configuration.neighbours
   if (configuration.method === 'acl') {
     const { alpha, maxRejections } = configuration
@@ -57,6 +58,10 @@ const searchSeconds = (configuration: ClusteringConfiguration, tokens: number, t
   return (partitions * entries * measuredSpeed.secondsOfPartition) / Math.min(threads, seeds)
 }
 
+/** Seconds of the search for the neighbours of all tokens in one matrix. */
+export const neighbourSeconds = (tokens: number, components: number, threads: number): number =>
+  (tokens * tokens * components) / (measuredSpeed.distancesPerSecond * threads)
+
 /** Seconds of the search for neighbours, which is a stage of its own for the whole, and of all that comes after it. */
 const clusterSeconds = (
   configuration: ClusteringConfiguration,
@@ -65,7 +70,7 @@ const clusterSeconds = (
   components: number,
   threads: number
 ): { readonly neighbours: number; readonly cluster: number } => {
-  const neighbours = (tokens * tokens * components) / (measuredSpeed.distancesPerSecond * threads)
+  const neighbours = neighbourSeconds(tokens, components, threads)
   const matrices = matricesOf(configuration, sampler)
   const describing = tokens * configuration.neighbours * measuredSpeed.secondsOfDescription
   return {

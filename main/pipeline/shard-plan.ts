@@ -21,9 +21,10 @@ import { taskMemory, threadsOfShard } from './shard-scripts'
 import { maxArraySize } from './slurm'
 
 /** Seconds until a shard's process samples: its start, and reading model and rows from a shared file system. */
-const startSeconds = 20
+export const startSeconds = 20
 /** What a shard is aimed to take, and how many times its own work is to be of what every shard does again. */
-const [aimedSeconds, leastOwn] = [3600, 4]
+export const aimedSeconds = 3600
+const leastOwn = 4
 /** A time limit over the estimate, its least, and its steps: near the limit a task saves and is queued again. */
 const [timeMargin, leastTime, timeStep] = [1.5, 600, 300]
 
@@ -81,7 +82,8 @@ const costsOf = (
   }
 }
 
-const limitFor = (seconds: number): number => timeStep * Math.ceil(Math.max(leastTime, timeMargin * seconds) / timeStep)
+export const limitFor = (seconds: number): number =>
+  timeStep * Math.ceil(Math.max(leastTime, timeMargin * seconds) / timeStep)
 
 /** Seconds as sbatch takes them: "4:05:00", or with days before them. */
 export const slurmTime = (seconds: number): string => {

@@ -120,6 +120,13 @@ export const runCommands = (
       `sbatch --array=${indexRanges(tasks)}${memoryWord(memory)} ${quoted(join(folder, 'sbatch.sh'))}`
   )
 
+/** The command that works on some shards in turn without a scheduler; null where there are none. */
+export const hereCommand = (folder: string, { shards }: ScriptSet, indices: readonly number[]): string | null => {
+  if (indices.length === 0) return null
+  const script = `bash ${quoted(join(folder, 'run-all.sh'))}`
+  return indices.length === shards.length ? script : `${script} ${indices.join(' ')}`
+}
+
 const startOf = ({ setup = [], launcher, checkpointSeconds }: ScriptOptions): string => {
   const lines = [
     ...setup,

@@ -8,7 +8,7 @@ import { checkSampled } from '../sampling/sampled-file'
 import type { ShardAbout } from './messages'
 import { claimPath, shardFolder, resultPath } from './shard-set'
 import type { ShardSet } from './shard-set'
-import { indexRanges, quoted, runCommands } from './shard-scripts'
+import { hereCommand, indexRanges, quoted, runCommands } from './shard-scripts'
 import { isNearLimit, readReport } from './shard-report'
 import type { ShardReport } from './shard-report'
 import { taskWords, tasksOver } from './slurm'
@@ -22,22 +22,28 @@ const lookedAtOnce = 16
 const known = new Map<string, boolean>()
 
 /** Whether a shard's result is there, whole and its own. A file is read once, and again when it has changed. */
-export const resultState = async (
+export type ResultCheck = (
   folder: string,
-  { id }: Pick<ShardSet, 'id'>,
+  set: Pick<ShardSet, 'id'>,
   shard: number
-): Promise<'none' | 'done' | 'damaged'> => {
-  const path = resultPath(folder, shard)
-  const found = await stat(path).catch(() => null)
-  if (found === null) return 'none'
-  const key = `${path} ${id} ${found.ino} ${found.size} ${found.mtimeMs}`
-  const isWhole =
-    known.get(key) ?? (await checkSampled<ShardAbout>(path, (about) => about.set === id && about.shard === shard))
-  known.set(key, isWhole)
-  return isWhole ? 'done' : 'damaged'
-}
+) => Promise<'none' | 'done' | 'damaged'>
 
-type ResultCheck = typeof resultState
+type IsOwn = (about: Pick<ShardAbout, 'set' | 'shard'>) => boolean
+
+/** `isWhole`: whether the file of a path can be read, and says of itself what `isOwn` wants. */
+export const stateBy =
+  (isWhole: (path: string, isOwn: IsOwn) => Promise<boolean>): ResultCheck =>
+  async (folder, { id }, shard) => {
+    const path = resultPath(folder, shard)
+    const found = await stat(path).catch(() => null)
+    if (found === null) return 'none'
+    const key = `${path} ${id} ${found.ino} ${found.size} ${found.mtimeMs}`
+    const whole = known.get(key) ?? (await isWhole(path, (about) => about.set === id && about.shard === shard))
+    known.set(key, whole)
+    return whole ? 'done' : 'damaged'
+  }
+
+export const resultState = stateBy((path, isOwn) => checkSampled<ShardAbout>(path, isOwn))
 
 /** For results of another kind than chains', whose readers check them: whether there is one. */
 export const resultIsThere: ResultCheck = (folder, _set, shard) =>
@@ -151,19 +157,18 @@ export const setStatus = async (folder: string, set: Parts, check: ResultCheck =
   const over = await tasksOver(found.flatMap(({ held }) => (held?.attempt == null ? [] : [held.attempt.task])))
   const shards = found.map((each) => statusOf(folder, each, over))
   const missing = shards.filter(({ state }) => idle.has(state))
-  const fraction = shards.reduce((sum, { share, fraction }) => sum + share * fraction, 0)
+  // Shares of a clustering are of a kind of shards each, and there may be two kinds.
+  const whole = shards.reduce((sum, { share }) => sum + share, 0)
+  const fraction = shards.reduce((sum, { share, fraction }) => sum + share * fraction, 0) / whole
+  const indices = missing.map(({ index }) => index)
   return {
     folder,
     set: set.id,
     shards,
     fraction: Math.min(1, fraction),
     secondsLeft: secondsLeftOf(shards),
-    commands: runCommands(
-      folder,
-      set,
-      missing.map(({ index }) => index),
-      asked(missing)
-    )
+    commands: runCommands(folder, set, indices, asked(missing)),
+    here: hereCommand(folder, set, indices)
   }
 }
 

@@ -12,11 +12,11 @@ import type { ShardAbout } from './messages'
 import { samplingProgress } from './progress'
 import { mostThreadsHere } from './room'
 import type { RunOptions } from './run-options'
-import { ComputeFailed, ComputeSession } from './session'
+import { ComputeFailed, ComputeSession, type Compute } from './session'
 import { ShardReporter, reportName } from './shard-report'
 import { claimPath, shardFolder, readSet, resultPath } from './shard-set'
 import type { Shard, ShardSet } from './shard-set'
-import { quoted, runCommands, threadsOfShard } from './shard-scripts'
+import { quoted, runCommands, threadsOfShard, type ScriptSet } from './shard-scripts'
 import { memoryToAsk, memoryWords, missingError, resultIsThere, resultState, setStatus } from './shard-status'
 import type { ShardPart } from './shard-status'
 import { Stopwatch } from './stopwatch'
@@ -115,7 +115,7 @@ interface SampledShard {
 /** What to say where a compute process was killed for memory; undefined where an error is another. */
 const outOfMemory = (
   folder: string,
-  set: ShardSet,
+  set: ScriptSet,
   index: number,
   reporter: ShardReporter,
   error: unknown
@@ -129,7 +129,42 @@ const outOfMemory = (
   return new SpectroscopeError('engine', sentence, { cause: error, details: { ...memory, commands } })
 }
 
-const sampleWith = async (
+/** What a shard's work is done with. */
+export interface ShardTools {
+  readonly compute: Compute
+  readonly stopwatch: Stopwatch
+  readonly reporter: ShardReporter
+}
+
+/**
+ * Does a shard's work with a compute process, and reports how far it is and what memory it uses. Throws an `engine`
+ * error that names the memory to ask for where there was too little.
+ */
+export const reporting = async <T>(
+  folder: string,
+  set: ScriptSet,
+  index: number,
+  { onEvent, checkpointSeconds }: ShardTaskOptions,
+  companion: Companion,
+  work: (tools: ShardTools) => Promise<T>
+): Promise<T> => {
+  const session = new ComputeSession((message) => onEvent({ type: 'note', message }))
+  const stopwatch = new Stopwatch(shardFolder(folder, index), checkpointSeconds)
+  const reporter = new ShardReporter(folder, index)
+  await stopwatch.open()
+  await reporter.open()
+  try {
+    return await session.use('shard', (compute) => work({ compute, stopwatch, reporter }))
+  } catch (error) {
+    throw outOfMemory(folder, set, index, reporter, error) ?? error
+  } finally {
+    await session.close()
+    await stopwatch.close()
+    await reporter.close({ silently: companion.hasFailed })
+  }
+}
+
+const sampleWith = (
   folder: string,
   set: ShardSet,
   shard: Shard,
@@ -139,60 +174,45 @@ const sampleWith = async (
   const { onEvent, checkpointSeconds, threads = Math.min(threadsOfShard(set), mostThreadsHere()) } = options
   const own = shardFolder(folder, shard.index)
   const {
-    configuration: { sampler, seed, corpus },
+    configuration: { sampler, seed, corpus, precision },
     components
   } = set
-  const session = new ComputeSession((message) => onEvent({ type: 'note', message }))
-  const stopwatch = new Stopwatch(own, checkpointSeconds)
-  const reporter = new ShardReporter(folder, shard.index)
-  await stopwatch.open()
-  await reporter.open()
-  onEvent({
-    type: 'stage',
-    stage: 'sample',
-    detail: `shard ${shard.index} of ${set.shards.length}, ${shard.chains.length} chains, ${threads} threads${hasCheckpoint(own) ? ', from its checkpoint' : ''}`
-  })
-  try {
-    return await session.use('shard', async (compute) => {
-      const off = [
-        compute.on('sampling', (report) => {
-          reporter.progress(report.fractionDone, report.secondsLeft)
-          onEvent({ type: 'progress', progress: samplingProgress(sampler, report) })
-        }),
-        compute.on('chainEnded', ({ message }) => onEvent({ type: 'note', message }))
-      ]
-      try {
-        const { engine } = await companion.during(() => compute.call('openSet', { folder, withModel: true }))
-        stopwatch.start('sample')
-        const request = {
-          components,
-          sampler,
-          seed,
-          threads,
-          engine: engine.name,
-          precision: set.configuration.precision,
-          observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
-          folder: own,
-          everySeconds: checkpointSeconds,
-          fingerprint: set.id,
-          chains: shard.chains,
-          result: resultPath(folder, shard.index),
-          secondsBefore: stopwatch.seconds,
-          about: { ...aboutShard(set, shard.index, threads), engine }
-        }
-        const { failed } = await companion.during((ending) => compute.call('sampleShard', request, { signal: ending }))
-        return { seconds: stopwatch.seconds, failed }
-      } finally {
-        off.forEach((remove) => remove())
+  const from = hasCheckpoint(own) ? ', from its checkpoint' : ''
+  const what = `shard ${shard.index} of ${set.shards.length}, ${shard.chains.length} chains, ${threads} threads`
+  onEvent({ type: 'stage', stage: 'sample', detail: `${what}${from}` })
+  return reporting(folder, set, shard.index, options, companion, async ({ compute, stopwatch, reporter }) => {
+    const off = [
+      compute.on('sampling', (report) => {
+        reporter.progress(report.fractionDone, report.secondsLeft)
+        onEvent({ type: 'progress', progress: samplingProgress(sampler, report) })
+      }),
+      compute.on('chainEnded', ({ message }) => onEvent({ type: 'note', message }))
+    ]
+    try {
+      const { engine } = await companion.during(() => compute.call('openSet', { folder, withModel: true }))
+      stopwatch.start('sample')
+      const request = {
+        components,
+        sampler,
+        seed,
+        threads,
+        engine: engine.name,
+        precision,
+        observationIncludesProbe: corpus?.observationIncludesProbe ?? false,
+        folder: own,
+        everySeconds: checkpointSeconds,
+        fingerprint: set.id,
+        chains: shard.chains,
+        result: resultPath(folder, shard.index),
+        secondsBefore: stopwatch.seconds,
+        about: { ...aboutShard(set, shard.index, threads), engine }
       }
-    })
-  } catch (error) {
-    throw outOfMemory(folder, set, shard.index, reporter, error) ?? error
-  } finally {
-    await session.close()
-    await stopwatch.close()
-    await reporter.close({ silently: companion.hasFailed })
-  }
+      const { failed } = await companion.during((ending) => compute.call('sampleShard', request, { signal: ending }))
+      return { seconds: stopwatch.seconds, failed }
+    } finally {
+      off.forEach((remove) => remove())
+    }
+  })
 }
 
 /** How often a process that waits for another one looks again: nobody tells it across machines. */

@@ -217,7 +217,7 @@ export const shardRun = async (
 }
 
 /** The run of a workspace that was gathered from a set, or is being gathered. */
-const gatheredRun = async (workspace: Workspace, { id }: ShardSet): Promise<RunRecord | undefined> =>
+export const gatheredRun = async (workspace: Workspace, { id }: Pick<ShardSet, 'id'>): Promise<RunRecord | undefined> =>
   (await workspace.listRuns()).findLast(({ deleted, provenance }) => !deleted && provenance.gathered?.set === id)
 
 /**

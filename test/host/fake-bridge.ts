@@ -19,6 +19,7 @@ import type {
 } from '../../preload/contract'
 import { checkedConfiguration } from '../../preload/configuration'
 import { FakeLabels } from './fake-labels'
+import { fakeShards } from './fake-shards'
 import { hash } from './random'
 import { SyntheticClustering } from './synthetic-clustering'
 import { SyntheticRuns } from './synthetic-runs'
@@ -397,6 +398,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       emit('runs-changed', null)
       return { run: started }
     },
+    ...fakeShards(() => runs.ids[0]),
     'runs.startDemo': () => {
       const run = runs.start('demo', checked({ model: 'demo/model', corpus: { files: ['demo/corpus'] } }))
       emit('runs-changed', null)

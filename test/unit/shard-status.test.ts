@@ -159,7 +159,8 @@ describe('how far shards are', () => {
     expect(error.details).toMatchObject({
       missing: [4, 1, 3, 5],
       states: { lost: [4], damaged: [1, 3], waiting: [5] },
-      commands: [`sbatch --array=1,3-5 ${folder}/sbatch.sh`]
+      commands: [`sbatch --array=1,3-5 ${folder}/sbatch.sh`],
+      here: `bash ${folder}/run-all.sh 1 3 4 5`
     })
     for (const shard of [4, 5]) await finish(shard)
     rmSync(join(shardFolder(folder, 4), 'claim.1'))
@@ -197,7 +198,8 @@ describe('a sentence about many shards', () => {
     }))
     const waiting = many.flatMap(({ index, state }) => (state === 'waiting' ? [index] : []))
     const commands = [`sbatch --array=${indexRanges(waiting)} /f/sbatch.sh`]
-    const error = missingError({ folder: '/f', set: 's', shards: many, fraction: 0, secondsLeft: null, commands })!
+    const status = { folder: '/f', set: 's', shards: many, fraction: 0, secondsLeft: null, commands, here: null }
+    const error = missingError(status)!
     expect(error.message).toContain('run what nobody is at with the lines of `spectroscope shards status /f`, or here')
     expect(error.details).toMatchObject({ commands, missing: waiting })
   })

@@ -1,0 +1,113 @@
+import { basename, resolve } from 'node:path'
+import type { EngineRate } from '../../preload/contract'
+import type { ShardFolder } from '../../preload/shards'
+import { readClusterSet } from '../pipeline/cluster-set'
+import { gatheredAs, shardClustering } from '../pipeline/cluster-shards'
+import { planClustering } from '../pipeline/cluster-shard-plan'
+import { measureEnginesApart } from '../pipeline/session'
+import { planShards } from '../pipeline/shard-plan'
+import { modelFolder, readSet } from '../pipeline/shard-set'
+import { readyShards } from '../pipeline/shard-task'
+import { gatheredRun, shardRun } from '../pipeline/shards'
+import { checkDone } from '../pipeline/shard-task'
+import type { HandlersOf, WorkbenchContext } from './context'
+import type { JobControl, Jobs } from './jobs'
+import { checked } from './run-calls'
+import type { CheckedBy } from './run-calls'
+import type { RunManager } from './run-manager'
+import { holdsClustering, statusOfShards } from './shards'
+
+export const shardCalls = (context: WorkbenchContext, managed: () => RunManager, jobs: Jobs): HandlersOf<'shards'> => {
+  const by = (): CheckedBy => ({ settings: context.settings(), reach: context.reach })
+  const within = async (given: string): Promise<string> => {
+    const folder = resolve(given)
+    await context.reach.check(folder)
+    return folder
+  }
+  let rates: Promise<readonly EngineRate[]> | undefined
+  /** Measured once: it takes seconds, and a person changes the number of shards again and again. */
+  const ratesHere = (): Promise<readonly EngineRate[]> => {
+    rates ??= measureEnginesApart().catch((error: unknown) => {
+      rates = undefined
+      throw error
+    })
+    return rates
+  }
+
+  /** What the shards of a set are of, and what they became in this workspace. */
+  const aboutFolder = async (folder: string): Promise<Pick<ShardFolder, 'kind' | 'of' | 'gathered'>> => {
+    const workspace = context.workspace()
+    if (holdsClustering(folder)) {
+      const { run } = await readClusterSet(folder)
+      const record = (await workspace.listRuns()).find(({ id, deleted }) => id === run && !deleted)
+      const clustering = record === undefined ? undefined : await gatheredAs(folder, record)
+      const gathered = clustering === undefined ? null : { run, clustering: clustering.number, finished: true }
+      return { kind: 'clustering', of: run, gathered }
+    }
+    const set = await readSet(folder)
+    const run = await gatheredRun(workspace, set)
+    const gathered = run === undefined ? null : { run: run.id, clustering: null, finished: run.status === 'finished' }
+    const name = basename(set.model.folder === modelFolder ? set.configuration.model : set.model.folder)
+    return { kind: 'run', of: name, gathered }
+  }
+
+  /** Writes a division as a job that can be cancelled; its progress is that of the preparation. */
+  const written = async <T>(
+    folder: string,
+    time: string | undefined,
+    write: (options: { sbatch?: string[]; onEvent: () => void } & Pick<JobControl, 'signal'>) => Promise<T>
+  ): Promise<{ readonly folder: string }> => {
+    const about = { kind: 'shards', title: `Writing shards to ${folder}`, run: null, key: `shards ${folder}` } as const
+    const sbatch = time === undefined ? {} : { sbatch: [`--time=${time}`] }
+    await jobs.start(about, ({ signal }) => write({ ...sbatch, signal, onEvent: () => undefined })).done
+    return { folder }
+  }
+
+  return {
+    status: async ({ folder }) => {
+      const path = await within(folder)
+      return { ...(await statusOfShards(path)), ...(await aboutFolder(path)) }
+    },
+    planRun: async ({ configuration, baseFolder, shards }) => {
+      const full = await checked(configuration, baseFolder, by())
+      return planShards(full, resolve(baseFolder), await ratesHere(), shards === undefined ? {} : { shards })
+    },
+    planClustering: async ({ run, configuration, shards }) => {
+      const record = await context.workspace().getRun(run)
+      return planClustering(context.workspace(), record, configuration, shards === undefined ? {} : { shards })
+    },
+    divideRun: async ({ configuration, baseFolder, shards, folder, time }) => {
+      const path = await within(folder)
+      const full = await checked(configuration, baseFolder, by())
+      return written(path, time, (options) => shardRun(full, resolve(baseFolder), path, { ...options, shards }))
+    },
+    divideClustering: async ({ run, configuration, shards, folder, time, name = '' }) => {
+      const path = await within(folder)
+      const record = await context.workspace().getRun(run)
+      const named = name.trim() === '' ? {} : { name: name.trim() }
+      return written(path, time, (options) =>
+        shardClustering(context.workspace(), record, configuration, path, { ...options, shards, ...named })
+      )
+    },
+    gather: async ({ folder, name }) => {
+      const path = await within(folder)
+      if (holdsClustering(path)) {
+        const set = await readClusterSet(path)
+        await checkDone(path, set.shards)
+        const { id } = await context.workspace().findRun(set.run)
+        managed().gatherClustering(id, path)
+        return { run: id }
+      }
+      const set = await readyShards(path)
+      const known = await gatheredRun(context.workspace(), set)
+      if (known !== undefined) {
+        const isBusy = managed().busy().includes(known.id)
+        if (known.status !== 'finished' && !isBusy) await managed().resume(known.id)
+        return { run: known.id }
+      }
+      const gathered = { folder: path, set: set.id, shards: [] }
+      const run = await managed().start(name, set.configuration, set.baseFolder, { gathered })
+      return { run }
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import { z } from 'zod'
+import { call, gives } from './call'
+import { configuration, run, runName } from './call-parameters'
+import { clusteringSchema } from './configuration'
+import { limits, path } from './limits'
+import type { ClusterShardPlan, ShardFolder, ShardPlan } from './shards'
+
+const shards = z.int().min(1).max(limits.shards)
+const ofRun = { configuration, baseFolder: path }
+const ofClustering = { run, configuration: clusteringSchema }
+/** `time`: the value of sbatch's --time, as in "04:00:00". */
+const division = {
+  shards,
+  folder: path,
+  time: z
+    .string()
+    .regex(/^[\d:-]{1,20}$/)
+    .optional()
+}
+
+export const shardsCalls = {
+  /** How far the shards of a folder are, and what they became in the workspace. */
+  status: call({ folder: path }, gives<ShardFolder>()),
+  planRun: call({ ...ofRun, shards: shards.optional() }, gives<ShardPlan>()),
+  planClustering: call({ ...ofClustering, shards: shards.optional() }, gives<ClusterShardPlan>()),
+  divideRun: call({ ...ofRun, ...division }, gives<{ readonly folder: string }>()),
+  divideClustering: call(
+    { ...ofClustering, ...division, name: runName.optional() },
+    gives<{ readonly folder: string }>()
+  ),
+  /** Shards that are all done become a run, or a clustering of theirs; what they became before is given back. */
+  gather: call({ folder: path, name: runName.default('') }, gives<{ readonly run: string }>())
+}
