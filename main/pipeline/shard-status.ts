@@ -220,7 +220,7 @@ export const indicesByState = (shards: readonly ShardStatus[]): Partial<Record<S
  * that are left are damaged, `workspace` where others are at them; undefined where there is nothing.
  */
 export const missingError = (status: SetStatus): SpectroscopeError | undefined => {
-  const { folder, shards, commands } = status
+  const { folder, shards, commands, here } = status
   const states = indicesByState(shards)
   const missing = Object.values(states).flat()
   if (missing.length === 0) return undefined
@@ -233,7 +233,7 @@ export const missingError = (status: SetStatus): SpectroscopeError | undefined =
     ? `${damaged.length} of ${shards.length} results in ${folder} are damaged (shards ${indexRanges(damaged)})`
     : `${missing.length} of ${shards.length} shards of ${folder} are not done (${said})`
   const out = shards.filter(({ memory }) => memory?.ranOut === true)
-  const details = { folder, missing, states, outOfMemory: out.map(({ index }) => index), commands }
+  const details = { folder, missing, states, outOfMemory: out.map(({ index }) => index), commands, here }
   const sentence = `${what}${outOfMemoryWords(out)}; ${remedyFor(status)}.`
   const kind = onlyDamaged ? 'input' : shards.some(({ state }) => idle.has(state)) ? 'usage' : 'workspace'
   return new SpectroscopeError(kind, sentence, { details })

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { exportRun } from '../../main/exchange/export'
 import { trustWorkspace } from '../../main/api/trust'
 import { withWorkspace } from '../../main/api/workspaces'
+import type { ClusterShardPlan, SetStatus } from '../../preload/shards'
 import { isBuilt, run, scratch, start, until, writeStudy } from './command'
 import type { Finished, Started } from './command'
 
@@ -45,6 +46,9 @@ const copyFor = async (name: string): Promise<string> => {
   return path(name)
 }
 
+const statusOf = async (into: string): Promise<SetStatus> =>
+  JSON.parse((await ok(run(['shards', 'status', path(into), '--json']))).stdout) as SetStatus
+
 const filesOf = (into: string, index: number): string[] =>
   existsSync(path(into, 'shards', String(index))) ? readdirSync(path(into, 'shards', String(index))) : []
 
@@ -63,6 +67,10 @@ describe.skipIf(!isBuilt)('a clustering in shards', () => {
         workspace,
         '--shards',
         String(count),
+        '--setup',
+        'module load node',
+        '--launcher',
+        'srun spectroscope',
         '--into',
         path(into),
         '--json'
@@ -88,6 +96,8 @@ describe.skipIf(!isBuilt)('a clustering in shards', () => {
     const { stdout } = await divide('acl', 3, workspace, 'acl-shards')
     expect(JSON.parse(stdout)).toMatchObject({ folder: path('acl-shards'), tokens: 920, neighbourShards: 3 })
     const script = readFileSync(path('acl-shards', 'sbatch.sh'), 'utf8')
+    expect(script).toContain('module load node\n')
+    expect(script).toContain('srun spectroscope')
     expect(script).toMatch(/^#SBATCH --array=0-2%3$/m)
     expect(script).toMatch(/^#SBATCH --mem=\d+M$/m)
 
@@ -100,6 +110,9 @@ describe.skipIf(!isBuilt)('a clustering in shards', () => {
     killed.killAll()
     await killed.finished
     expect(filesOf('acl-shards', 0)).toContain('claim.1')
+    const lost = await statusOf('acl-shards')
+    expect(lost.shards[0]).toMatchObject({ state: 'lost', job: null })
+    expect(lost.shards[0].memory!.mostBytes).toBeGreaterThan(2e7)
     const stopped = shard('acl-shards', 0)
     await stopped.said(/Neighbours/i)
     stopped.child.kill('SIGTERM')
@@ -122,6 +135,10 @@ describe.skipIf(!isBuilt)('a clustering in shards', () => {
     writeFileSync(result, before.subarray(0, before.length - 1))
     const damaged = await gather('acl-shards', workspace)
     expect(damaged.code).toBe(4)
+    const { shards, fraction } = await statusOf('acl-shards')
+    expect(shards.map(({ state }) => state).indexOf('damaged')).toBe(7)
+    expect(fraction).toBeGreaterThan(0.5)
+    expect(fraction).toBeLessThan(1)
     expect(damaged.stderr).toContain(`${result} is missing or damaged; delete it and run shard 7 again.`)
     writeFileSync(result, before)
     await ok(gather('acl-shards', workspace))
@@ -132,6 +149,11 @@ describe.skipIf(!isBuilt)('a clustering in shards', () => {
 
   it('by communities is that of one machine, and is divided once only', async () => {
     const workspace = await copyFor('communities')
+    const asked = ['cluster', 'latest', ...methods.communities, ...settings, '--workspace', workspace, '--plan']
+    const plan = JSON.parse((await ok(run([...asked, '--shards', '2', '--json']))).stdout) as ClusterShardPlan
+    expect(plan).toMatchObject({ tokens: 920, shards: 2, neighbourShards: 2, sensibleShards: 1, timeLimit: '00:10:00' })
+    expect((await ok(run(asked))).stdout).toContain('--shards 1 --sbatch=--time=00:10:00')
+    expect(existsSync(path('communities-shards'))).toBe(false)
     await divide('communities', 2, workspace, 'communities-shards')
     await ok(run(['shards', 'run', path('communities-shards'), '1']))
     const again = await divide('communities', 2, workspace, 'communities-shards')

@@ -1,7 +1,16 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -23,37 +32,70 @@ const freePort = (): Promise<number> =>
     })
   })
 
-/** One node of four processors, of whatever the machine has; without systemd and without control groups. */
-const configuration = (folder: string, controllerPort: number, nodePort: number): string => `
+/** A node of the cluster, with a host name of its own where it is not the machine itself. */
+interface Node {
+  readonly name: string
+  readonly port: number
+}
+
+export interface ClusterOptions {
+  /** Host names of the nodes, each in a space of its own; the machine itself by default. */
+  readonly nodes?: readonly string[]
+  /** Has tasks keep to the memory that they ask for, by control groups. */
+  readonly limitMemory?: boolean
+}
+
+/** Processors of each node, of whatever the machine has. */
+const processors = 4
+
+const memoryOf = (nodes: readonly Node[]): number => Math.floor(totalmem() / 2 ** 20 / nodes.length)
+
+/**
+ * Nodes without systemd. KillWait and the time until credentials expire, which a job that is queued again waits for,
+ * are shorter than Slurm's defaults (30 and 120 s).
+ */
+const configuration = (
+  folder: string,
+  controllerPort: number,
+  nodes: readonly Node[],
+  limitMemory: boolean
+): string => `
 ClusterName=spectroscope
 SlurmctldHost=${hostname()}(127.0.0.1)
 SlurmctldPort=${controllerPort}
-SlurmdPort=${nodePort}
 SlurmUser=root
 AuthType=auth/munge
 CredType=cred/munge
-# A job that is queued again waits for its credentials to expire.
 AuthInfo=socket=${join(folder, 'munge.socket')},cred_expire=5
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin=${limitMemory ? 'task/cgroup' : 'task/none'}
 SwitchType=switch/none
 MpiDefault=none
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU
+SelectTypeParameters=${limitMemory ? 'CR_CPU_Memory' : 'CR_CPU'}
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 StateSaveLocation=${join(folder, 'state')}
-SlurmdSpoolDir=${join(folder, 'spool')}
+SlurmdSpoolDir=${join(folder, 'spool-%n')}
 SlurmctldPidFile=${join(folder, 'slurmctld.pid')}
-SlurmdPidFile=${join(folder, 'slurmd.pid')}
+SlurmdPidFile=${join(folder, 'slurmd-%n.pid')}
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,bf_interval=1
 ReturnToService=2
 JobRequeue=1
 MinJobAge=600
 KillWait=5
-NodeName=${hostname()} NodeAddr=127.0.0.1 CPUs=4 RealMemory=${Math.floor(totalmem() / 2 ** 20)} State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+${nodes
+  .map(
+    ({ name, port }) =>
+      `NodeName=${name} NodeHostname=${name} NodeAddr=127.0.0.1 Port=${port} CPUs=${processors} ` +
+      `RealMemory=${memoryOf(nodes)} State=UNKNOWN`
+  )
+  .join('\n')}
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE PriorityTier=1 State=UP
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE PriorityTier=10 State=UP
 `
 
 export interface Job {
@@ -72,6 +114,8 @@ export interface Cluster {
   ) => Promise<string>
   /** All jobs of an array, also those that have ended. */
   readonly jobs: (array: string) => Promise<readonly Job[]>
+  /** Ends a node's daemon and all that runs on it at once, as a power cut does, and has Slurm know. */
+  readonly loseNode: (name: string) => Promise<void>
   /** What the daemons have said. */
   readonly log: () => string
   readonly stop: () => Promise<void>
@@ -101,26 +145,70 @@ export const eventually = async <T>(
   )
 }
 
+const linkOf = (path: string): string | null => {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return null
+  }
+}
+
+/** Processes that see a host name of their own: those that share the space of the first one found with it. */
+const processesOn = (name: string): number[] => {
+  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))
+  const spaces = new Map(pids.map((pid) => [pid, linkOf(`/proc/${pid}/ns/uts`)]))
+  const isDaemon = (pid: string): boolean => {
+    try {
+      const { stdout } = spawnSync('nsenter', ['--uts', '--target', pid, 'hostname'])
+      return stdout.toString().trim() === name
+    } catch {
+      return false
+    }
+  }
+  const own = linkOf('/proc/self/ns/uts')
+  const others = [...new Set(spaces.values())].filter((space) => space !== null && space !== own)
+  const space = others.find((each) => isDaemon(pids.find((pid) => spaces.get(pid) === each)!))
+  return space === undefined ? [] : pids.filter((pid) => spaces.get(pid) === space).map(Number)
+}
+
+const killIfThere = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 /** Starts Debian's munged, slurmctld and slurmd with files and ports of their own. */
-export const startCluster = async (): Promise<Cluster> => {
+export const startCluster = async ({
+  nodes: names = [hostname()],
+  limitMemory = false
+}: ClusterOptions = {}): Promise<Cluster> => {
   const folder = mkdtempSync(join(tmpdir(), 'spectroscope-slurm-'))
   // munged wants its socket to be reachable by all.
   chmodSync(folder, 0o755)
-  for (const name of ['state', 'spool']) mkdirSync(join(folder, name))
+  for (const name of ['state', ...names.map((name) => `spool-${name}`)]) mkdirSync(join(folder, name))
   const path = (name: string): string => join(folder, name)
   writeFileSync(path('munge.key'), randomBytes(1024), { mode: 0o400 })
-  writeFileSync(path('slurm.conf'), configuration(folder, await freePort(), await freePort()))
+  const nodes = await Promise.all(names.map(async (name): Promise<Node> => ({ name, port: await freePort() })))
+  writeFileSync(path('slurm.conf'), configuration(folder, await freePort(), nodes, limitMemory))
   // Its start touches no control group, unlike that of version 2, which asks for systemd.
-  writeFileSync(path('cgroup.conf'), 'CgroupPlugin=cgroup/v1\n')
+  const limits = limitMemory ? 'ConstrainRAMSpace=yes\nAllowedSwapSpace=0\nConstrainSwapSpace=no\n' : ''
+  writeFileSync(path('cgroup.conf'), `CgroupPlugin=cgroup/v1\n${limits}`)
   const environment = { ...process.env, SLURM_CONF: path('slurm.conf') }
   const daemons: ChildProcess[] = []
+  const slurmds = new Map<string, ChildProcess>()
   let said = ''
-  const daemon = (program: string, args: readonly string[]): void => {
-    const child = spawn(join('/usr/sbin', program), args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment })
+  const daemon = (program: string, args: readonly string[], host?: string): ChildProcess => {
+    const own = [join('/usr/sbin', program), ...args]
+    const [first, ...rest] =
+      host === undefined ? own : ['unshare', '--uts', 'sh', '-c', 'hostname "$0" && exec "$@"', host, ...own]
+    const child = spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: environment })
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (data: Buffer) => (said += `${program}: ${data.toString()}`))
     child.once('error', (error) => (said += `${program}: ${error.message}\n`))
     daemons.push(child)
+    return child
   }
   const killAll = (): void => daemons.forEach((child) => child.kill('SIGKILL'))
   process.once('exit', killAll)
@@ -140,6 +228,11 @@ export const startCluster = async (): Promise<Cluster> => {
           restarts: Number(value('Restarts'))
         }
       })
+  const loseNode = async (name: string): Promise<void> => {
+    slurmds.get(name)!.kill('SIGKILL')
+    for (const pid of processesOn(name)) killIfThere(pid)
+    await slurm('scontrol', ['update', `nodename=${name}`, 'state=down', 'reason=lost'])
+  }
   const ended = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
   const stop = async (): Promise<void> => {
     await slurm('scancel', ['--user=root', '--signal=KILL', '--full']).catch(() => undefined)
@@ -180,14 +273,15 @@ export const startCluster = async (): Promise<Cluster> => {
       20
     )
     daemon('slurmctld', ['-D', '-f', path('slurm.conf')])
-    daemon('slurmd', ['-D', '-f', path('slurm.conf')])
+    for (const { name } of nodes)
+      slurmds.set(name, daemon('slurmd', ['-D', '-f', path('slurm.conf')], name === hostname() ? undefined : name))
     await eventually(
       () => slurm('sinfo', ['--noheader', '--format=%T']),
       (state) => state.trim() === 'idle',
-      'an idle node',
+      'idle nodes',
       40
     )
-    return { slurm, jobs, log, stop }
+    return { slurm, jobs, loseNode, log, stop }
   } catch (error) {
     const more = existsSync(path('munged.log')) ? readFileSync(path('munged.log'), 'utf8') : ''
     await stop()

@@ -42,7 +42,6 @@ describeInBrowser('runs and clusterings in shards', () => {
     desk.opened = await openServed(desk.browser, desk.place)
     const { page } = desk.opened
     const { folder, environment } = desk.place
-    page.setDefaultTimeout(60_000)
     await page.setViewportSize({ width: 1024, height: 768 })
     await fillStudy(page, folder, 'study', roundsConfiguration())
     await button(page, 'Divide into shards…').click()
