@@ -86,8 +86,8 @@ const shardText = ({ folder, script, shards, tokens, components }: ShardSummary)
   return lines(
     `${what} in ${plural(shards.length, 'shard')} of ${range} of the work, in ${folder}.`,
     `On Slurm: bash ${quoted(script)}`,
-    `Elsewhere: spectroscope shards run ${quoted(folder)} 0 (to ${shards.length - 1}), on any machine that has the folder; ` +
-      'run-all.sh there does them in turn.',
+    `Elsewhere: spectroscope shards run ${quoted(folder)} 0 (to ${shards.length - 1}), on any machine that has the ` +
+      'folder; run-all.sh there does them in turn.',
     `How far it is: spectroscope shards status ${quoted(folder)}`,
     `Then: spectroscope gather ${quoted(folder)}`
   )
@@ -118,7 +118,8 @@ export const clusterPlanText = (plan: ClusterShardPlan): Visible => {
   const later = shards - neighbourShards
   const times = `${fixed(nodeSeconds / 3600, 2)} node hours, the longest shard ${duration(longestSeconds)}`
   return lines(
-    `${plural(plan.tokens, 'token')} × ${plural(plan.components, 'component')}, in ${plural(matrices, 'matrix', 'matrices')}.`,
+    `${plural(plan.tokens, 'token')} × ${plural(plan.components, 'component')}, ` +
+      `in ${plural(matrices, 'matrix', 'matrices')}.`,
     `${plural(neighbourShards, 'shard')} of neighbours${later === 0 ? '' : `, ${later} more of local clusters after them`}, ` +
       `of ${plural(plan.threads, 'thread')} each: ${times}.`,
     `Memory: ${grouped(plan.memoryMebibytes[0].mebibytes)} MiB a task. Disk: ${gigabytesIn(plan.diskBytes)}. ` +

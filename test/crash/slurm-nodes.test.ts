@@ -19,6 +19,15 @@ const done = async (args: readonly string[]): Promise<string> => {
   return stdout
 }
 
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+
+/** Whether SIGTERM waits for a process that is stopped. */
+const isToldToEnd = (pid: number): boolean => {
+  const [, pending] = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
+  return (BigInt(`0x${pending}`) & (1n << 14n)) !== 0n
+}
+
 /** What the machine lacks for nodes with names of their own. */
 const nodesLack = (): string | undefined =>
   spawnSync('unshare', ['--uts', 'hostname', 'other']).status === 0
@@ -110,6 +119,13 @@ else
 
     it('go on after they were told of their time limit', async () => {
       const job = await queue(2, '--time=1')
+      await underWay(2)
+      // Slurm looks at limits now and then, so the shard is held until it is told.
+      const { pid } = await statusOf(2)
+      const held = [pid!, ...childrenOf(pid!)]
+      for (const each of held) process.kill(each, 'SIGSTOP')
+      await eventually(() => isToldToEnd(pid!), Boolean, 'a signal before the time limit', 120)
+      for (const each of held) process.kill(each, 'SIGCONT')
       const ended = await over(job, 2)
       expect(ended.state).toBe('COMPLETED')
       expect(ended.restarts).toBeGreaterThan(0)
