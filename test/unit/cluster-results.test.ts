@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Partitioned } from '../../main/clustering/structure'
 import { ClusterResults, partitionSections, writeResult } from '../../main/pipeline/cluster-results'
-import { planClusterPieces, type ClusterSet } from '../../main/pipeline/cluster-set'
+import { planClusterShards, type ClusterSet } from '../../main/pipeline/cluster-set'
 import { resultPath } from '../../main/pipeline/shard-set'
 import { buildVersion } from '../../main/pipeline/versions'
 import { configurationOf } from './clustering-fixture'
@@ -15,7 +15,7 @@ const k = 3
 const configuration = configurationOf({ stability: false, neighbours: k, minSize: 5 })
 const set: ClusterSet = {
   format: 'spectroscope-clustering-shards',
-  version: 1,
+  version: 2,
   id: 'id',
   fingerprint: 'f'.repeat(64),
   createdAt: '',
@@ -28,10 +28,10 @@ const set: ClusterSet = {
   seed: 3,
   parts: 0,
   threads: null,
-  pieces: planClusterPieces(configuration.method, tokens, 0, 1)
+  shards: planClusterShards(configuration.method, tokens, 0, 1)
 }
-const searching = set.pieces.find(({ search }) => search !== null)!
-const neighbouring = set.pieces.find(({ segments }) => segments.length > 0)!
+const searching = set.shards.find(({ search }) => search !== null)!
+const neighbouring = set.shards.find(({ segments }) => segments.length > 0)!
 const variant = searching.search!
 
 let folder: string
@@ -40,11 +40,11 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-const write = async (piece: number, sections: Iterable<ArrayBufferView>, owner: object = {}): Promise<void> => {
-  mkdirSync(dirname(resultPath(folder, piece)), { recursive: true })
+const write = async (shard: number, sections: Iterable<ArrayBufferView>, owner: object = {}): Promise<void> => {
+  mkdirSync(dirname(resultPath(folder, shard)), { recursive: true })
   const about = {
     set: set.id,
-    piece,
+    shard,
     host: 'here',
     processor: '',
     program: buildVersion,
@@ -52,7 +52,7 @@ const write = async (piece: number, sections: Iterable<ArrayBufferView>, owner: 
     finishedAt: '',
     seconds: 1
   }
-  await writeResult(resultPath(folder, piece), { ...about, ...owner }, sections)
+  await writeResult(resultPath(folder, shard), { ...about, ...owner }, sections)
 }
 
 const members = Int32Array.of(0, 1, 2, 3, 4)
@@ -77,9 +77,9 @@ const partition: Partitioned = {
 }
 
 const found = (): Promise<Partitioned> => new ClusterResults(folder, set).partitionOf(variant)
-const refusal = (piece: number, words: string) => ({
+const refusal = (shard: number, words: string) => ({
   kind: 'input',
-  message: `${resultPath(folder, piece)} is ${words}; delete it and run shard ${piece} again.`
+  message: `${resultPath(folder, shard)} is ${words}; delete it and run shard ${shard} again.`
 })
 
 describe('results of clustering shards', () => {
@@ -115,9 +115,9 @@ describe('results of clustering shards', () => {
     )
   })
 
-  it('of another piece are refused by name', async () => {
-    await write(searching.index, partitionSections(partition), { piece: '0' })
-    await expect(found()).rejects.toMatchObject(refusal(searching.index, 'the result of another piece or set'))
+  it('of another shard are refused by name', async () => {
+    await write(searching.index, partitionSections(partition), { shard: '0' })
+    await expect(found()).rejects.toMatchObject(refusal(searching.index, 'the result of another shard or set'))
   })
 
   it('with neighbours that the run lacks are refused by name', async () => {
