@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { GraphBuilder } from '../../main/engine/graph'
+import { cudaDevice } from '../../main/engine/nvidia'
 import type { ProcessExecutor } from '../../main/engine/apart/client'
 import { openBackend } from '../../main/engine/tfjs/backend'
-import { deviceIn, lackIn } from '../../main/engine/tfjs/client'
+import { deviceIn, lackIn, openTfjsProcess } from '../../main/engine/tfjs/client'
 import { tensorflowEnvironment } from '../../main/engine/tfjs/environment'
 import { TfjsExecutor } from '../../main/engine/tfjs/executor'
 import { checkPlatform } from '../../main/engine/tfjs/package'
@@ -13,6 +14,7 @@ import { openTensorflow, tensorflowAddon, tensorflowLack } from '../tensorflow-l
 import { uniforms } from '../tiny-model'
 
 const uniform = uniforms(5)
+const nvidia = await cudaDevice()
 const numbers = (length: number): Float32Array => Float32Array.from({ length }, () => uniform() - 0.5)
 
 /** A graph with a constant, an input, a resident, and outputs that are an input, an intermediate and read by nothing. */
@@ -102,6 +104,14 @@ describe.skipIf(tensorflowLack !== undefined)(title('TensorFlow in a process of 
     })
   })
 
+  it.skipIf(nvidia !== undefined)('says why it has no GPU where it was to have one: here no driver', async () => {
+    const device = { name: 'none', memoryBytes: 0, freeBytes: 0, driver: '570' }
+    await expect(openTfjsProcess({ addon: tensorflowAddon!, device })).rejects.toMatchObject({
+      kind: 'engine',
+      message: expect.stringMatching(/could not start CUDA \(cuInit: .+\); see that the NVIDIA driver works/)
+    })
+  })
+
   it('takes arrays of shared memory, and a resident that is larger than one message', async () => {
     const own = sample()
     const x = new Float32Array(new SharedArrayBuffer(96))
@@ -175,12 +185,20 @@ describe('the GPU engine', () => {
       TF_DETERMINISTIC_OPS: '1',
       TF_FORCE_GPU_ALLOW_GROWTH: 'true'
     }
-    expect(tensorflowEnvironment(true, {})).toMatchObject(own)
-    expect(tensorflowEnvironment(true, { CUDA_VISIBLE_DEVICES: '2', NVIDIA_TF32_OVERRIDE: '1' })).toMatchObject({
+    const addon = '/engines/tensorflow/addon.node'
+    expect(tensorflowEnvironment(true, addon, {})).toMatchObject(own)
+    expect(tensorflowEnvironment(true, addon, { CUDA_VISIBLE_DEVICES: '2', NVIDIA_TF32_OVERRIDE: '1' })).toMatchObject({
       ...own,
       CUDA_VISIBLE_DEVICES: '2'
     })
-    expect(tensorflowEnvironment(false, { CUDA_VISIBLE_DEVICES: '2' })).toMatchObject({ CUDA_VISIBLE_DEVICES: '-1' })
+    expect(tensorflowEnvironment(false, addon, { CUDA_VISIBLE_DEVICES: '2' })).toMatchObject({
+      CUDA_VISIBLE_DEVICES: '-1'
+    })
+  })
+
+  it.skipIf(process.platform !== 'linux')('finds CUDA beside its addon, before that of the system', () => {
+    const { LD_LIBRARY_PATH: own } = tensorflowEnvironment(true, '/engines/t/addon.node', { LD_LIBRARY_PATH: '/other' })
+    expect(own).toMatch(/^\/engines\/t\/nvidia\/cublas\/lib:.*:\/engines\/t\/nvidia\/cusolver\/lib:.*:\/other$/)
   })
 
   it('names its device as TensorFlow does, and what keeps TensorFlow from taking one', () => {
@@ -200,6 +218,6 @@ describe('the GPU engine', () => {
         "I0000 dso_loader.cc] Could not load dynamic library 'libcudnn.so.9'; dlerror: libcudnn.so.9: cannot open\nW0000 gpu_device.cc:2341] Cannot dlopen some GPU libraries.\n"
       )
     ).toMatch(/could not load libcudnn\.so\.9; run `spectroscope engines remove tfjs` and install again/)
-    expect(lackIn('')).toMatch(/^TensorFlow has no GPU here and would compute on the processor; see that/)
+    expect(lackIn('')).toBeUndefined()
   })
 })

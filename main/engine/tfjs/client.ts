@@ -18,8 +18,8 @@ export const deviceIn = (output: string): string | undefined => {
   return found === undefined ? undefined : `${found[1]}, compute capability ${found[2]}`
 }
 
-/** Why TensorFlow has no GPU, and what to do, by what it says while it looks for one. */
-export const lackIn = (output: string): string => {
+/** Why TensorFlow has no GPU, and what to do, by what it says while it looks for one; undefined where it says nothing. */
+export const lackIn = (output: string): string | undefined => {
   const libraries = [...output.matchAll(/Could not load dynamic library '([^']+)'/g)].map(([, name]) => name)
   const cuda = [...output.matchAll(/failed call to cuInit: (.+)/g)].at(-1)?.[1]
   const ignored = /Ignoring visible gpu device .*compute capability:? ([\d.]+).*? required .*?([\d.]+\d)/.exec(output)
@@ -29,8 +29,11 @@ export const lackIn = (output: string): string => {
     return `TensorFlow has no GPU, as it could not load ${[...new Set(libraries)].join(', ')}; run \`spectroscope engines remove tfjs\` and install again, or choose another engine.`
   if (ignored !== null)
     return `TensorFlow takes no GPU of compute capability ${ignored[1]}, but ${ignored[2]} or newer; choose another engine.`
-  return 'TensorFlow has no GPU here and would compute on the processor; see that the NVIDIA driver works, or choose another engine.'
+  return undefined
 }
+
+const noGpu =
+  'TensorFlow has no GPU here and would compute on the processor; see that the NVIDIA driver works, or choose another engine.'
 
 /**
  * TensorFlow.js in a process of its own, on the device, or on the processor where there is to be none. Throws an `engine` error where the
@@ -50,18 +53,19 @@ export const openTfjsProcess = async ({
       entry: 'tfjs',
       library: 'TensorFlow.js',
       options: { addon },
-      environment: tensorflowEnvironment(gpu, process.env),
+      environment: tensorflowEnvironment(gpu, addon, process.env),
       lostAtStart: (words) =>
         new SpectroscopeError(
           'engine',
-          `The TensorFlow.js process ended (${words}) while it loaded its library; run \`spectroscope engines remove tfjs\` and install again, or choose another engine.`
+          (gpu ? lackIn(output.text) : undefined) ??
+            `The TensorFlow.js process ended (${words}) while it loaded its library; run \`spectroscope engines remove tfjs\` and install again, or choose another engine.`
         ),
       onErrorOutput: (text) => output.take(text)
     },
     async (description) => {
       if (!gpu) return description
       const found = deviceIn(await output.opened)
-      if (description.device === 'CPU') throw new SpectroscopeError('engine', lackIn(await output.opened))
+      if (description.device === 'CPU') throw new SpectroscopeError('engine', lackIn(await output.opened) ?? noGpu)
       return { ...description, device: found ?? deviceWords(device) }
     }
   )
