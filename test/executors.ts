@@ -22,7 +22,10 @@ const missing = async (open: () => Promise<Executor>): Promise<string | undefine
 
 const openCuda = (): Promise<Executor> => openOnnxCuda('float32')
 
-/** One process for all tests of a file: software Vulkan compiles every shader once there, and TensorFlow takes seconds to load. */
+/**
+ * One process for all tests of a file: software Vulkan compiles every shader once there, and TensorFlow takes
+ * seconds to load.
+ */
 const shared = (open: () => Promise<Executor>): (() => Promise<Executor>) => {
   let opening: Promise<Executor> | undefined
   return async () => {
@@ -62,8 +65,8 @@ interface Tested {
 }
 
 /**
- * Every executor that this machine may have, held against the float64 reference. Software Vulkan stands in for the device of WebGPU, and
- * the processor for that of TensorFlow.
+ * Every executor that this machine may have, held against the float64 reference. Software Vulkan stands in for the
+ * device of WebGPU, and the processor for that of TensorFlow.
  */
 export const executors: Readonly<Record<string, Tested>> = {
   'onnx-cpu': { open: openOnnxCpu },
@@ -74,7 +77,10 @@ export const executors: Readonly<Record<string, Tested>> = {
   'tfjs-gpu': { open: tensorflow, missing: missingTfjsGpu === undefined ? undefined : tensorflowLack }
 }
 
-/** Those of them where the processor stands in for a GPU, and takes a minute for what others do in a second: a few cases will do. */
+/**
+ * Those of them where the processor stands in for a GPU, and takes a minute for what others do in a second: a few
+ * cases will do.
+ */
 export const slow: readonly string[] = ['webgpu-software', ...(missingTfjsGpu === undefined ? [] : ['tfjs-gpu'])]
 
 /** Title, whether it is skipped, and name of each, for describe blocks that say why. */
@@ -84,7 +90,10 @@ export const executorCases = Object.entries(executors).map(([name, { missing }])
   skipped: missing !== undefined
 }))
 
-/** The executor as one whose device has so much memory, so that replicas are computed together, or that has none of its own. `watch` hears of every graph that is compiled, and of every run of it, before it begins. */
+/**
+ * The executor as one whose device has so much memory, so that replicas are computed together, or that has none of
+ * its own. `watch` hears of every graph that is compiled, and of every run of it, before it begins.
+ */
 export const withMemory = (
   executor: Executor,
   memoryBytes: number | undefined,

@@ -37,8 +37,8 @@ const restore = (name: 'SPECTROSCOPE_ENGINES' | 'SPECTROSCOPE_TFJS_DEVICE', befo
 }
 
 /**
- * Installs TensorFlow where its tests are wanted, for the processor, and tells the tests by their environment where it is, or why they are
- * skipped. Where SPECTROSCOPE_TEST_TFJS asks for them, what comes in the way is an error.
+ * Installs TensorFlow where its tests are wanted, for the processor, and tells the tests by their environment where
+ * it is, or why they are skipped. Where SPECTROSCOPE_TEST_TFJS asks for them, what comes in the way is an error.
  */
 export default async (): Promise<void> => {
   const asked = process.env['SPECTROSCOPE_TEST_TFJS'] === '1'

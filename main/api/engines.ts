@@ -71,8 +71,9 @@ export interface InstallRequest {
 }
 
 /**
- * Installs what an engine needs, unless all of it is there, and measures it once in a process of its own. Throws `usage`, `network`,
- * `storage`, `engine` and `interrupted` errors; an `engine` error too where all is installed and the engine does not start, as without a GPU.
+ * Installs what an engine needs, unless all of it is there, and measures it once in a process of its own. Throws
+ * `usage`, `network`, `storage`, `engine` and `interrupted` errors; an `engine` error too where all is installed and
+ * the engine does not start, as without a GPU.
  */
 export const installEngine = async ({ name, confirm, onEvent, signal }: InstallRequest): Promise<EngineInstalled> => {
   const found = installableOf(name)

@@ -39,8 +39,8 @@ const unpackEntry = async (zip: ZipFile, entry: Entry, target: string, signal: A
 }
 
 /**
- * Unpacks those files of a ZIP archive that have a target, by their names in it, each into a new file; returns their names. Throws
- * `DamagedArchive` where one is damaged, system errors of reading and writing, and an AbortError.
+ * Unpacks those files of a ZIP archive that have a target, by their names in it, each into a new file; returns their
+ * names. Throws `DamagedArchive` where one is damaged, system errors of reading and writing, and an AbortError.
  */
 export const unpackSome = async (
   archive: string,

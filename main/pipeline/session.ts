@@ -56,8 +56,9 @@ export class ComputeSession {
   }
 
   /**
-   * Does `work` with the compute process. Should that die under it (a native fault, a lack of memory), a new one is started and
-   * the work done again, which goes on from the stage's checkpoint. Throws an `engine` error if it dies a second time.
+   * Does `work` with the compute process. Should that die under it (a native fault, a lack of memory), a new one is
+   * started and the work done again, which goes on from the stage's checkpoint. Throws an `engine` error if it dies
+   * a second time.
    */
   async use<T>(use: ComputeUse, work: (compute: Compute, again: boolean) => Promise<T>): Promise<T> {
     try {
@@ -141,6 +142,9 @@ const apart = async <T>(doing: string, work: (compute: Compute) => Promise<T>): 
 export const measureEnginesApart = (): Promise<readonly EngineRate[]> =>
   apart('measured the engines', (compute) => compute.call('measureEngines', null))
 
-/** One engine likewise, to see that it works; what it says is in the answer where it does not. Throws an `engine` error if there is none of the name. */
+/**
+ * One engine likewise, to see that it works; what it says is in the answer where it does not. Throws an `engine`
+ * error if there is none of the name.
+ */
 export const measureEngineApart = (engine: string): Promise<EngineRate> =>
   apart(`measured ${engine}`, (compute) => compute.call('measureEngine', { engine }))

@@ -25,7 +25,7 @@ const hasCheckpoint = (): boolean =>
 describe.skipIf(!isBuilt || tensorflowLack !== undefined)(
   `a run on tfjs-gpu${tensorflowLack === undefined ? '' : ` (skipped: ${tensorflowLack})`}`,
   () => {
-    it('killed with all its processes and resumed, has the numbers of an uninterrupted one, and those of onnx-cpu but for float32 noise', async () => {
+    it('killed and resumed has the numbers of an uninterrupted one, those of onnx-cpu but for noise', async () => {
       const environment = tensorflowEnvironment()
       const study = (engine: string) =>
         writeStudy(

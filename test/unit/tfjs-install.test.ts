@@ -97,7 +97,7 @@ describe.skipIf(lack !== undefined)(`a wheel${lack === undefined ? '' : ` (skipp
     expect(readdirSync(place, { recursive: true }).sort()).toEqual(['made', 'made/lib', 'made/lib/libmade.so.2'])
   })
 
-  it('is refused where its hash is another than the one that is known, or there is none, and nothing is left', async () => {
+  it('is refused where its hash is another than the known one, or there is none, and nothing is left', async () => {
     await expect(fetched({ ...wheel, sha256: '0'.repeat(64) })).rejects.toMatchObject({
       kind: 'network',
       message: expect.stringMatching(/^python3 -m pip could not fetch made 1\.0 \(.*\); see that it reaches its index/)
@@ -156,7 +156,7 @@ describe.skipIf(lack !== undefined)('an installation of TensorFlow', () => {
     await expect(openTfjsGpu()).rejects.toThrow(/There is no NVIDIA GPU here/)
   })
 
-  it('brings CUDA 12 for a GPU whose driver is new enough, and what is there already is not fetched again', async () => {
+  it('brings CUDA 12 for a GPU whose driver is new enough, and fetches nothing that is there already', async () => {
     withDriver('570.12')
     expect((await planTfjs(never)).words).toMatch(/with CUDA 12 and cuDNN 9 .*downloads 3\.3 GB .* 5\.6 GB of disk/)
     expect(await canInstallTfjs()).toBe(true)

@@ -17,7 +17,9 @@ const uniform = uniforms(5)
 const nvidia = await cudaDevice()
 const numbers = (length: number): Float32Array => Float32Array.from({ length }, () => uniform() - 0.5)
 
-/** A graph with a constant, an input, a resident, and outputs that are an input, an intermediate and read by nothing. */
+/**
+ * A graph with a constant, an input, a resident, and outputs that are an input, an intermediate and read by nothing.
+ */
 const sample = () => {
   const builder = new GraphBuilder()
   const [x, w] = [builder.input('x', [6, 4]), builder.input('w', [8, 4])]
@@ -130,7 +132,7 @@ describe.skipIf(tensorflowLack !== undefined)(title('TensorFlow in a process of 
     })
   })
 
-  it("knows by TensorFlow's words that memory was short, to be asked for less, and what else failed; it goes on with either", async () => {
+  it("knows by TensorFlow's words that memory was short, and what else failed, and goes on after either", async () => {
     const builder = new GraphBuilder()
     const length = 2 ** 20
     builder.output('product', builder.matmul(builder.input('x', [length, 1]), builder.input('w', [1, length])))
@@ -197,20 +199,25 @@ describe('the GPU engine', () => {
   })
 
   it.skipIf(process.platform !== 'linux')('finds CUDA beside its addon, before that of the system', () => {
-    const { LD_LIBRARY_PATH: own } = tensorflowEnvironment(true, '/engines/t/addon.node', { LD_LIBRARY_PATH: '/other' })
-    expect(own).toMatch(/^\/engines\/t\/nvidia\/cublas\/lib:.*:\/engines\/t\/nvidia\/cusolver\/lib:.*:\/other$/)
+    const own = tensorflowEnvironment(true, '/engines/t/addon.node', { LD_LIBRARY_PATH: '/other' })
+    expect(own['LD_LIBRARY_PATH']).toMatch(
+      /^\/engines\/t\/nvidia\/cublas\/lib:.*:\/engines\/t\/nvidia\/cusolver\/lib:.*:\/other$/
+    )
   })
 
   it('names its device as TensorFlow does, and what keeps TensorFlow from taking one', () => {
     expect(
       deviceIn(
-        'I0000 00:00:1 gpu_device.cc:2020] Created device /job:localhost/replica:0/task:0/device:GPU:0 with 78000 MB memory:  -> device: 0, name: NVIDIA H100 80GB HBM3, pci bus id: 0000:19:00.0, compute capability: 9.0\n'
+        'I0000 00:00:1 gpu_device.cc:2020] Created device /job:localhost/replica:0/task:0/device:GPU:0 with ' +
+          '78000 MB memory:  -> device: 0, name: NVIDIA H100 80GB HBM3, pci bus id: 0000:19:00.0, compute ' +
+          'capability: 9.0\n'
       )
     ).toBe('NVIDIA H100 80GB HBM3, compute capability 9.0')
     expect(deviceIn('')).toBeUndefined()
     expect(
       lackIn(
-        'E0000 00:00:1796075262.986664   32562 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)\n'
+        'E0000 00:00:1796075262.986664   32562 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA ' +
+          'error: Failed call to cuInit: UNKNOWN ERROR (303)\n'
       )
     ).toMatch(/^TensorFlow could not start CUDA \(cuInit: UNKNOWN ERROR \(303\)\); see that the NVIDIA driver works/)
     expect(

@@ -4,8 +4,8 @@ export const openedMark = 'spectroscope: opened\n'
 export const markOpened = (): void => void process.stderr.write(openedMark)
 
 /**
- * Standard error of a process whose library tells there which device it makes: what comes until then is kept, and nothing of it passed on;
- * what comes afterwards is passed on but for chatter.
+ * Standard error of a process whose library tells there which device it makes: what comes until then is kept, and
+ * nothing of it passed on; what comes afterwards is passed on but for chatter.
  */
 export class StartupOutput {
   #text = ''

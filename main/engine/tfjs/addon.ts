@@ -30,7 +30,8 @@ export const findCompiler = async (): Promise<string> => {
   }
   throw new SpectroscopeError(
     'engine',
-    `There is no C++ compiler here${given === undefined || given === '' ? '' : ` named ${given}`}, with which the addon of TensorFlow.js is compiled; install one (Debian: apt-get install g++), or name one in CXX.`
+    `There is no C++ compiler here${given === undefined || given === '' ? '' : ` named ${given}`}, with which ` +
+      `the addon of TensorFlow.js is compiled; install one (Debian: apt-get install g++), or name one in CXX.`
   )
 }
 
@@ -67,14 +68,18 @@ const compile = (compiler: string, args: readonly string[], signal: AbortSignal)
       reject(
         new SpectroscopeError(
           'engine',
-          `${compiler} could not compile the addon of TensorFlow.js (${killed ?? `exit code ${code}`}: ${problemIn(output)}); install a compiler that knows C++17, or name one in CXX.`,
+          `${compiler} could not compile the addon of TensorFlow.js (${killed ?? `exit code ${code}`}: ` +
+            `${problemIn(output)}); install a compiler that knows C++17, or name one in CXX.`,
           { cause: new Error(output) }
         )
       )
     })
   })
 
-/** Puts the addon beside TensorFlow in `root`: the one that the program carries, or one that is compiled. Throws `engine` and `interrupted` errors. */
+/**
+ * Puts the addon beside TensorFlow in `root`: the one that the program carries, or one that is compiled. Throws
+ * `engine` and `interrupted` errors.
+ */
 export const makeAddon = async (own: Package, root: string, signal: AbortSignal): Promise<void> => {
   const target = join(root, addonName(own))
   const temporary = `${target}.${process.pid}.tmp`

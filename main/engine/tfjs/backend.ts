@@ -33,7 +33,10 @@ const registerBackend = (addon: string): void => {
   tf.registerBackend(backendName, () => new NodeJSKernelBackend(binding, packageName))
 }
 
-/** Loads TensorFlow and puts it to work in this process; the device is "CPU" where it takes no GPU. Throws an `engine` error where it can't be loaded. */
+/**
+ * Loads TensorFlow and puts it to work in this process; the device is "CPU" where it takes no GPU. Throws an
+ * `engine` error where it can't be loaded.
+ */
 export const openBackend = async ({ addon }: TensorflowOptions): Promise<EngineDescription> => {
   tf.enableProdMode()
   try {
@@ -43,7 +46,8 @@ export const openBackend = async ({ addon }: TensorflowOptions): Promise<EngineD
     const words = messageOf(cause).split('\n')[0].trim().replace(/\.$/, '')
     throw new SpectroscopeError(
       'engine',
-      `TensorFlow could not be loaded (${words}); run \`spectroscope engines remove tfjs\` and install again, or choose another engine.`,
+      `TensorFlow could not be loaded (${words}); run \`spectroscope engines remove tfjs\` and install again, ` +
+        `or choose another engine.`,
       { cause }
     )
   }

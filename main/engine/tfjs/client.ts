@@ -6,9 +6,11 @@ import { type NvidiaDevice, deviceWords } from '../nvidia'
 import type { TensorflowOptions } from './backend'
 import { tensorflowEnvironment } from './environment'
 
-/** TensorFlow's messages that are no errors: "I0000 00:00:1796075262.79 …", or as 2.9.1 has them "2026-11-30 21:47:42.1: I …"; and its tables of memory. */
-const chatter =
-  /^(?:[IW]\d{4} |[-\d]+ [:\d.]+: [IW] |$|If the cause is memory fragmentation|Current allocation summary|\w+: +[\d.]+(?:[KMGT]i)?B?$)/
+/**
+ * TensorFlow's messages that are no errors: "I0000 00:00:1796075262.79 …", or as 2.9.1 has them "2026-11-30
+ * 21:47:42.1: I …"; and its tables of memory.
+ */
+const chatter = /^(?:[IW]\d{4} |[-\d]+ [:\d.]+: [IW] |$|If the cause|Current alloc|\w+: +[\d.]+(?:[KMGT]i)?B?$)/
 
 /** The GPU as TensorFlow says what it takes; undefined where it takes none. */
 export const deviceIn = (output: string): string | undefined => {
@@ -18,26 +20,39 @@ export const deviceIn = (output: string): string | undefined => {
   return found === undefined ? undefined : `${found[1]}, compute capability ${found[2]}`
 }
 
-/** Why TensorFlow has no GPU, and what to do, by what it says while it looks for one; undefined where it says nothing. */
+/**
+ * Why TensorFlow has no GPU, and what to do, by what it says while it looks for one; undefined where it says
+ * nothing.
+ */
 export const lackIn = (output: string): string | undefined => {
   const libraries = [...output.matchAll(/Could not load dynamic library '([^']+)'/g)].map(([, name]) => name)
   const cuda = [...output.matchAll(/failed call to cuInit: (.+)/g)].at(-1)?.[1]
   const ignored = /Ignoring visible gpu device .*compute capability:? ([\d.]+).*? required .*?([\d.]+\d)/.exec(output)
   if (cuda !== undefined)
-    return `TensorFlow could not start CUDA (cuInit: ${cuda.replace(/^.*Failed call to cuInit: /, '').trim()}); see that the NVIDIA driver works and this user may use the GPU, or choose another engine.`
+    return (
+      `TensorFlow could not start CUDA (cuInit: ${cuda.replace(/^.*Failed call to cuInit: /, '').trim()}); see ` +
+      `that the NVIDIA driver works and this user may use the GPU, or choose another engine.`
+    )
   if (libraries.length > 0)
-    return `TensorFlow has no GPU, as it could not load ${[...new Set(libraries)].join(', ')}; run \`spectroscope engines remove tfjs\` and install again, or choose another engine.`
+    return (
+      `TensorFlow has no GPU, as it could not load ${[...new Set(libraries)].join(', ')}; run \`spectroscope ` +
+      `engines remove tfjs\` and install again, or choose another engine.`
+    )
   if (ignored !== null)
-    return `TensorFlow takes no GPU of compute capability ${ignored[1]}, but ${ignored[2]} or newer; choose another engine.`
+    return (
+      `TensorFlow takes no GPU of compute capability ${ignored[1]}, but ${ignored[2]} or newer; choose another ` +
+      `engine.`
+    )
   return undefined
 }
 
 const noGpu =
-  'TensorFlow has no GPU here and would compute on the processor; see that the NVIDIA driver works, or choose another engine.'
+  'TensorFlow has no GPU here and would compute on the processor; see that the NVIDIA driver works, or choose ' +
+  'another engine.'
 
 /**
- * TensorFlow.js in a process of its own, on the device, or on the processor where there is to be none. Throws an `engine` error where the
- * process can't load the library, dies of it, or finds no GPU.
+ * TensorFlow.js in a process of its own, on the device, or on the processor where there is to be none. Throws an
+ * `engine` error where the process can't load the library, dies of it, or finds no GPU.
  */
 export const openTfjsProcess = async ({
   addon,
@@ -58,7 +73,8 @@ export const openTfjsProcess = async ({
         new SpectroscopeError(
           'engine',
           (gpu ? lackIn(output.text) : undefined) ??
-            `The TensorFlow.js process ended (${words}) while it loaded its library; run \`spectroscope engines remove tfjs\` and install again, or choose another engine.`
+            `The TensorFlow.js process ended (${words}) while it loaded its library; run \`spectroscope ` +
+              `engines remove tfjs\` and install again, or choose another engine.`
         ),
       onErrorOutput: (text) => output.take(text)
     },

@@ -1,9 +1,11 @@
 import { delimiter, dirname, join } from 'node:path'
 import { cudaWheels } from './wheels'
 
-/** Folders of CUDA beside the addon: the library's own run path lacks one of them (cuSOLVER's, in 2.21). */
-const cudaFolders = (addon: string): readonly string[] =>
-  cudaWheels.map(({ folder }) => join(dirname(addon), folder, 'lib'))
+/** Folders of CUDA beside the addon, then others: the library's own run path lacks cuSOLVER's, in 2.21. */
+const cudaFolders = (addon: string, others: string | undefined): readonly string[] => [
+  ...cudaWheels.map(({ folder }) => join(dirname(addon), folder, 'lib')),
+  ...(others === undefined || others === '' ? [] : [others])
+]
 
 /** What a process has to have in its environment before it loads TensorFlow; `gpu` says whether it is to see one. */
 export const tensorflowEnvironment = (
@@ -11,7 +13,8 @@ export const tensorflowEnvironment = (
   addon: string,
   environment: NodeJS.ProcessEnv
 ): Record<string, string> => ({
-  // The library takes the last GPU that it sees, and memory of all of them; devices are counted as the driver counts them.
+  // The library takes the last GPU that it sees, and memory of all of them; devices are counted as the driver counts
+  // them.
   CUDA_VISIBLE_DEVICES: gpu ? (environment['CUDA_VISIBLE_DEVICES'] ?? '0') : '-1',
   CUDA_DEVICE_ORDER: environment['CUDA_DEVICE_ORDER'] ?? 'PCI_BUS_ID',
   // float32 is float32: products are TF32 otherwise, where the GPU has that.
@@ -23,6 +26,6 @@ export const tensorflowEnvironment = (
   TF_CPP_MIN_LOG_LEVEL: '0',
   TF_CPP_VMODULE: 'dso_loader=1',
   ...(gpu && process.platform === 'linux'
-    ? { LD_LIBRARY_PATH: [...cudaFolders(addon), environment['LD_LIBRARY_PATH'] ?? ''].filter(Boolean).join(delimiter) }
+    ? { LD_LIBRARY_PATH: cudaFolders(addon, environment['LD_LIBRARY_PATH']).join(delimiter) }
     : {})
 })

@@ -71,7 +71,10 @@ class TfjsProgram implements Program {
   }
 }
 
-/** TensorFlow.js in this process, whose backend is at work (backend.ts). It belongs in a process of its own (client.ts). */
+/**
+ * TensorFlow.js in this process, whose backend is at work (backend.ts). It belongs in a process of its own
+ * (client.ts).
+ */
 export class TfjsExecutor implements Executor {
   readonly apart = true
   private readonly residents = new Set<tf.Tensor>()

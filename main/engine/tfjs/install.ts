@@ -42,7 +42,8 @@ const planWords = ({ own, device, wheels, bytes, addon }: Lack, installer: Insta
     ...(installer === undefined
       ? []
       : [
-          `Your ${installer.kind} downloads ${gigabytes(bytes)} from its index (PyPI), whose checksums are compared; that takes ${gigabytes(disk)} of disk, and ${gigabytes(meanwhile)} more meanwhile.`
+          `Your ${installer.kind} downloads ${gigabytes(bytes)} from its index (PyPI), whose checksums are ` +
+            `compared; that takes ${gigabytes(disk)} of disk, and ${gigabytes(meanwhile)} more meanwhile.`
         ]),
     ...(addon && carriedAddon(own) === undefined
       ? ['An addon is compiled for it, by the C++ compiler that is here.']
@@ -51,7 +52,8 @@ const planWords = ({ own, device, wheels, bytes, addon }: Lack, installer: Insta
       ? 'CUDA is left out.'
       : device === undefined
         ? 'There is no NVIDIA GPU here, so CUDA is left out and the engine will not start on this machine.'
-        : `It needs an NVIDIA driver that is new enough, as ${device.driver} is. This program's makers have not run it on a GPU.`
+        : `It needs an NVIDIA driver that is new enough, as ${device.driver} is. This program's makers have not ` +
+          `run it on a GPU.`
   ].join(' ')
 }
 

@@ -17,8 +17,8 @@ export const cudaOfTensorflow = 12
 export const tensorflowFolder = (): string => join(enginesFolder(), `tensorflow-${tensorflowVersion}`)
 
 /**
- * The addon to load: the last file that an installation puts in its place. Under Windows the package's own script puts it beside its library,
- * where that is looked for.
+ * The addon to load: the last file that an installation puts in its place. Under Windows the package's own script
+ * puts it beside its library, where that is looked for.
  */
 export const addonPath = (own: Package): string =>
   process.platform === 'win32' ? scriptAddon(own) : join(tensorflowFolder(), addonName(own))
@@ -29,7 +29,9 @@ export const missingWheels = (device: NvidiaDevice | undefined): readonly Wheel[
     ({ folder }) => !existsSync(join(tensorflowFolder(), folder))
   )
 
-/** For tests of the library itself: TensorFlow computes on the processor, though it is slower there than onnxruntime. */
+/**
+ * For tests of the library itself: TensorFlow computes on the processor, though it is slower there than onnxruntime.
+ */
 export const isOnProcessor = (): boolean => process.env['SPECTROSCOPE_TFJS_DEVICE'] === 'cpu'
 
 const notInstalled = (what: string): SpectroscopeError =>
@@ -66,5 +68,8 @@ export const canInstallTfjs = async (): Promise<boolean> => {
   }
 }
 
-/** The engine `tfjs-gpu`, in its process. Throws an `engine` error that says the one thing to do where it can't be had. */
+/**
+ * The engine `tfjs-gpu`, in its process. Throws an `engine` error that says the one thing to do where it can't be
+ * had.
+ */
 export const openTfjsGpu = async (): Promise<Executor> => openTfjsProcess(await tfjsReady())

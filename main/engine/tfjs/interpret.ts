@@ -101,7 +101,10 @@ const spans = (rows: number, block: number, tokens: number): { readonly start: n
   }))
 }
 
-/** Sums of rows [M, n] as [M, 1], block by block, as a backend that adds one number after the other loses digits in a long row. */
+/**
+ * Sums of rows [M, n] as [M, 1], block by block, as a backend that adds one number after the other loses digits in a
+ * long row.
+ */
 const rowSums = (x: tf.Tensor, block: number): tf.Tensor => {
   const [rows, length] = x.shape
   const whole = length - (length % block)
@@ -268,8 +271,9 @@ const lastReaders = ({ nodes, outputs }: Graph): ReadonlyMap<number, readonly nu
 
 export interface Interpreter {
   /**
-   * Runs the graph's nodes in their order on TensorFlow.js's current backend. `given` has a tensor for every input and constant, by the
-   * value's id, and keeps them; everything else is let go after its last reader, but the outputs, which are the caller's.
+   * Runs the graph's nodes in their order on TensorFlow.js's current backend. `given` has a tensor for every input
+   * and constant, by the value's id, and keeps them; everything else is let go after its last reader, but the
+   * outputs, which are the caller's.
    */
   readonly run: (given: ReadonlyMap<number, tf.Tensor>) => Record<string, tf.Tensor>
   /** Lets go of what it keeps between runs. */

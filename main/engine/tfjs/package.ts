@@ -11,7 +11,10 @@ export interface Package {
   readonly require: NodeJS.Require
 }
 
-export const packageAt = (folder: string): Package => ({ folder, require: createRequire(join(folder, 'package.json')) })
+export const packageAt = (folder: string): Package => {
+  const require = createRequire(join(folder, 'package.json'))
+  return { folder, require }
+}
 
 /** The package as npm installed it, without a library. Throws an `engine` error where it is not there. */
 export const installedPackage = (): Package => {
@@ -36,7 +39,8 @@ export const checkPlatform = (
   if ((platform === 'linux' || platform === 'win32') && architecture === 'x64') return
   throw new SpectroscopeError(
     'engine',
-    `${packageName} computes on NVIDIA GPUs under Linux and Windows on x64 only, and this is ${platform} on ${architecture}; choose another engine.`
+    `${packageName} computes on NVIDIA GPUs under Linux and Windows on x64 only, and this is ${platform} on ` +
+      `${architecture}; choose another engine.`
   )
 }
 

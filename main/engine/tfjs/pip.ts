@@ -34,7 +34,8 @@ export const findInstaller = async (): Promise<Installer> => {
   }
   throw new SpectroscopeError(
     'engine',
-    'There is neither pip nor uv here, with which TensorFlow is fetched from PyPI; install one (Debian: apt-get install python3-pip).'
+    'There is neither pip nor uv here, with which TensorFlow is fetched from PyPI; install one (Debian: ' +
+      'apt-get install python3-pip).'
   )
 }
 
@@ -43,7 +44,9 @@ const platforms = ['2_27', '2_17', '2_12', '2_5'].map((version) => `manylinux_${
 
 const common = ['--no-deps', '--only-binary', ':all:', '--require-hashes', '--python-version', '3.11']
 
-/** What fetches the one wheel that a file of requirements names, into a folder; neither keeps a copy, as it is large. */
+/**
+ * What fetches the one wheel that a file of requirements names, into a folder; neither keeps a copy, as it is large.
+ */
 const argumentsOf = ({ kind }: Installer, requirements: string, into: string): readonly string[] =>
   kind === 'pip'
     ? [
@@ -126,7 +129,8 @@ const runInstaller = (
       reject(
         new SpectroscopeError(
           'network',
-          `${command.join(' ')} could not fetch ${name} ${version} (${why}); see that it reaches its index, or name a mirror in its settings, and install again.`,
+          `${command.join(' ')} could not fetch ${name} ${version} (${why}); see that it reaches its index, ` +
+            `or name a mirror in its settings, and install again.`,
           { cause: new Error(output) }
         )
       )
@@ -147,8 +151,9 @@ const moveKept = async (from: string, targetOf: (path: string) => string | undef
 }
 
 /**
- * Fetches a wheel by its hash, and keeps of it what `isKept` says, below `root` in the wheel's folder, which is there only once it is whole.
- * Nothing of a wheel is run. Throws `network`, `storage`, `engine` and `interrupted` errors.
+ * Fetches a wheel by its hash, and keeps of it what `isKept` says, below `root` in the wheel's folder, which is
+ * there only once it is whole. Nothing of a wheel is run. Throws `network`, `storage`, `engine` and `interrupted`
+ * errors.
  */
 export const fetchWheel = async (
   installer: Installer,
@@ -176,7 +181,8 @@ export const fetchWheel = async (
   } catch (error) {
     if (options.signal.aborted) throw stopped(error)
     if (!(error instanceof DamagedArchive)) throw error
-    throw new SpectroscopeError('network', `The package ${wheel.name} ${wheel.version} is damaged: ${error.message}.`, {
+    const what = `${wheel.name} ${wheel.version}`
+    throw new SpectroscopeError('network', `The package ${what} is damaged: ${error.message}; install again.`, {
       cause: error
     })
   } finally {

@@ -1,6 +1,7 @@
 /**
- * TensorFlow for Linux on x64, and CUDA 12 for it, as PyPI has them: the wheel of TensorFlow for Python has the C library that
- * @tensorflow/tfjs-node-gpu calls, and finds CUDA in `nvidia/` beside its own folder, where NVIDIA's wheels unpack.
+ * TensorFlow for Linux on x64, and CUDA 12 for it, as PyPI has them: the wheel of TensorFlow for Python has the C
+ * library that @tensorflow/tfjs-node-gpu calls, and finds CUDA in `nvidia/` beside its own folder, where NVIDIA's
+ * wheels unpack.
  */
 export const tensorflowVersion = '2.21.0'
 
@@ -16,8 +17,7 @@ export interface Wheel {
   readonly isKept: (path: string) => boolean
 }
 
-const headers =
-  /^tensorflow\/include\/(tensorflow\/c\/\w+\.h|tensorflow\/c\/eager\/c_api\.h|(tensorflow\/core|tsl)\/platform\/ctstring\w*\.h|xla\/tsl\/c\/\w+\.h)$/
+const headers = /^tensorflow\/include\/(\w+\/(tsl\/)?c\/(eager\/c_api|\w+)|(\w+\/core|tsl)\/platform\/ctstring\w*)\.h$/
 
 /** The wheel is one of those for the several versions of Python, which have the same library. */
 export const tensorflowWheel: Wheel = {
