@@ -73,7 +73,11 @@ const build = (): string => {
 const isOffline = (error: unknown): boolean =>
   /ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT|ENOTCACHED/.test(String((error as { stderr?: unknown }).stderr))
 
-describe('the steps of the image for clusters', () => {
+/** It installs all packages twice more, which is too much for every run of the tests. */
+const isAsked = process.env['SPECTROSCOPE_TEST_IMAGE'] === '1'
+const skipped = isAsked ? '' : ' (skipped: set SPECTROSCOPE_TEST_IMAGE=1)'
+
+describe.skipIf(!isAsked)(`the steps of the image for clusters${skipped}`, () => {
   it('make a program without Electron that runs by its name (no image is fetched or built)', (context) => {
     let stage = ''
     try {
