@@ -45,16 +45,9 @@ import {
 } from './cli/shard-commands'
 import { confirm, page, watched } from './cli/terminal'
 import { duration } from './cli/text'
-import {
-  clusteringText,
-  clustersText,
-  clusterText,
-  detailsText,
-  healthText,
-  runsText,
-  signalText,
-  summaryText
-} from './cli/views'
+import { detailsText, runsText, summaryText } from './cli/run-views'
+import { healthText, signalText } from './cli/health-views'
+import { clusteringText, clustersText, clusterText } from './cli/cluster-views'
 import type { Continuation } from './pipeline/continuation'
 import { programVersion } from './pipeline/versions'
 

@@ -6,7 +6,7 @@ import type { CommandMaker } from './labels-commands'
 import { confirm, page, watched } from './terminal'
 import type { Watch } from './terminal'
 import { duration, grouped } from './text'
-import { enginesText } from './views'
+import { enginesText } from './engine-views'
 
 interface Common {
   readonly workspace: string

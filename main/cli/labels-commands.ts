@@ -19,7 +19,7 @@ import type { Answer } from './output'
 import { renderTable } from './table'
 import { page } from './terminal'
 import { grouped } from './text'
-import type { Page } from './views'
+import type { Page } from './page'
 
 interface Common {
   readonly workspace: string

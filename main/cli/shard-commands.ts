@@ -14,7 +14,8 @@ import type { CommandMaker } from './labels-commands'
 import { addShardStatus } from './shard-status'
 import { page, watched } from './terminal'
 import { duration, fixed, grouped, percent } from './text'
-import { clusteringText, summaryText } from './views'
+import { summaryText } from './run-views'
+import { clusteringText } from './cluster-views'
 
 interface Common {
   readonly workspace: string

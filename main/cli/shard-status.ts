@@ -9,7 +9,7 @@ import type { CommandMaker } from './labels-commands'
 import { renderTable } from './table'
 import { page } from './terminal'
 import { duration, grouped, percent } from './text'
-import type { Page } from './views'
+import type { Page } from './page'
 
 interface StatusOptions {
   readonly workspace: string

@@ -5,7 +5,7 @@ import { visibleText } from '../../preload/visible'
 import { Visible } from '../base/printed'
 import { onInterrupt } from './interrupt'
 import { createProgress } from './progress'
-import type { Page } from './views'
+import type { Page } from './page'
 
 const coloured = (): boolean =>
   process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'

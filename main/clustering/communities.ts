@@ -1,8 +1,9 @@
 import { totalmem } from 'node:os'
-import { openTeam, take, type Team } from '../base/team'
+import { openTeam, take } from '../base/team'
 import type { Graph } from './graph'
 import { leidenBytes, modularity, openLeiden, type OpenLeiden } from './leiden'
 import type { ClusteringPool } from './watched'
+import type { PartitionsTask, PartitionMade, PartitionOrder } from './tasks'
 
 /** Each level of a tree is coarser than the one below it by this factor. */
 export const levelFactor = 4
@@ -19,35 +20,6 @@ const votesAtMost = 1000
 const layersAtMost = 1000
 /** Memory limit for the worker threads' copies of the graph. */
 const mostBytes = 4 * 2 ** 30
-
-/** One partition to make. */
-interface PartitionOrder {
-  readonly resolution: number
-  readonly run: number
-  /** Communities of the coarser layer. Communities of this layer do not cross their borders. */
-  readonly within: Int32Array | undefined
-  /** Partitions to combine into a consensus; none for a partition that itself votes. */
-  readonly votes: readonly Int32Array[]
-}
-
-/** Partitions of one graph, shared among the members of a team. */
-export interface PartitionsTask {
-  readonly graph: Graph
-  /** Identifies the graph, so that a thread that has already loaded it need not copy it again. */
-  readonly graphNumber: number
-  readonly orders: readonly PartitionOrder[]
-  readonly seed: number
-  readonly team: Team
-  /** Number of orders done. */
-  readonly done: Int32Array
-}
-
-export interface PartitionMade {
-  readonly order: number
-  readonly communities: Int32Array
-  /** Modularity in the original graph, at the order's resolution. */
-  readonly modularity: number
-}
 
 /**
  * Copy of the graph with each weight multiplied by the share of partitions in which both ends share a community.

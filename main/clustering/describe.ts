@@ -1,4 +1,3 @@
-import type { ClusteringConfiguration } from '../../preload/configuration'
 import type { ClusteringDescription, LevelDescription } from '../../preload/records'
 import { entryPath } from '../base/entries'
 import { openPool } from '../base/pool'
@@ -7,36 +6,11 @@ import { layOutGroups } from './cluster-layout'
 import { TokenConditions } from './conditions'
 import { TokenEdges } from './edges'
 import { groupsOfClusters, groupTokens, sizesOf, type Grouping, type LevelMembership } from './grouping'
-import type { Neighbours } from './neighbours'
-import { tokenPatterns, type StudiedRows, type Texts } from './patterns'
+import { tokenPatterns } from './patterns'
 import { chooseColumns, preprocess, type Points } from './preprocess'
 import { caughtTokens, findRules } from './rules'
+import type { DescribeOrder } from './tasks'
 import { performWatched, type ClusteringPool, type Watched } from './watched'
-
-/** Input for describing a clustering. */
-export interface DescribeOrder {
-  /**
-   * Susceptibilities [tokens, components]. There are no components if the values are unknown, as for some imported
-   * sets.
-   */
-  readonly matrix: Float32Array
-  readonly tokens: number
-  readonly components: readonly string[]
-  /** Columns used for clustering; all by default. */
-  readonly columns?: readonly number[]
-  readonly configuration: Pick<ClusteringConfiguration, 'whiten' | 'symmetrize'>
-  /** Neighbours from which the clustering's graph was built; undefined if they were not kept. */
-  readonly neighbours: Neighbours | undefined
-  /** The level of clusters first, then the levels above it, whose groups consist of whole clusters. */
-  readonly levels: readonly LevelMembership[]
-  readonly rows: StudiedRows
-  readonly texts: Texts
-  /** Index of each token's subset in `subsets`. */
-  readonly subsetOf: Int32Array
-  readonly subsets: readonly string[]
-  /** Seed of the run; it affects the positions of groups in the plane. */
-  readonly seed: number
-}
 
 /** Receives the share done, 0 to 1. */
 type Report = (fraction: number) => void

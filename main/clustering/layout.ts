@@ -6,19 +6,8 @@ import { embed, type EmbeddingGraph } from './embed'
 import type { Neighbours } from './neighbours'
 import { centre, layoutStreams, principalPlane } from './plane'
 import { preprocess } from './preprocess'
+import type { LayoutOrder } from './tasks'
 import { performWatched, type ClusteringPool, type Watched } from './watched'
-
-/** Input for the layout of tokens. */
-export interface LayoutOrder {
-  /** Susceptibilities [tokens, components]. */
-  readonly matrix: Float32Array
-  readonly tokens: number
-  readonly components: readonly string[]
-  readonly whiten: boolean
-  /** Stored neighbours for the same preprocessing. Without them, the positions are principal components. */
-  readonly neighbours?: Neighbours | undefined
-  readonly seed: number
-}
 
 /** Neighbours per token that the layout uses, of those stored. */
 export const layoutNeighbours = 15

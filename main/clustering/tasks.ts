@@ -1,14 +1,12 @@
 import type { ClusteringDescription, LayoutRecord } from '../../preload/records'
-import { take, type Team } from '../base/team'
-import { makePartitions, type PartitionMade, type PartitionsTask } from './communities'
-import { computeDescription, type DescribeOrder } from './describe'
-import { judge, type Judgement, type Rule } from './judgement'
-import { buildGraph, type Graph, type GraphOrder } from './graph'
-import { computeLayout, type LayoutOrder } from './layout'
-import { runSearch, type NeighbourSearch, type Rounds } from './neighbours'
-import { solvePagerank } from './pagerank'
+import { type Team } from '../base/team'
+import { type Judgement, type Rule } from './judgement'
+import { type Graph, type GraphOrder } from './graph'
+import { type Neighbours, type NeighbourSearch, type Rounds } from './neighbours'
 import type { Solve } from './pagerank-system'
-import type { Meter } from './watched'
+import type { ClusteringConfiguration } from '../../preload/clustering-configuration'
+import type { LevelMembership } from './grouping'
+import type { StudiedRows, Texts } from './patterns'
 
 /** Tasks for the worker threads of this layer. `team` tasks go to all members of the team at once. */
 export type ClusteringTask =
@@ -27,34 +25,71 @@ export type ClusteringResult =
   | { readonly kind: 'describe'; readonly description: ClusteringDescription }
   | { readonly kind: 'layout'; readonly layout: LayoutRecord }
 
-const attempt = (solve: Solve, rule: Rule, team: Team): (readonly [number, Judgement])[] => {
-  solvePagerank(solve, team)
-  const judgements: (readonly [number, Judgement])[] = []
-  for (let column = take(team); column < solve.seeds.length; column = take(team))
-    judgements.push([column, judge(solve, column, rule)])
-  return judgements
+/** One partition to make. */
+export interface PartitionOrder {
+  readonly resolution: number
+  readonly run: number
+  /** Communities of the coarser layer. Communities of this layer do not cross their borders. */
+  readonly within: Int32Array | undefined
+  /** Partitions to combine into a consensus; none for a partition that itself votes. */
+  readonly votes: readonly Int32Array[]
 }
 
-const writeTo =
-  (meter: Meter) =>
-  (fraction: number): void => {
-    meter[0] = fraction
-  }
-
-export const executeTask = async (task: ClusteringTask): Promise<ClusteringResult> => {
-  switch (task.kind) {
-    case 'neighbours':
-      await runSearch(task.search, task.team, task.rounds)
-      return { kind: 'neighbours' }
-    case 'graph':
-      return { kind: 'graph', graph: buildGraph(task.order) }
-    case 'attempts':
-      return { kind: 'attempts', judgements: attempt(task.solve, task.rule, task.team) }
-    case 'partitions':
-      return { kind: 'partitions', made: makePartitions(task.task) }
-    case 'describe':
-      return { kind: 'describe', description: computeDescription(task.order, writeTo(task.meter)) }
-    case 'layout':
-      return { kind: 'layout', layout: computeLayout(task.order, writeTo(task.meter)) }
-  }
+/** Partitions of one graph, shared among the members of a team. */
+export interface PartitionsTask {
+  readonly graph: Graph
+  /** Identifies the graph, so that a thread that has already loaded it need not copy it again. */
+  readonly graphNumber: number
+  readonly orders: readonly PartitionOrder[]
+  readonly seed: number
+  readonly team: Team
+  /** Number of orders done. */
+  readonly done: Int32Array
 }
+
+export interface PartitionMade {
+  readonly order: number
+  readonly communities: Int32Array
+  /** Modularity in the original graph, at the order's resolution. */
+  readonly modularity: number
+}
+
+/** Input for describing a clustering. */
+export interface DescribeOrder {
+  /**
+   * Susceptibilities [tokens, components]. There are no components if the values are unknown, as for some imported
+   * sets.
+   */
+  readonly matrix: Float32Array
+  readonly tokens: number
+  readonly components: readonly string[]
+  /** Columns used for clustering; all by default. */
+  readonly columns?: readonly number[]
+  readonly configuration: Pick<ClusteringConfiguration, 'whiten' | 'symmetrize'>
+  /** Neighbours from which the clustering's graph was built; undefined if they were not kept. */
+  readonly neighbours: Neighbours | undefined
+  /** The level of clusters first, then the levels above it, whose groups consist of whole clusters. */
+  readonly levels: readonly LevelMembership[]
+  readonly rows: StudiedRows
+  readonly texts: Texts
+  /** Index of each token's subset in `subsets`. */
+  readonly subsetOf: Int32Array
+  readonly subsets: readonly string[]
+  /** Seed of the run; it affects the positions of groups in the plane. */
+  readonly seed: number
+}
+
+/** Input for the layout of tokens. */
+export interface LayoutOrder {
+  /** Susceptibilities [tokens, components]. */
+  readonly matrix: Float32Array
+  readonly tokens: number
+  readonly components: readonly string[]
+  readonly whiten: boolean
+  /** Stored neighbours for the same preprocessing. Without them, the positions are principal components. */
+  readonly neighbours?: Neighbours | undefined
+  readonly seed: number
+}
+
+/** One float64 in shared memory: the share of a task that its worker has done. */
+export type Meter = Float64Array

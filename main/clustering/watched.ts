@@ -1,11 +1,8 @@
 import { SpectroscopeError } from '../../preload/errors'
 import type { Pool } from '../base/pool'
-import type { ClusteringResult, ClusteringTask } from './tasks'
+import type { ClusteringResult, ClusteringTask, Meter } from './tasks'
 
 export type ClusteringPool = Pool<ClusteringTask, ClusteringResult>
-
-/** One float64 in shared memory: the share of a task that its worker has done. */
-export type Meter = Float64Array
 
 export interface Watched {
   /** Called several times a second with the share done, 0 to 1, and the seconds left if they can be estimated. */

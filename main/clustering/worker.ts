@@ -1,4 +1,4 @@
 import { serveTasks } from '../base/pool'
-import { executeTask } from './tasks'
+import { executeTask } from './execute-task'
 
 serveTasks(executeTask)

@@ -3,7 +3,7 @@ import type { Transform } from 'node:stream'
 import { pipeline } from 'node:stream'
 import * as zlib from 'node:zlib'
 import { SpectroscopeError } from '../../preload/errors'
-import type { Compression, CorpusFile } from './files'
+import type { Compression, CorpusFile } from './corpus-file'
 
 /** Longest text or record in bytes. A compressed file can expand to any size. */
 export const mostBytes = 256 * 2 ** 20

@@ -4,7 +4,7 @@ import { pipeline, Readable } from 'node:stream'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly } from '../../preload/quoting'
 import { mostBytes, readBytes } from './bytes'
-import type { CorpusFile } from './files'
+import type { CorpusFile } from './corpus-file'
 import { someNames, subsetName, valueAt } from './records'
 import type { CorpusDocument, Fields } from './records'
 

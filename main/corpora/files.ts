@@ -7,23 +7,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { faultCode } from '../base/faults'
 import { isLfsPointerFile, pointerBound, pointerRemedy } from '../base/git-lfs'
 import { readsZstd } from './bytes'
-
-export type Compression = 'gzip' | 'zstd'
-
-export interface CorpusFile {
-  readonly path: string
-  /** Path relative to the base folder, with slashes. */
-  readonly name: string
-  readonly kind: CorpusKind
-  readonly compression: Compression | null
-  /** Extension in lower case, including that of the compression: ".jsonl.gz". */
-  readonly extension: string
-  readonly bytes: number
-  /** Subset of records that name none. */
-  readonly subset: string
-  /** Whether the file was found in a folder, rather than named. */
-  readonly inFolder: boolean
-}
+import type { CorpusFile, Compression } from './corpus-file'
 
 /** A file or folder that was found but is not read. */
 export interface LeftOutFile {

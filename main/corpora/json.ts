@@ -2,7 +2,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { JsonReader } from '../base/json-reader'
 import { decodeText } from '../base/json-text'
 import { readBytes, readLines } from './bytes'
-import type { CorpusFile } from './files'
+import type { CorpusFile } from './corpus-file'
 import { documentOf } from './records'
 import type { CorpusDocument, Fields } from './records'
 

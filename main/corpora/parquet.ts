@@ -3,7 +3,7 @@ import { DuckDBBlobValue, DuckDBMapType, DuckDBStructType, DuckDBTypeId } from '
 import { SpectroscopeError } from '../../preload/errors'
 import { literal, openInMemory } from '../base/confined-duckdb'
 import { decodeText } from '../base/json-text'
-import type { CorpusFile } from './files'
+import type { CorpusFile } from './corpus-file'
 import { someNames, subsetName, valueAt } from './records'
 import type { CorpusDocument, Fields } from './records'
 

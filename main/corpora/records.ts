@@ -1,7 +1,7 @@
 import type { CorpusConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly } from '../../preload/quoting'
-import type { CorpusFile } from './files'
+import type { CorpusFile } from './corpus-file'
 
 export type Fields = Pick<CorpusConfiguration, 'textField' | 'subsetField'>
 

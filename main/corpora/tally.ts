@@ -1,5 +1,6 @@
 import type { CorpusContents, CorpusFiles, LeftOut } from '../../preload/corpus-contents'
-import type { CorpusFile, LeftOutFile } from './files'
+import type { LeftOutFile } from './files'
+import type { CorpusFile } from './corpus-file'
 
 /** Number of names kept per reason. A folder may hold any number of files. */
 const mostNames = 20

@@ -1,29 +1,20 @@
 import { dirname, resolve } from 'node:path'
-import type { Annotation, AnnotationTarget } from '../../preload/contract-annotations'
 import { groupKinds, leftoverCluster } from '../../preload/records'
-import type {
-  BlockDiagnostics,
-  ClusteringRecord,
-  ClusterNumber,
-  ClusterSummary,
-  GroupKind,
-  RunRecord
-} from '../../preload/records'
+import type { ClusterNumber, ClusterSummary, GroupKind } from '../../preload/records'
 import { makeFolder, writeIdentified } from '../base/files'
 import type { FileIdentity } from '../base/files'
-import type { GroupTree } from '../base/group-tree'
-import { labelOf, parseTarget } from '../../preload/label-rules'
 import type { Workspace } from '../store/store'
-import { markedName, provenanceSchema, setFormat, setVersion } from './annotated-set'
-import type { SetBlock, SetCluster, SetHead, SetLabel, SetMember } from './annotated-set'
+import type { SetBlock, SetCluster, SetMember } from './annotated-set'
 import { StudyTexts } from './contexts'
 import { jsonArray, pretty, rounded } from './json'
 import { momentsOf } from './moments'
-import type { MatrixMoments, Moments } from './moments'
+import type { MatrixMoments } from './moments'
 import { refuseToReplace } from './output'
 import type { Overwrite } from './output'
 import { chosenClusters, clusteringOf, groupsOf } from './selection'
 import type { Selection } from './selection'
+import { Source, contextTokens } from './annotated-source'
+import { labelInFile, momentsInFile, headOf } from './annotated-head'
 
 export interface AnnotatedExportOptions {
   readonly file: string
@@ -35,187 +26,10 @@ export interface AnnotatedExportOptions {
 }
 
 const topTokens = 20
-const contextTokens = 16
 const tokensPerBlock = 4096
-
-const finite = (values: Iterable<number>): (number | null)[] =>
-  Array.from(values, (value) => (Number.isFinite(value) ? value : null))
-const momentsInFile = ({
-  mean,
-  standardDeviation
-}: Moments): { mean: (number | null)[]; standardDeviation: (number | null)[] } => ({
-  mean: finite(mean),
-  standardDeviation: finite(standardDeviation)
-})
-
-const labelInFile = (annotation: Annotation): SetLabel => ({
-  ...labelOf(annotation),
-  author: annotation.author,
-  changedAt: annotation.changedAt
-})
 
 const base64 = (values: Float32Array): string =>
   Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64')
-
-/** Strength of every token in its group, by level; empty if the draws were not split. */
-type Strengths = ReadonlyMap<GroupKind, Float32Array>
-
-/** Data for the file that is held in memory. The rest is read while the file is written. */
-class Source {
-  /** Members of every exported cluster as token indices of the run, ascending. The groups above have no entry. */
-  readonly members: ReadonlyMap<ClusterNumber, readonly number[]>
-  /** Number in the file of every token of the run; -1 for tokens left out. */
-  readonly numbers: Int32Array
-  readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
-
-  constructor(
-    readonly workspace: Workspace,
-    readonly run: RunRecord,
-    readonly clustering: ClusteringRecord,
-    readonly selection: readonly ClusterNumber[] | null,
-    readonly groups: readonly ClusterNumber[],
-    readonly tree: GroupTree,
-    membership: Int32Array,
-    readonly strengths: Strengths,
-    annotations: readonly Annotation[],
-    readonly texts: StudyTexts
-  ) {
-    const members = new Map<ClusterNumber, number[]>(groups.map((cluster) => [cluster, []]))
-    this.numbers = new Int32Array(membership.length).fill(-1)
-    let next = 0
-    for (const [token, cluster] of membership.entries()) {
-      const group = members.get(cluster)
-      if (group === undefined) continue
-      group.push(token)
-      this.numbers[token] = next++
-    }
-    this.members = members
-    this.annotations = new Map(annotations.map((annotation) => [annotation.target, annotation]))
-  }
-
-  /** Exported groups above a group, smallest first. */
-  above(group: ClusterNumber): ClusterNumber[] {
-    return this.tree.pathOf(group).filter((number) => number !== group && this.members.has(number))
-  }
-}
-
-const number = (value: number): number | null => finite([value])[0]
-
-const blocksInFile = ({
-  reliabilityBounds,
-  centredReliabilityBounds,
-  gradientCosine,
-  gradientNorm,
-  effectiveShare,
-  meanPhi,
-  phiDeviation,
-  rounds,
-  remainder
-}: BlockDiagnostics): SetHead['diagnostics'][number]['blocks'] => ({
-  rounds,
-  reliabilityBounds: [number(reliabilityBounds[0]), number(reliabilityBounds[1])],
-  centredReliabilityBounds: [number(centredReliabilityBounds[0]), number(centredReliabilityBounds[1])],
-  gradientCosine: gradientCosine === null ? null : number(gradientCosine),
-  gradientNorm: number(gradientNorm),
-  effectiveShare: number(effectiveShare),
-  meanPhi: number(meanPhi),
-  phiDeviation: number(phiDeviation),
-  remainder:
-    remainder === null
-      ? null
-      : { draws: remainder.draws, share: number(remainder.share), error: number(remainder.error) }
-})
-
-const diagnosticsInFile = async ({ workspace, run }: Source): Promise<SetHead['diagnostics']> =>
-  (await workspace.getDiagnostics(run.id)).map(
-    (one) =>
-      ({
-        ...one,
-        ...Object.fromEntries(
-          (['splitRHat', 'learningCoefficient', 'reliability', 'centredReliability'] as const).map((key) => [
-            key,
-            finite([one[key] ?? Number.NaN])[0]
-          ])
-        ),
-        meanDistance: finite(one.meanDistance),
-        finalDistance: finite(one.finalDistance),
-        meanLoss: finite(one.meanLoss),
-        lossTrace: Object.fromEntries(Object.entries(one.lossTrace).map(([key, value]) => [key, finite([value])[0]])),
-        failedChains: one.failedChains,
-        blocks: one.blocks === null ? null : blocksInFile(one.blocks)
-      }) as unknown as SetHead['diagnostics'][number]
-  )
-
-/** Merges whose clusters are all exported, and parts of exported clusters. */
-const groupsInFile = ({ annotations, members, numbers }: Source): Pick<SetHead, 'merges' | 'parts'> => {
-  const merges: SetHead['merges'] = []
-  const parts: SetHead['parts'] = []
-  for (const [target, annotation] of annotations) {
-    const { kind, number } = parseTarget(target)
-    const { clusters, cluster, tokens } = annotation
-    if (kind === 'merge' && clusters?.every((one) => members.has(one)) === true)
-      merges.push({ merge: number, clusters, label: labelInFile(annotation) })
-    if (kind === 'part' && cluster !== undefined && tokens !== undefined && members.has(cluster)) {
-      parts.push({
-        part: number,
-        cluster,
-        tokens: tokens.map((token) => numbers[token]),
-        label: labelInFile(annotation)
-      })
-    }
-  }
-  return { merges, parts }
-}
-
-const recordInFile = ({ stability, sweep, ...clustering }: ClusteringRecord): SetHead['clustering'] => ({
-  ...clustering,
-  stability: stability === null ? null : { ...stability, levels: [...stability.levels] },
-  sweep: [...sweep]
-})
-
-/** The run's name as its author gave it, without the mark added by an import here. */
-const nameInFile = ({ name, provenance: { imported } }: RunRecord): string => {
-  const origin = imported?.name
-  const number = / (\d+)$/.exec(name)?.[1]
-  return origin !== undefined && name === markedName(origin, Number(number ?? 1)) ? origin : name
-}
-
-/** Header of the file. An imported run keeps the identity of its original. */
-const headOf = async (source: Source, moments: MatrixMoments, program: string): Promise<SetHead> => {
-  const { run, clustering, selection } = source
-  const { imported } = run.provenance
-  const own = imported !== undefined && clustering.number === 1 ? imported : undefined
-  const { id, createdAt, startedAt, finishedAt } = imported?.run ?? run
-  return {
-    format: setFormat,
-    version: setVersion,
-    exportedAt: new Date().toISOString(),
-    program,
-    run: {
-      id,
-      name: nameInFile(run),
-      createdAt,
-      startedAt,
-      finishedAt,
-      tokens: run.tokens,
-      probeRows: run.probeRows,
-      initialLoss: finite([run.initialLoss ?? Number.NaN])[0]
-    },
-    provenance: provenanceSchema.parse(run.provenance),
-    stages: (imported?.stages ?? run.stages) as SetHead['stages'],
-    configuration: run.configuration,
-    components: [...run.components],
-    diagnostics: await diagnosticsInFile(source),
-    clustering: {
-      ...recordInFile(clustering),
-      ...(own === undefined ? {} : { number: own.clustering.number, createdAt: own.clustering.createdAt })
-    },
-    selection: selection === null ? null : [...selection],
-    columns: momentsInFile(moments.columns),
-    context: { before: contextTokens, after: contextTokens },
-    ...groupsInFile(source)
-  }
-}
 
 const memberInFile = (
   { texts, numbers, strengths, tree }: Source,

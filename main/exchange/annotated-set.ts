@@ -7,12 +7,11 @@ import {
   labelFields,
   labelStatuses
 } from '../../preload/contract-annotations'
-import { corpusKinds } from '../../preload/corpus-contents'
-import type { CorpusContents, CorpusFiles, LeftOut } from '../../preload/corpus-contents'
 import { index, limits, text as textOf } from '../../preload/limits'
-import { groupKinds, stageNames } from '../../preload/records'
+import { groupKinds } from '../../preload/records'
 import type { LevelStability, ResolutionPoint, StabilityRecord } from '../../preload/records'
-import { runIdForm } from '../store/workspace-paths'
+import { time, word, real, text, realOrNull, runName, column, number, runId, componentNames } from './annotated-values'
+import { seedSchema, provenanceSchema, stageSchema, diagnosticsSchema } from './annotated-run'
 
 /** Value of the file's first key. */
 export const setFormat = 'spectroscope annotated cluster set'
@@ -23,33 +22,6 @@ export const setVersion = 2
 export const markedName = (name: string, number: number): string =>
   number < 2 ? `${name}, imported` : `${name}, imported ${number}`
 
-/** Larger integers cannot be bound as parameters of the database. */
-const mostReal = Number.MAX_SAFE_INTEGER
-const real = z.number().min(-mostReal).max(mostReal)
-/** JSON cannot represent numbers that are not finite. */
-const realOrNull = z.number().nullable().describe('null where it is not a finite number')
-const time = z.iso.datetime()
-const text = textOf(limits.text)
-const word = textOf(limits.word)
-const componentName = z
-  .string()
-  .max(limits.word)
-  .regex(
-    /^[A-Za-z0-9][A-Za-z0-9:._-]*$/,
-    "a component's name has letters, digits and : . _ - only, a letter or digit first"
-  )
-const componentNames = z
-  .array(componentName)
-  .min(1)
-  .max(limits.components)
-  .refine((names) => new Set(names).size === names.length, 'a component occurs twice')
-  .meta({ uniqueItems: true })
-const runId = z.string().regex(runIdForm, 'it must be the id of a run, as in 20261122-101530-k3f9')
-const runName = textOf(limits.runName)
-const number = z.int().min(1).max(limits.numberInFile)
-const column = z.array(realOrNull).max(limits.components)
-const ofChain = z.array(realOrNull).max(limits.chains)
-
 const labelSchema = z.strictObject({
   name: labelFields.name,
   note: labelFields.note,
@@ -59,89 +31,6 @@ const labelSchema = z.strictObject({
   blindTest: blindScoreSchema.nullable().describe('of how many blind tests the context from elsewhere was told apart'),
   author: labelFields.author,
   changedAt: time
-})
-
-const seedSchema = z.int().min(0)
-const engineSchema = z.strictObject({ name: word, device: word, precision: word, version: word })
-const versionsSchema = z.record(word, word).describe('of the program and its libraries')
-
-const stageSchema = z.strictObject({
-  stage: z.enum(stageNames),
-  finishedAt: time,
-  seconds: real,
-  engine: engineSchema.optional(),
-  versions: versionsSchema.optional(),
-  threads: index.optional()
-})
-
-const corpusSchema = z.strictObject({
-  read: z
-    .array(
-      z.strictObject({
-        kind: z.enum(corpusKinds),
-        extension: text,
-        files: index,
-        documents: index
-      } satisfies Record<keyof CorpusFiles, z.ZodType>)
-    )
-    .describe('files that were read alike'),
-  blank: index.describe('records and files of nothing but white space'),
-  leftOut: z.array(
-    z.strictObject({
-      why: text,
-      count: index,
-      names: z.array(text).describe('paths of the first of them')
-    } satisfies Record<keyof LeftOut, z.ZodType>)
-  )
-} satisfies Record<keyof CorpusContents, z.ZodType>)
-
-/** Provenance in a file. Anything else known about a run stays in its workspace. */
-export const provenanceSchema = z.object({
-  seed: seedSchema.optional(),
-  modelHash: text.optional().describe("SHA-256 of the model's files"),
-  tokenizerHash: text.optional().describe('SHA-256 of the tokenizer'),
-  studyHash: text
-    .optional()
-    .describe(
-      'SHA-256 of all rows of the corpus that were used: ' +
-        'sampling, observation and probe rows with their studied positions'
-    ),
-  corpus: corpusSchema.optional().describe('what the files of the corpus gave, and what of its folders was left out'),
-  engine: engineSchema.optional(),
-  versions: versionsSchema.optional(),
-  platform: text.optional(),
-  threads: index.optional()
-})
-
-/** Lower and upper bound of a reliability: each holds with 90 % confidence. */
-const bounds = z.tuple([realOrNull, realOrNull])
-
-const diagnosticsSchema = z.strictObject({
-  component: componentName,
-  splitRHat: realOrNull,
-  learningCoefficient: realOrNull,
-  meanDistance: ofChain,
-  finalDistance: ofChain,
-  meanLoss: ofChain,
-  reliability: realOrNull,
-  centredReliability: realOrNull,
-  lossTrace: z.strictObject({ first: realOrNull, last: realOrNull, min: realOrNull, max: realOrNull }),
-  failedChains: z.array(z.strictObject({ chain: index, draw: index, step: index, message: text })).max(limits.chains),
-  blocks: z
-    .strictObject({
-      rounds: index,
-      reliabilityBounds: bounds,
-      centredReliabilityBounds: bounds,
-      gradientCosine: realOrNull,
-      gradientNorm: realOrNull,
-      effectiveShare: realOrNull,
-      meanPhi: realOrNull,
-      phiDeviation: realOrNull,
-      remainder: z.strictObject({ draws: index, share: realOrNull, error: realOrNull }).nullable()
-    })
-    .nullable()
-    .default(null)
-    .describe('of methods that go in rounds; null for chains')
 })
 
 const shareSchema = real.min(0).max(1)

@@ -1,5 +1,5 @@
 import type { ClusteringProgress } from '../clustering/cluster'
-import type { DescribeOrder } from '../clustering/describe'
+import type { DescribeOrder } from '../clustering/tasks'
 import type { Structure } from '../clustering/structure'
 import type { Variant } from '../clustering/variants'
 import type { ChainTrace, ComponentDiagnostics } from '../sampling/diagnostics'

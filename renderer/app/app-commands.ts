@@ -1,4 +1,5 @@
 import type { JournalStep } from '../../preload/contract'
+import { explored } from '../explore/explored.svelte'
 import type { Workbench } from './app.svelte'
 import type { Command } from './commands.svelte'
 
@@ -20,7 +21,7 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
   }
   /** Where a step was made, if that is not in view. */
   const elsewhere = ({ run, clustering }: JournalStep): string => {
-    const shown = workbench.explored
+    const shown = explored.view
     if (clustering === null || (shown?.run === run && shown.clustering === clustering)) return ''
     return ` (in “${workbench.runs?.find(({ id }) => id === run)?.name ?? run}”, clustering ${clustering})`
   }
@@ -28,10 +29,10 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
   const turnOnce = async (how: 'undo' | 'redo'): Promise<string | null> => {
     await workbench.labelsSaved()
     const step = workbench.undo[how]
-    const before = new Map(workbench.explored?.annotations)
+    const before = new Map(explored.view?.annotations)
     const { changed, ...undo } = await client.labels[how](step === null ? {} : { step: step.number })
     workbench.undo = undo
-    if (changed !== null) workbench.explored?.openChanged(changed, before)
+    if (changed !== null) explored.view?.openChanged(changed, before)
     return step === null ? null : `${step.words}${elsewhere(step)}`
   }
   /**

@@ -3,7 +3,6 @@ import { messageOf } from '../../preload/contract'
 import type { AppState, Connection, Notices, RunEntry, Settings, UndoState } from '../../preload/contract'
 import type { Client } from '../client'
 import { sendUnsent, takeUnsentFile } from '../clusters/outbox'
-import type { Explore } from '../explore/explore.svelte'
 import { HealthCache } from '../runs/health.svelte'
 import { endWords } from '../runs/listing'
 import { Commands } from './commands.svelte'
@@ -49,8 +48,6 @@ export class Workbench {
     | { readonly kind: 'import'; readonly path?: string }
     | { readonly kind: 'closing'; readonly runs: readonly string[] }
     | null = $state.raw(null)
-  /** What the exploring view shows, while it is there: what an export is of. */
-  explored: Explore | null = $state.raw(null)
   /** Settles once labels that are on their way are saved, or are given back: undo waits for it. */
   labelsSaved: () => Promise<void> = () => Promise.resolve()
   /** Labels that are on their way. */

@@ -10,6 +10,7 @@ import type {
 } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import type { Explore } from '../explore/explore.svelte'
+import { explored } from '../explore/explored.svelte'
 import { isGroup } from '../explore/groups'
 import { changeWords, commonLabel, tagChanges } from './label-changes'
 import { LabelQueue } from './label-queue'
@@ -137,7 +138,7 @@ export class Labelling {
     this.state = state
     this.explore.saving = state.pending.length
     const { workbench } = this.explore
-    if (workbench.explored !== this.explore)
+    if (explored.view !== this.explore)
       for (const { step, problem } of fresh)
         workbench.tell('error', `Could not ${step.words}: ${problem} Open its clustering to retry.`)
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { annotationChangeSchema, messageOf } from '../../preload/contract'
-import type { Workbench } from '../app/app.svelte'
+import type { AppState, RunEntry } from '../../preload/contract'
+import type { Client } from '../client'
 import { plural } from '../ui/format'
 
 const unsentSchema = z.object({
@@ -55,8 +56,18 @@ export const unsentText = (): string => `${JSON.stringify({ format: fileFormat, 
 /** The labels in the text of such a file; undefined where it is another file. */
 export const unsentIn = (text: string): readonly Unsent[] | undefined => fileSchema.safeParse(parse(text)).data?.labels
 
+/** Where unsent labels go, and what is told of them. */
+interface Receiver {
+  readonly client: Client
+  readonly state: AppState | null
+  readonly runs: readonly RunEntry[] | null
+  /** Labels that this browser still keeps. */
+  unsent: number
+  tell(kind: 'done' | 'error', words: string): void
+}
+
 /** Sends what is kept for the open workspace. The program does not do a step twice, whoever sends it. */
-export const sendUnsent = async (workbench: Workbench): Promise<void> => {
+export const sendUnsent = async (workbench: Receiver): Promise<void> => {
   const there = new Set(workbench.runs?.map(({ id }) => id))
   let sent = 0
   for (const {
@@ -80,7 +91,7 @@ export const sendUnsent = async (workbench: Workbench): Promise<void> => {
 }
 
 /** Takes labels of a file that a window of another address saved; whether it was such a file. */
-export const takeUnsentFile = async (workbench: Workbench, file: File): Promise<boolean> => {
+export const takeUnsentFile = async (workbench: Receiver, file: File): Promise<boolean> => {
   const labels = file.size < 64 * 2 ** 20 ? unsentIn(await file.text()) : undefined
   const workspace = workbench.state?.workspace
   if (labels === undefined) return false

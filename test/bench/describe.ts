@@ -1,4 +1,5 @@
-import { computeDescription, type DescribeOrder } from '../../main/clustering/describe'
+import { computeDescription } from '../../main/clustering/describe'
+import { type DescribeOrder } from '../../main/clustering/tasks'
 import { computeLayout, layoutNeighbours } from '../../main/clustering/layout'
 import type { Neighbours } from '../../main/clustering/neighbours'
 import { meritOfRules } from '../../main/clustering/rules'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { PsgldConfiguration } from '../../preload/configuration'
 import { Visible } from '../../main/base/printed'
-import { healthText } from '../../main/cli/views'
+import { healthText } from '../../main/cli/health-views'
 import { checkFailures, finiteRemedy } from '../../main/sampling/estimates'
 import { assessHealth, diagnose, learningCoefficient } from '../../main/sampling/diagnostics'
 import type { ChainTrace, ComponentDiagnostics } from '../../main/sampling/diagnostics'

@@ -14,7 +14,8 @@ import {
   wrap
 } from '../../main/cli/text'
 import { inTreeOrder, type ClusterList } from '../../main/api/clusters'
-import { clustersText, clusterText, signalText } from '../../main/cli/views'
+import { signalText } from '../../main/cli/health-views'
+import { clustersText, clusterText } from '../../main/cli/cluster-views'
 import { ruleWords } from '../../preload/contract'
 import { visibleJson } from '../../preload/visible'
 import type { ClusteringRecord, ClusterSummary, RuleCondition, RuleRecord, RunProgress } from '../../preload/contract'

@@ -23,7 +23,8 @@ import { solvePagerank } from '../../main/clustering/pagerank'
 import { openWorkspace } from '../../main/clustering/pagerank-system'
 import { eigenDecomposition, preprocess, type Points } from '../../main/clustering/preprocess'
 import { orderByScore, sweep, weightToEarlier } from '../../main/clustering/sweep'
-import { executeTask, type ClusteringResult, type ClusteringTask } from '../../main/clustering/tasks'
+import { type ClusteringResult, type ClusteringTask } from '../../main/clustering/tasks'
+import { executeTask } from '../../main/clustering/execute-task'
 import {
   configurationOf,
   graphOf,

@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { inProcessPool } from '../../main/base/pool'
 import { openTeam } from '../../main/base/team'
 import { embed } from '../../main/clustering/embed'
-import { computeLayout, layOutTokens, type LayoutOrder } from '../../main/clustering/layout'
+import { computeLayout, layOutTokens } from '../../main/clustering/layout'
+import { type LayoutOrder } from '../../main/clustering/tasks'
 import { prepareSearch, runSearch } from '../../main/clustering/neighbours'
 import { preprocess } from '../../main/clustering/preprocess'
-import { executeTask } from '../../main/clustering/tasks'
+import { executeTask } from '../../main/clustering/execute-task'
 import { planted, type Planted } from './clustering-fixture'
 
 const orderOf = async ({ matrix, tokens, components }: Planted, k = 20, whiten = false): Promise<LayoutOrder> => {
