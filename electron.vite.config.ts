@@ -21,7 +21,9 @@ const bundled = [
   'zod'
 ]
 
-/** Every process and worker thread is an entry of its own, found at run time by its name in `main/base/entries.ts`. */
+/**
+ * Every process and worker thread is an entry of its own, found at run time by its name in `main/base/entries.ts`.
+ */
 export default defineConfig({
   main: {
     build: {

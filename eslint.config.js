@@ -31,7 +31,8 @@ export default defineConfig(
       ],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
-      // Indices and map look-ups inside numeric code are invariants: noUncheckedIndexedAccess is off, `!` states them.
+      // Indices and map look-ups inside numeric code are invariants: noUncheckedIndexedAccess is off, `!` states
+      // them.
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-unnecessary-condition': 'off',
       // One-line arrow functions return what they call; asynchronous interfaces have synchronous implementations.

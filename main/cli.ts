@@ -75,7 +75,8 @@ const program = new Command('spectroscope')
   .configureOutput({ outputError: () => undefined })
   .addHelpText(
     'after',
-    `\n${exitCodes}\nSPECTROSCOPE_WORKSPACE names the workspace where --workspace does not.${examples('demo', 'run study.json --workspace work', 'show latest --workspace work')}`
+    `\n${exitCodes}\nSPECTROSCOPE_WORKSPACE names the workspace where --workspace does ` +
+      `not.${examples('demo', 'run study.json --workspace work', 'show latest --workspace work')}`
   )
 
 /** What makes commands: with --workspace, --trust, --json and examples; an answer is printed when all is closed. */

@@ -6,7 +6,9 @@ interface Gives<R> {
 }
 export const gives = <R>(): Gives<R> => ({})
 
-/** A call of the window: the schema of its parameters, checked before anything is done, and the type of its answer. */
+/**
+ * A call of the window: the schema of its parameters, checked before anything is done, and the type of its answer.
+ */
 export interface Call<P extends z.ZodType, R> extends Gives<R> {
   readonly parameters: P
   readonly inOrder: boolean

@@ -32,7 +32,9 @@ const changeId = z
   .optional()
 
 export const labelsCalls = {
-  /** A change whose `id` was done already is not done again, so that it can be sent again when its answer was lost. */
+  /**
+   * A change whose `id` was done already is not done again, so that it can be sent again when its answer was lost.
+   */
   apply: callInOrder(
     {
       ...where,

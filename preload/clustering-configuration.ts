@@ -126,7 +126,9 @@ export const clusteringSchema = clusteringFields
     const other = method === 'acl' ? 'communities' : 'acl'
     for (const [key, value] of Object.entries(clustering)) {
       if (value === undefined || !keysOfMethod[other].includes(key)) continue
-      const message = `this setting belongs to the method "${other}", and this clustering's method is "${method}"; remove it, or set "clustering.method" to "${other}"`
+      const message =
+        `this setting belongs to the method "${other}", and this clustering's method is "${method}"; remove it, ` +
+        `or set "clustering.method" to "${other}"`
       context.addIssue({ code: 'custom', path: [key], message })
     }
   })

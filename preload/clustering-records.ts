@@ -235,7 +235,9 @@ export interface LevelDescription {
    * Of each group: the best rule of one condition of each kind, then the best of two, by F1; the best of all first.
    */
   readonly rules: readonly (readonly RuleRecord[])[]
-  /** Weight of the neighbour graph's edges between pairs of groups (as cluster numbers), each pair once, from < to. */
+  /**
+   * Weight of the neighbour graph's edges between pairs of groups (as cluster numbers), each pair once, from < to.
+   */
   readonly edges: { readonly from: Int32Array; readonly to: Int32Array; readonly weights: Float64Array }
   /**
    * Places of the groups in the plane, [x0, y0, …]: clusters by a layout of those edges, groups above at the mean of

@@ -99,7 +99,9 @@ const withPublishedClustering = (value: unknown): unknown => {
 /** Problems of a configuration that are told at once. */
 const mostIssues = 100
 
-/** Checks a configuration and fills in its defaults, or lists all that is wrong with it, in the words of the terminal. */
+/**
+ * Checks a configuration and fills in its defaults, or lists all that is wrong with it, in the words of the terminal.
+ */
 export const checkedConfiguration = (
   value: unknown
 ):
@@ -116,7 +118,10 @@ export const checkedConfiguration = (
   return { configuration: { ...rest, sampler: complete }, issues: [] }
 }
 
-/** A complete configuration as earlier versions wrote it, in today's words: before 0.2 there were chains only, and until then ACL only. */
+/**
+ * A complete configuration as earlier versions wrote it, in today's words: before 0.2 there were chains only, and
+ * until then ACL only.
+ */
 export const modernised = (value: unknown): unknown => {
   if (!isRecord(value)) return value
   const { sampler, clustering } = value
@@ -129,7 +134,10 @@ export const modernised = (value: unknown): unknown => {
   }
 }
 
-/** Checks a configuration and fills in its defaults. `name` is the file, for the message. Throws a `configuration` error that names the key. */
+/**
+ * Checks a configuration and fills in its defaults. `name` is the file, for the message. Throws a `configuration`
+ * error that names the key.
+ */
 export const parseConfiguration = (value: unknown, name: string): RunConfiguration => {
   const { configuration, issues } = checkedConfiguration(value)
   if (configuration === null) throw new SpectroscopeError('configuration', `${name}: ${issues[0].message}.`)

@@ -9,8 +9,9 @@ export const confidences = ['low', 'medium', 'high'] as const
 export type Confidence = (typeof confidences)[number]
 
 /**
- * What an annotation is about: a cluster of a clustering ("cluster:7", or "cluster:-1" for what is left over), several that a person
- * reads as one ("merge:3"), or some tokens of one ("part:5"). The clustering itself is never edited.
+ * What an annotation is about: a cluster of a clustering ("cluster:7", or "cluster:-1" for what is left over),
+ * several that a person reads as one ("merge:3"), or some tokens of one ("part:5"). The clustering itself is never
+ * edited.
  */
 export type AnnotationTarget = `cluster:${number}` | `merge:${number}` | `part:${number}`
 export const targetSchema = z
@@ -102,7 +103,10 @@ export interface RunMarks {
   readonly deleted: boolean
 }
 
-/** What the journal keeps of one step: enough to undo and to redo it. `before` and `after` are null where there was, or is, nothing. */
+/**
+ * What the journal keeps of one step: enough to undo and to redo it. `before` and `after` are null where there was,
+ * or is, nothing.
+ */
 export interface JournalStep {
   readonly number: number
   /** In words, for the menu: "label 3 clusters “closing brackets”". */

@@ -11,7 +11,9 @@ import type {
   TokenInContext
 } from './records'
 
-/** A component whose mean χ̂ in a cluster is far from its mean over all tokens, in the column's standard deviations. */
+/**
+ * A component whose mean χ̂ in a cluster is far from its mean over all tokens, in the column's standard deviations.
+ */
 export interface StandingOut {
   readonly component: string
   readonly standardisedMean: number
@@ -27,7 +29,10 @@ export interface ClusterEntry {
   readonly conductance: number | null
   /** 0 to 1; below `stableFrom` the group may not be there. Null where the draws were not split. */
   readonly stability: number | null
-  /** F1 of the best rule that predicts the group; null where the clustering is not described, and for what is left over. */
+  /**
+   * F1 of the best rule that predicts the group; null where the clustering is not described, and for what is left
+   * over.
+   */
   readonly ruleF1: number | null
   /** A name drawn from that rule; null where it does not predict the group well enough to name it. */
   readonly ruleName: string | null
@@ -110,7 +115,10 @@ export interface ClusterDetails {
   readonly topTokens: readonly TokenCount[]
   readonly subsets: readonly SubsetCount[]
   readonly components: readonly string[]
-  /** χ̂ per component: mean and population standard deviation, nats²; and (mean - column mean) / column standard deviation. */
+  /**
+   * χ̂ per component: mean and population standard deviation, nats²; and (mean - column mean) / column standard
+   * deviation.
+   */
   readonly mean: Float32Array
   readonly standardDeviation: Float32Array
   readonly standardisedMean: Float32Array
@@ -127,15 +135,19 @@ export interface ClusterDetails {
 }
 
 /**
- * Which tokens of a cluster a gallery shows: nearest to its mean first; in an order drawn by a seed; those with the largest share of
- * their edges' weight leading out; those that lead to one other cluster most; the strongest members first; the weakest first; those that
- * the best rule does not select, nearest to the mean first; as they come in the corpus.
+ * Which tokens of a cluster a gallery shows: nearest to its mean first; in an order drawn by a seed; those with the
+ * largest share of their edges' weight leading out; those that lead to one other cluster most; the strongest members
+ * first; the weakest first; those that the best rule does not select, nearest to the mean first; as they come in the
+ * corpus.
  */
 export const strata = ['central', 'random', 'boundary', 'toward', 'core', 'edge', 'exceptions', 'order'] as const
 export type Stratum = (typeof strata)[number]
 
 export interface GalleryToken extends TokenInContext {
-  /** Share of the weight of its edges that leads out of its cluster, 0 to 1; null where the clustering is not described. */
+  /**
+   * Share of the weight of its edges that leads out of its cluster, 0 to 1; null where the clustering is not
+   * described.
+   */
   readonly boundary: number | null
   /** Share of the halves of the draws in which it is with the group, 0 to 1; null where the draws were not split. */
   readonly strength: number | null
@@ -164,7 +176,9 @@ export interface TokenLayout {
   readonly positions: Float32Array
 }
 
-/** Clusters as nodes: places in the order of `ClusteringOverview.clusters`, and the weight of the edges between them. */
+/**
+ * Clusters as nodes: places in the order of `ClusteringOverview.clusters`, and the weight of the edges between them.
+ */
 export interface ClusterLayout {
   readonly clusters: Int32Array
   readonly positions: Float32Array

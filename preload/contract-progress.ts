@@ -25,7 +25,10 @@ export interface ComponentProgress {
   readonly done: boolean
 }
 
-/** Where an activity is. `done` of `total` is in the stage's own unit; rates and the time left count only this process's work. */
+/**
+ * Where an activity is. `done` of `total` is in the stage's own unit; rates and the time left count only this
+ * process's work.
+ */
 export interface RunProgress {
   readonly stage: Activity
   readonly done: number
@@ -38,7 +41,10 @@ export interface RunProgress {
   readonly steps?: number
   readonly draw?: number
   readonly draws?: number
-  /** Of methods that go in rounds: the one at work, counted from 1, how many there are at most, and how far each component has come. */
+  /**
+   * Of methods that go in rounds: the one at work, counted from 1, how many there are at most, and how far each
+   * component has come.
+   */
   readonly round?: number
   readonly rounds?: number
   readonly reliabilities?: readonly ComponentProgress[]
@@ -58,7 +64,9 @@ export type RunEvent =
   /** What looks unhealthy so far, whenever it changes: all of it. */
   | { readonly type: 'health'; readonly findings: readonly HealthFinding[] }
 
-/** What `run`, `resume` and `demo` answer. Counts of clusters are null where the configuration asks for no clustering. */
+/**
+ * What `run`, `resume` and `demo` answer. Counts of clusters are null where the configuration asks for no clustering.
+ */
 export interface RunSummary {
   readonly run: string
   readonly name: string
@@ -82,7 +90,9 @@ export interface RunSummary {
   readonly noisyComponents: readonly string[]
 }
 
-/** The one object that a command answers with `--json` when it fails; some errors have lists beside their sentence. */
+/**
+ * The one object that a command answers with `--json` when it fails; some errors have lists beside their sentence.
+ */
 export interface ErrorAnswer {
   readonly error: {
     readonly kind: ErrorKind | 'internal'

@@ -17,8 +17,8 @@ const tells = (issue: Issue): boolean =>
   issue.path.length > 0 || issue.code === 'unrecognized_keys' || bounding.has(issue.code)
 
 /**
- * The issue that says most: of a union, that of the alternative which the value agrees with furthest, or else all that
- * it takes.
+ * The issue that says most: of a union, that of the alternative which the value agrees with furthest, or else all
+ * that it takes.
  */
 export const telling = (issue: Issue): Issue => {
   if (issue.code !== 'invalid_union') return issue

@@ -32,8 +32,8 @@ export const saidOf = (annotations: Iterable<Annotation>): Map<ClusterNumber, Sa
 }
 
 /**
- * Groups that count as labelled, wherever labels are counted or chosen by: those of which people say so, themselves or
- * as one of a merge. Neither those that are unsure or skipped, nor those of which only a part has a label.
+ * Groups that count as labelled, wherever labels are counted or chosen by: those of which people say so, themselves
+ * or as one of a merge. Neither those that are unsure or skipped, nor those of which only a part has a label.
  */
 export const labelledGroups = (annotations: Iterable<Annotation>): Set<ClusterNumber> =>
   new Set([...saidOf(annotations)].flatMap(([group, { status }]) => (status === 'labelled' ? [group] : [])))

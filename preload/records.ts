@@ -165,12 +165,18 @@ export interface RowProvenance {
   readonly segments: readonly Segment[]
 }
 
-/** What a run measures, as token ids: three sets of rows, the studied targets of the probe rows, and where those come from. */
+/**
+ * What a run measures, as token ids: three sets of rows, the studied targets of the probe rows, and where those come
+ * from.
+ */
 export interface StudyRecord {
   readonly sampling: readonly Int32Array[]
   readonly observation: readonly Int32Array[]
   readonly probe: readonly Int32Array[]
-  /** Studied target positions (1 … T-1, ascending) of each probe row. Tokens are numbered probe row by probe row, then by position. */
+  /**
+   * Studied target positions (1 … T-1, ascending) of each probe row. Tokens are numbered probe row by probe row, then
+   * by position.
+   */
   readonly targets: readonly Int32Array[]
   readonly provenance: readonly RowProvenance[]
   /** Those that occur in probe rows, by id. */
@@ -189,7 +195,10 @@ export interface SusceptibilityRecord {
   readonly standardErrors: Float32Array
 }
 
-/** Of one component's column of χ̂, over all tokens: its standard deviation, and the root of the mean square of its standard errors; nats². */
+/**
+ * Of one component's column of χ̂, over all tokens: its standard deviation, and the root of the mean square of its
+ * standard errors; nats².
+ */
 export interface ColumnSpread {
   readonly component: string
   readonly deviation: number
@@ -204,7 +213,9 @@ export interface BlockDiagnostics {
   readonly rounds: number
   readonly reliabilityBounds: ReliabilityBounds
   readonly centredReliabilityBounds: ReliabilityBounds
-  /** Cosine of the mean gradients of both halves of the blocks; null where slopes are taken along single gradients. */
+  /**
+   * Cosine of the mean gradients of both halves of the blocks; null where slopes are taken along single gradients.
+   */
   readonly gradientCosine: number | null
   /** ‖E∇φ‖ by the mean of all gradients; with single gradients, the mean of their norms. */
   readonly gradientNorm: number

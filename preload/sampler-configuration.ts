@@ -81,7 +81,8 @@ const samplerFields = z.strictObject({
     .enum(samplingMethods)
     .optional()
     .describe(
-      'first-order: mean gradients and slopes along them; gradient: all orders, from single gradients; psgld: chains, as published'
+      'first-order: mean gradients and slopes along them; gradient: all orders, from single gradients; psgld: ' +
+        'chains, as published'
     ),
   nBeta: z
     .number()
@@ -156,7 +157,8 @@ export const samplerSchema = samplerFields.superRefine((sampler, context) => {
   if (sampler.preset !== undefined && presets[sampler.preset].method !== method) {
     return issue(
       'preset',
-      `the preset "${sampler.preset}" belongs to the method "${presets[sampler.preset].method}" and "method" is "${method}"; remove one of them`
+      `the preset "${sampler.preset}" belongs to the method "${presets[sampler.preset].method}" and "method" ` +
+        `is "${method}"; remove one of them`
     )
   }
   for (const [key, value] of Object.entries(sampler)) {
@@ -165,7 +167,8 @@ export const samplerSchema = samplerFields.superRefine((sampler, context) => {
     const owners = `${others.length > 1 ? 'methods' : 'method'} ${others.map((other) => `"${other}"`).join(' and ')}`
     issue(
       key,
-      `this setting belongs to the ${owners}, and this run's method is "${method}"; remove it, or set "sampler.method" to "${others[0]}"`
+      `this setting belongs to the ${owners}, and this run's method is "${method}"; remove it, or set ` +
+        `"sampler.method" to "${others[0]}"`
     )
   }
   if (method === 'psgld') {
@@ -177,7 +180,8 @@ export const samplerSchema = samplerFields.superRefine((sampler, context) => {
   if (method === 'gradient' && sampler.draws !== undefined && sampler.draws % blockCount !== 0) {
     issue(
       'draws',
-      `the gradient method takes draws in rounds of ${blockCount}, and ${sampler.draws} is no multiple of ${blockCount}; give one`
+      `the gradient method takes draws in rounds of ${blockCount}, and ${sampler.draws} is no multiple of ` +
+        `${blockCount}; give one`
     )
   }
 })
@@ -249,12 +253,16 @@ export const samplerWords = (sampler: SamplerConfiguration): string => {
       nBeta === 0
         ? ''
         : `, ${stepsBetweenDraws} steps apart after ${burnIn} of burn-in, step size ${stepSize}, batch ${batchSize}`
-    return `pSGLD, ${common}, ${chains} ${chains === 1 ? 'chain' : 'chains'} of ${draws} draws${steps}, ${estimator} estimator`
+    return (
+      `pSGLD, ${common}, ${chains} ${chains === 1 ? 'chain' : 'chains'} of ${draws} draws${steps}, ${estimator} ` +
+      'estimator'
+    )
   }
   const { observationBatch, targetReliability } = sampler
   const until = targetReliability === false ? '' : `, until every reliability reaches ${targetReliability}`
   const rows = `gradients over ${observationBatch} observation rows`
   return sampler.method === 'first-order'
-    ? `first order, ${common}, ${sampler.pairs === 'auto' ? '' : `${sampler.pairs} pairs of `}${rows}, at most ${sampler.rounds} ${sampler.rounds === 1 ? 'round' : 'rounds'}${until}`
+    ? `first order, ${common}, ${sampler.pairs === 'auto' ? '' : `${sampler.pairs} pairs of `}${rows}, at most ` +
+        `${sampler.rounds} ${sampler.rounds === 1 ? 'round' : 'rounds'}${until}`
     : `all orders, ${common}, ${rows}, at most ${sampler.draws} draws${until}`
 }

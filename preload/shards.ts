@@ -1,6 +1,7 @@
 /**
  * How far a shard of a divided run is. `interrupted` has a checkpoint to go on from, and nobody is at it; `lost` is
- * claimed by a process that gives no sign of life, or is over as its scheduler says; a `damaged` one is sampled again.
+ * claimed by a process that gives no sign of life, or is over as its scheduler says; a `damaged` one is sampled
+ * again.
  */
 export type ShardState = 'waiting' | 'at work' | 'interrupted' | 'lost' | 'done' | 'damaged'
 

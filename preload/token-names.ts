@@ -88,8 +88,8 @@ const conditionName = (condition: RuleCondition): string => {
 const inName: readonly RuleCondition['on'][] = ['token', 'pattern', 'previous', 'next', 'position', 'subset']
 
 /**
- * A short name drawn from the rule that predicts a cluster best, such as “the” after “of”; undefined for a rule whose F1
- * is too low to name it. `rules` has the best one first.
+ * A short name drawn from the rule that predicts a cluster best, such as “the” after “of”; undefined for a rule whose
+ * F1 is too low to name it. `rules` has the best one first.
  */
 export const nameOfRules = (rules: readonly RuleRecord[]): string | undefined => {
   const best = rules.at(0)

@@ -1,4 +1,7 @@
-/** Rows as columns: ten thousand objects with the same keys take less than half of the bytes that they take one by one, and half the time to read. */
+/**
+ * Rows as columns: ten thousand objects with the same keys take less than half of the bytes that they take one by
+ * one, and half the time to read.
+ */
 export interface Table {
   readonly rows: number
   readonly keys: readonly string[]
@@ -6,7 +9,10 @@ export interface Table {
   readonly columns: readonly Column[]
 }
 
-/** Values one by one; or texts, each once, and the place of each row's; or lists one after another, and where each row's ends. */
+/**
+ * Values one by one; or texts, each once, and the place of each row's; or lists one after another, and where each
+ * row's ends.
+ */
 export type Column =
   | Int32Array
   | Float64Array

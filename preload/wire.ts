@@ -2,7 +2,10 @@ import { decode as unpack, decodeMulti as unpackMany, encode as pack, ExtensionC
 import { checkFrame, tableType } from './wire-check'
 import { rowsOf, tableOf } from './wire-table'
 
-/** Frames between a browser and `serve`: MessagePack, with typed arrays as extension types of their own bytes, little endian, and long lists of like objects as tables. */
+/**
+ * Frames between a browser and `serve`: MessagePack, with typed arrays as extension types of their own bytes, little
+ * endian, and long lists of like objects as tables.
+ */
 const codec = new ExtensionCodec<KeyReader>()
 
 /** Gives a key of a map or a table, or throws. */

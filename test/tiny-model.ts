@@ -29,7 +29,10 @@ const normals = (seed: number): (() => number) => {
   return () => Math.sqrt(-2 * Math.log(uniform() + 2 ** -33)) * Math.cos(2 * Math.PI * uniform())
 }
 
-/** The GPT-2 byte alphabet in code point order: printable bytes stand for themselves, the others for code points from 256 on. */
+/**
+ * The GPT-2 byte alphabet in code point order: printable bytes stand for themselves, the others for code points from
+ * 256 on.
+ */
 const byteAlphabet = (): string[] => {
   const printable = (byte: number): boolean =>
     (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
@@ -101,7 +104,10 @@ export const safetensors = (tensors: ReadonlyMap<string, { shape: readonly numbe
   ])
 }
 
-/** Writes a small random GPT-NeoX model (config.json, model.safetensors, byte-level tokenizer.json) into `folder`, made if missing. */
+/**
+ * Writes a small random GPT-NeoX model (config.json, model.safetensors, byte-level tokenizer.json) into `folder`,
+ * made if missing.
+ */
 export const writeTinyModel = async (folder: string, options: TinyModelOptions = {}): Promise<string> => {
   const { seed = 1, layers = 2, heads = 2, hidden = 16, contextLength = 64, scale = 0.25, change } = options
   const normal = normals(seed)

@@ -1,5 +1,6 @@
-// npm run bench: builds test/bench and runs its parts, each in a process of its own so that peak memory is the part's.
-// `npm run bench -- speed --shapes fixture` runs one part; `-- speed --help` lists the options, `-- window --help` those of the window.
+// npm run bench: builds test/bench and runs its parts, each in a process of its own so that peak memory is the
+// part's. `npm run bench -- speed --shapes fixture` runs one part; `-- speed --help` lists the options, `-- window
+// --help` those of the window.
 import { join } from 'node:path'
 import { checkNode, ensureBuilt, ensureInstalled, root, run } from './ensure.mjs'
 

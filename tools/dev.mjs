@@ -1,5 +1,5 @@
-// npm run dev: the window on a synthetic workspace, without a main side. The page follows changes of renderer/ as they
-// are saved.
+// npm run dev: the window on a synthetic workspace, without a main side. The page follows changes of renderer/ as
+// they are saved.
 import { join } from 'node:path'
 import { checkNode, ensureInstalled, root } from './ensure.mjs'
 

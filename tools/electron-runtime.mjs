@@ -6,7 +6,10 @@ import { root, run } from './ensure.mjs'
 const { AbortSignal, fetch } = globalThis
 const folder = join(root, 'node_modules', 'electron')
 
-/** The runtime's program; undefined where it is not installed whole. @param {string} [electron] @param {NodeJS.ProcessEnv} [env] */
+/**
+ * The runtime's program; undefined where it is not installed whole. @param {string} [electron] @param
+ * {NodeJS.ProcessEnv} [env]
+ */
 export const runtimeIn = (electron = folder, env = process.env) => {
   try {
     const { version } = JSON.parse(readFileSync(join(electron, 'package.json'), 'utf8'))
@@ -22,14 +25,20 @@ export const runtimeIn = (electron = folder, env = process.env) => {
   }
 }
 
-/** Why Electron cannot show a window on this machine, whatever is installed; undefined where it can. @param {NodeJS.Platform} platform @param {NodeJS.ProcessEnv} env @param {number | undefined} user */
+/**
+ * Why Electron cannot show a window on this machine, whatever is installed; undefined where it can. @param
+ * {NodeJS.Platform} platform @param {NodeJS.ProcessEnv} env @param {number | undefined} user
+ */
 export const obstacle = (platform = process.platform, env = process.env, user = process.getuid?.()) => {
   if (platform !== 'linux') return undefined
   if ((env['DISPLAY'] ?? '') === '' && (env['WAYLAND_DISPLAY'] ?? '') === '') return 'there is no display'
   return user === 0 ? 'Electron does not start for the superuser' : undefined
 }
 
-/** Why the runtime cannot be installed; undefined where it can be tried. @param {string} version of Node @returns {Promise<string | undefined>} */
+/**
+ * Why the runtime cannot be installed; undefined where it can be tried. @param {string} version of Node @returns
+ * {Promise<string | undefined>}
+ */
 const cannotInstall = async (version) => {
   const [major, minor] = version.split('.').map(Number)
   if (major < 22 || (major === 22 && minor < 12))
@@ -46,7 +55,10 @@ const cannotInstall = async (version) => {
   }
 }
 
-/** The program of Electron's runtime, installed where need be, or the reason why there is none. @returns {Promise<{ program: string } | { reason: string }>} */
+/**
+ * The program of Electron's runtime, installed where need be, or the reason why there is none. @returns {Promise<{
+ * program: string } | { reason: string }>}
+ */
 export const electronRuntime = async () => {
   const blocked = obstacle()
   if (blocked !== undefined) return { reason: blocked }

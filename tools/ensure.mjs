@@ -1,5 +1,5 @@
-// What `npm start`, `npm test` and `npm run bench` do first: check Node, install what is missing, build what is stale. Runs before
-// node_modules exists, so it uses Node alone.
+// What `npm start`, `npm test` and `npm run bench` do first: check Node, install what is missing, build what is
+// stale. Runs before node_modules exists, so it uses Node alone.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -31,11 +31,15 @@ export const checkNode = () => {
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 19))
     stop(
-      `Spectroscope needs Node 20.19 or newer and this is ${process.version}: install a newer one from https://nodejs.org.`
+      `Spectroscope needs Node 20.19 or newer and this is ${process.version}: install a newer one from ` +
+        'https://nodejs.org.'
     )
 }
 
-/** Runs a program with this terminal, in the project's root unless another folder is named; returns its exit status. @param {string[]} command @param {NodeJS.ProcessEnv} [env] @param {string} [folder] */
+/**
+ * Runs a program with this terminal, in the project's root unless another folder is named; returns its exit status.
+ * @param {string[]} command @param {NodeJS.ProcessEnv} [env] @param {string} [folder]
+ */
 export const run = ([program, ...args], env = process.env, folder = root) => {
   const { status, signal, error } = spawnSync(program, args, {
     cwd: folder,
@@ -47,7 +51,10 @@ export const run = ([program, ...args], env = process.env, folder = root) => {
   return signal === null ? (status ?? 1) : 1
 }
 
-/** @param {string} path @returns {{ packages: Record<string, { version?: string, integrity?: string, optional?: boolean, link?: boolean }> } | undefined} */
+/**
+ * @param {string} path @returns {{ packages: Record<string, { version?: string, integrity?: string, optional?:
+ * boolean, link?: boolean }> } | undefined}
+ */
 const readLock = (path) => {
   try {
     return JSON.parse(readFileSync(path, 'utf8'))
@@ -56,7 +63,10 @@ const readLock = (path) => {
   }
 }
 
-/** Whether node_modules holds what package-lock.json asks for, by npm's own record of what it installed there. @param {string} folder */
+/**
+ * Whether node_modules holds what package-lock.json asks for, by npm's own record of what it installed there. @param
+ * {string} folder
+ */
 export const isInstalled = (folder) => {
   const wanted = readLock(join(folder, 'package-lock.json'))
   const present = readLock(join(folder, 'node_modules', '.package-lock.json'))
@@ -73,12 +83,16 @@ export const isInstalled = (folder) => {
   })
 }
 
-/** Takes a link away that stands in the place of node_modules: `npm ci` would empty the folder that it leads to, which is another's. @param {string} folder */
+/**
+ * Takes a link away that stands in the place of node_modules: `npm ci` would empty the folder that it leads to, which
+ * is another's. @param {string} folder
+ */
 const dropLink = (folder) => {
   const modules = join(folder, 'node_modules')
   if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return
   process.stderr.write(
-    `node_modules leads to ${readlinkSync(modules)}, which is not what package-lock.json asks for: a folder takes the link's place, and what it led to stays as it is.\n`
+    `node_modules leads to ${readlinkSync(modules)}, which is not what package-lock.json asks for: a folder ` +
+      `takes the link's place, and what it led to stays as it is.\n`
   )
   unlinkSync(modules)
 }
@@ -99,7 +113,10 @@ export const ensureInstalled = (folder = root) => {
 
 const browsers = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
-/** Path of a Chromium of this machine, which the window's tests drive; SPECTROSCOPE_CHROMIUM names another. @returns {string | undefined} */
+/**
+ * Path of a Chromium of this machine, which the window's tests drive; SPECTROSCOPE_CHROMIUM names another. @returns
+ * {string | undefined}
+ */
 export const findChromium = () => {
   const given = process.env['SPECTROSCOPE_CHROMIUM']
   if (given !== undefined && given !== '') return given
@@ -113,7 +130,10 @@ export const findChromium = () => {
     .find((path) => existsSync(path))
 }
 
-/** Installs Debian's packages where this is root on Debian. @param {string} what @param {string[]} packages @param {string[]} [options] of apt-get */
+/**
+ * Installs Debian's packages where this is root on Debian. @param {string} what @param {string[]} packages @param
+ * {string[]} [options] of apt-get
+ */
 const installFromDebian = (what, packages, options = []) => {
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return
   process.stderr.write(`Installing ${what} (apt-get) …\n`)
@@ -130,7 +150,8 @@ export const ensureChromium = () => {
   if (findChromium() === undefined) installFromDebian('Chromium', ['chromium', 'fonts-dejavu-core'])
   if (findChromium() === undefined)
     process.stderr.write(
-      'There is no Chromium here, so the tests of the window are skipped: install it (apt-get install chromium), or name one in SPECTROSCOPE_CHROMIUM.\n'
+      'There is no Chromium here, so the tests of the window are skipped: install it (apt-get install ' +
+        'chromium), or name one in SPECTROSCOPE_CHROMIUM.\n'
     )
 }
 
@@ -153,7 +174,10 @@ export const ensureSlurm = () => {
 /** @param {string} path */
 const textOf = (path) => (existsSync(path) ? readFileSync(path, 'utf8') : '')
 
-/** Why there is no Vulkan that WebGPU could compute on; undefined where there may be. What lies elsewhere is named in VK_DRIVER_FILES. @returns {string | undefined} */
+/**
+ * Why there is no Vulkan that WebGPU could compute on; undefined where there may be. What lies elsewhere is named in
+ * VK_DRIVER_FILES. @returns {string | undefined}
+ */
 export const vulkanLack = () => {
   if (process.platform !== 'linux' || (process.env['VK_DRIVER_FILES'] ?? '') !== '') return undefined
   const files = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d'].flatMap((folder) =>
@@ -166,7 +190,9 @@ export const vulkanLack = () => {
     : undefined
 }
 
-/** Installs Debian's software Vulkan likewise, which Debian 12 has in its backports; those are added for this alone. */
+/**
+ * Installs Debian's software Vulkan likewise, which Debian 12 has in its backports; those are added for this alone.
+ */
 export const ensureVulkan = () => {
   if (vulkanLack() !== undefined) {
     /** @type {string[]} */
@@ -174,7 +200,8 @@ export const ensureVulkan = () => {
     if (/^VERSION_CODENAME=bookworm$/m.test(textOf('/etc/os-release'))) {
       const list = join(mkdtempSync(join(tmpdir(), 'spectroscope-apt-')), 'sources.list')
       const backports =
-        'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main'
+        'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian ' +
+        'bookworm-backports main'
       writeFileSync(list, `${textOf('/etc/apt/sources.list')}\n${backports}\n`)
       options.push('-o', `Dir::Etc::SourceList=${list}`, '-t', 'bookworm-backports')
     }

@@ -22,7 +22,9 @@ const importsOf = (file) => {
   return imports
 }
 
-/** A way from one file to another along imports; undefined if there is none. @param {string} from @param {string} to */
+/**
+ * A way from one file to another along imports; undefined if there is none. @param {string} from @param {string} to
+ */
 const wayBetween = (from, to) => {
   const seen = new Set([from])
   const ways = [[from]]

@@ -30,7 +30,10 @@ const placeOf = (file) => {
   return side === 'preload' || side === 'renderer' ? { side } : { side: 'other' }
 }
 
-/** Why `importer` must not import `imported` (paths from the project's root), or undefined where it may. @param {string} importer @param {string} imported */
+/**
+ * Why `importer` must not import `imported` (paths from the project's root), or undefined where it may. @param
+ * {string} importer @param {string} imported
+ */
 const objection = (importer, imported) => {
   const from = placeOf(importer)
   const to = placeOf(imported)

@@ -20,10 +20,12 @@ try {
   await connection.run(`ATTACH '${join(workspace, 'workspace.duckdb')}' AS whole`)
   // Nothing of the machine that made it: the folder is set when it is copied, and the kept sums stay behind.
   await connection.run(
-    `UPDATE whole.runs SET base_folder = '', name = 'example', provenance = json_merge_patch(provenance, '{"keptSums": null, "platform": null, "engine": {"device": "CPU"}}')`
+    `UPDATE whole.runs SET base_folder = '', name = 'example', provenance = json_merge_patch(provenance, ` +
+      `'{"keptSums": null, "platform": null, "engine": {"device": "CPU"}}')`
   )
   await connection.run(
-    `UPDATE whole.stages SET details = json_merge_patch(details, '{"engine": {"device": "CPU"}}') WHERE json_extract(details, '$.engine') IS NOT NULL`
+    `UPDATE whole.stages SET details = json_merge_patch(details, '{"engine": {"device": "CPU"}}') WHERE ` +
+      `json_extract(details, '$.engine') IS NOT NULL`
   )
   await connection.run(`ATTACH '${made}' AS example`)
   await connection.run('COPY FROM DATABASE whole TO example')

@@ -1,14 +1,17 @@
 // npm run package: builds what is stale and packs the program, with the Node that runs this, for this system into
-// dist/. Further arguments go to electron-builder ("--dir" for a folder in place of an installer). Needs a network for
-// Electron's runtime; under Linux on x64 also pip or uv and a C++ compiler, for the addon of TensorFlow.js, which is left
-// out where they are missing.
+// dist/. Further arguments go to electron-builder ("--dir" for a folder in place of an installer). Needs a network
+// for Electron's runtime; under Linux on x64 also pip or uv and a C++ compiler, for the addon of TensorFlow.js, which
+// is left out where they are missing.
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkNode, ensureBuilt, ensureInstalled, root, run } from './ensure.mjs'
 import { stage } from './stage.mjs'
 
-/** Has the program install TensorFlow in a folder that is thrown away, and keeps the addon that is compiled for it, for those who have no compiler. */
+/**
+ * Has the program install TensorFlow in a folder that is thrown away, and keeps the addon that is compiled for it,
+ * for those who have no compiler.
+ */
 const makeAddon = () => {
   const addon = join(root, 'out', 'addon')
   rmSync(addon, { recursive: true, force: true })

@@ -29,7 +29,9 @@ const typeOf = (schema: JsonSchema): string => {
   return schema.type === 'object' ? 'section' : schema.type!
 }
 
-/** What each preset that has the key sets it to: one value where they agree, else the first with the others by name. */
+/**
+ * What each preset that has the key sets it to: one value where they agree, else the first with the others by name.
+ */
 const presetDefault = (key: string): string | undefined => {
   const values = Object.entries(presets).flatMap(([name, preset]) =>
     Object.entries(preset).flatMap(([own, value]): [string, string][] => (own === key ? [[name, code(value)]] : []))
@@ -54,12 +56,18 @@ const table = (
       : 'default' in schema && typeOf(schema) !== 'section' && !schema.anyOf?.some(({ type }) => type === 'object')
         ? code(schema.default)
         : (fallback(key) ?? '')
-    return `| \`${key}\` | ${typeOf(schema)} | ${given} | ${schema.description ?? (section(schema) === undefined ? '' : 'its keys are below')} |`
+    return (
+      `| \`${key}\` | ${typeOf(schema)} | ${given} | ` +
+      `${schema.description ?? (section(schema) === undefined ? '' : 'its keys are below')} |`
+    )
   }
   return ['| key | value | default | |', '|---|---|---|---|', ...Object.entries(properties).map(row)].join('\n')
 }
 
-/** The reference of CONFIG.json in Markdown: a table of the top level and one of each section, from the schema that checks the file. */
+/**
+ * The reference of CONFIG.json in Markdown: a table of the top level and one of each section, from the schema that
+ * checks the file.
+ */
 export const reference = (): string => {
   const schema = z.toJSONSchema(configurationSchema, { io: 'input' }) as JsonSchema
   const properties = schema.properties!

@@ -1,4 +1,5 @@
-// npm run smoke:electron: the tests of the shell on Electron itself, where its runtime is there (npx install-electron, or node node_modules/electron/install.js).
+// npm run smoke:electron: the tests of the shell on Electron itself, where its runtime is there (npx
+// install-electron, or node node_modules/electron/install.js).
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkNode, ensureBuilt, ensureInstalled, root, run, stop } from './ensure.mjs'
@@ -11,7 +12,8 @@ const pathFile = join(folder, 'path.txt')
 const executable = existsSync(pathFile) ? join(folder, 'dist', readFileSync(pathFile, 'utf8')) : ''
 if (executable === '' || !existsSync(executable))
   stop(
-    'Electron\'s runtime is not here, so nothing was tested on it: fetch it with "node node_modules/electron/install.js" (Node 22.12 or newer, and a network).'
+    'Electron\'s runtime is not here, so nothing was tested on it: fetch it with "node ' +
+      'node_modules/electron/install.js" (Node 22.12 or newer, and a network).'
   )
 process.exitCode = run(
   [

@@ -1,5 +1,6 @@
-// npm start: installs and builds what is missing, then opens the workbench: in Electron where its runtime is there or can be had,
-// otherwise in a browser through `spectroscope serve`. `npm start -- demo` runs the demonstration in the terminal instead.
+// npm start: installs and builds what is missing, then opens the workbench: in Electron where its runtime is there or
+// can be had, otherwise in a browser through `spectroscope serve`. `npm start -- demo` runs the demonstration in the
+// terminal instead.
 import { spawnSync } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
@@ -8,10 +9,14 @@ import { electronRuntime } from './electron-runtime.mjs'
 import { checkNode, ensureBuilt, ensureInstalled, root, stop } from './ensure.mjs'
 
 const usage =
-  'npm start -- [demo | serve] [--workspace DIR]: opens the workbench; `demo` runs the demonstration in the terminal, `serve` opens a browser without trying Electron.'
+  'npm start -- [demo | serve] [--workspace DIR]: opens the workbench; `demo` runs the demonstration in the ' +
+  'terminal, `serve` opens a browser without trying Electron.'
 const secondsToShow = 10
 
-/** Runs a command of the terminal's program in this process, so that Ctrl-C and exit codes are the program's own. @param {string[]} args */
+/**
+ * Runs a command of the terminal's program in this process, so that Ctrl-C and exit codes are the program's own.
+ * @param {string[]} args
+ */
 const terminal = async (args) => {
   const cli = join(root, 'out', 'main', 'cli.js')
   process.argv = [process.execPath, cli, ...args]
@@ -27,7 +32,10 @@ const workspaceOf = (args) => {
   return stop(`"${args.join(' ')}" is not understood.\n${usage}`, 2)
 }
 
-/** Whether the shell had its say; false where it could not start, and a browser has to do. @param {string} program @param {string | undefined} workspace */
+/**
+ * Whether the shell had its say; false where it could not start, and a browser has to do. @param {string} program
+ * @param {string | undefined} workspace
+ */
 const inElectron = (program, workspace) => {
   const begun = performance.now()
   const { status, signal, error } = spawnSync(

@@ -1,10 +1,16 @@
 import { relative } from 'node:path'
 import { BaseSequencer } from 'vitest/node'
 
-/** Folders of test/, by how long their longest files take: those that start last should be short, as the run ends with the last of them. */
+/**
+ * Folders of test/, by how long their longest files take: those that start last should be short, as the run ends with
+ * the last of them.
+ */
 const folders = ['e2e', 'crash', 'golden', 'unit']
 
-/** Starts files of the folders in that order; within one as vitest would, which knows of earlier runs here how long each took. */
+/**
+ * Starts files of the folders in that order; within one as vitest would, which knows of earlier runs here how long
+ * each took.
+ */
 export default class LongestFirst extends BaseSequencer {
   /**
    * @override

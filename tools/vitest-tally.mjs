@@ -1,6 +1,6 @@
 /**
- * Ends a test run with one plain line, 'N passed, N failed, N skipped'. A file that could not be loaded and an error outside any
- * test count as failed.
+ * Ends a test run with one plain line, 'N passed, N failed, N skipped'. A file that could not be loaded and an error
+ * outside any test count as failed.
  */
 export default class Tally {
   /**
@@ -15,7 +15,8 @@ export default class Tally {
     const broken = suites.filter((suite) => suite.errors().length > 0).length + unhandled.length
     process.once('exit', () =>
       process.stdout.write(
-        `${count('passed')} passed, ${count('failed') + broken} failed, ${count('skipped') + count('pending')} skipped\n`
+        `${count('passed')} passed, ${count('failed') + broken} failed, ${count('skipped') + count('pending')} ` +
+          `skipped\n`
       )
     )
   }

@@ -58,7 +58,10 @@ const pairs = (counts: Iterable<number>): number => {
   return sum
 }
 
-/** Hubert and Arabie's adjusted Rand index of two partitions; 1 where both are one group, or all groups are single tokens. */
+/**
+ * Hubert and Arabie's adjusted Rand index of two partitions; 1 where both are one group, or all groups are single
+ * tokens.
+ */
 export const adjustedRand = ({ common, leftSizes, rightSizes }: Overlap): number => {
   const together = pairs([...common.values()].flatMap((row) => [...row.values()]))
   const [inLeft, inRight] = [pairs(leftSizes.values()), pairs(rightSizes.values())]
@@ -86,7 +89,10 @@ export const correlation = (left: Float32Array, right: Float32Array): number => 
   return product / Math.sqrt(squareLeft * squareRight)
 }
 
-/** For every cluster on the left that shares tokens with one on the right, the one that it has the largest Jaccard index with. */
+/**
+ * For every cluster on the left that shares tokens with one on the right, the one that it has the largest Jaccard
+ * index with.
+ */
 export const matchesOf = ({ common, leftSizes, rightSizes }: Overlap): Comparison['matches'] =>
   [...leftSizes.entries()]
     .filter(([left]) => left !== leftoverCluster)
@@ -106,7 +112,10 @@ const taken = (values: Int32Array | Float32Array, tokens: Int32Array): Float32Ar
   Float32Array.from(tokens, (token) => values[token])
 const groups = (values: Int32Array, tokens: Int32Array): Int32Array => tokens.map((token) => values[token])
 
-/** Compares two clusterings on the tokens that both studies have. Throws a `usage` error where they have none in common. */
+/**
+ * Compares two clusterings on the tokens that both studies have. Throws a `usage` error where they have none in
+ * common.
+ */
 export const compareClusterings = async (workspace: Workspace, left: Place, right: Place): Promise<Comparison> => {
   const [leftRun, rightRun] = [await workspace.getRun(left.run), await workspace.getRun(right.run)]
   const leftStudy = await workspace.getStudy(left.run)

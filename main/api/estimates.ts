@@ -76,7 +76,10 @@ export class Estimates {
     return done
   }
 
-  /** An estimate for this machine and the disk of the workspace; measures the engines first where that has not been done. */
+  /**
+   * An estimate for this machine and the disk of the workspace; measures the engines first where that has not been
+   * done.
+   */
   async of(configuration: RunConfiguration, baseFolder: string, workspace: Workspace): Promise<Estimate> {
     const engines = this.#kept()?.engines ?? []
     const rates = engines.length > 0 ? engines : await this.#measure()

@@ -19,7 +19,8 @@ export const exploreCalls = (
     if (found === undefined)
       throw new SpectroscopeError(
         'input',
-        `Run ${run} has no clustering ${clustering}; it has ${clusterings.map(({ number }) => number).join(', ') || 'none'}.`
+        `Run ${run} has no clustering ${clustering}; it has ` +
+          `${clusterings.map(({ number }) => number).join(', ') || 'none'}.`
       )
     return found
   }

@@ -123,7 +123,10 @@ export const importCalls = (context: WorkbenchContext, received: ReceivedFiles):
   }
 })
 
-/** Imports a set into a workspace, which is made if need be: as a run of its own, or its labels into a clustering (the latest by default) of a run. */
+/**
+ * Imports a set into a workspace, which is made if need be: as a run of its own, or its labels into a clustering (the
+ * latest by default) of a run.
+ */
 export const importFile = (
   folder: string,
   file: string,

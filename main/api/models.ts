@@ -36,7 +36,9 @@ const reporter = (onEvent: FetchRequest['onEvent']): ((progress: FetchProgress) 
   }
 }
 
-/** Downloads a model's files from the hub (HF_ENDPOINT may name another); goes on where an earlier download stopped. */
+/**
+ * Downloads a model's files from the hub (HF_ENDPOINT may name another); goes on where an earlier download stopped.
+ */
 export const fetchFromHub = ({
   name,
   revision,

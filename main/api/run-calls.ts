@@ -107,7 +107,10 @@ const entryOf = (manager: RunManager, record: RunRecord, counts: readonly LabelC
 
 const exploredSchema = z.object({ run: z.string(), clustering: z.number() })
 
-/** Has the store read what is likely to be opened next, the clustering that was explored last or else the latest, while a person looks at the list of runs. */
+/**
+ * Has the store read what is likely to be opened next, the clustering that was explored last or else the latest,
+ * while a person looks at the list of runs.
+ */
 const readerAhead = (context: WorkbenchContext): ((workspace: Workspace, entries: readonly RunEntry[]) => void) => {
   let read = ''
   return (workspace, entries) => {

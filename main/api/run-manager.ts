@@ -90,7 +90,9 @@ export class RunManager {
     return this.#current?.run === run ? this.#current : this.#queue.find((task) => task.run === run)
   }
 
-  /** A run as it is here: what nobody works on is not running, and what is begun again after a fault has not ended. */
+  /**
+   * A run as it is here: what nobody works on is not running, and what is begun again after a fault has not ended.
+   */
   shown(run: RunRecord): RunRecord {
     const task = this.#task(run.id)
     if (task?.kind !== 'run') return settled(run)
@@ -263,7 +265,10 @@ export class RunManager {
     this.#add(id, 'clustering', true, (_record, options) => gatherClustering(this.#workspace, folder, options))
   }
 
-  /** Stops a run with a checkpoint, or takes it off the queue; resolves once that is done. Throws what kept it from being written. */
+  /**
+   * Stops a run with a checkpoint, or takes it off the queue; resolves once that is done. Throws what kept it from
+   * being written.
+   */
   async pause(id: string): Promise<void> {
     const task = this.#task(id)
     if (task === undefined) throw new SpectroscopeError('usage', `Run ${id} is not running.`)

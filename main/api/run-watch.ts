@@ -26,7 +26,9 @@ const leastDraws = 8
 
 const isStage = (activity: string): activity is StageName => (stageNames as readonly string[]).includes(activity)
 
-/** What is known of a run while it is at work: its progress, rates, traces, events, and what looks unhealthy so far. */
+/**
+ * What is known of a run while it is at work: its progress, rates, traces, events, and what looks unhealthy so far.
+ */
 export class RunWatch {
   readonly #run: RunRecord
   readonly #components: readonly string[]

@@ -94,7 +94,10 @@ export const working = async (
   }
 }
 
-/** Starts a run of a configuration file in a workspace, which is made if need be once the configuration has been checked. */
+/**
+ * Starts a run of a configuration file in a workspace, which is made if need be once the configuration has been
+ * checked.
+ */
 export const startFromFile = async (folder: string, file: string, options: StartOptions): Promise<RunSummary> => {
   const configuration = await readConfiguration(file)
   const baseFolder = dirname(resolve(file))
@@ -183,7 +186,9 @@ export const showRun = (
     }
   })
 
-/** The health of a run's chains and columns, component by component. Throws a `usage` error before sampling is done. */
+/**
+ * The health of a run's chains and columns, component by component. Throws a `usage` error before sampling is done.
+ */
 export const healthOf = async (workspace: Workspace, run: RunRecord): Promise<RunHealth> => {
   if (!run.stages.some(({ stage }) => stage === 'sample'))
     throw new SpectroscopeError('usage', `Run ${run.id} has not been sampled yet; resume it first.`)

@@ -364,7 +364,10 @@ class OpenWorkbench implements Workbench {
   }
 }
 
-/** Opens the workbench on a workspace. Where that cannot be opened, `app.state` says why, and a window can open another one. */
+/**
+ * Opens the workbench on a workspace. Where that cannot be opened, `app.state` says why, and a window can open
+ * another one.
+ */
 export const openWorkbench = async (environment: WorkbenchEnvironment): Promise<Workbench> => {
   const workbench = new OpenWorkbench(environment)
   await workbench.openFirst()

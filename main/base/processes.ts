@@ -21,7 +21,10 @@ export interface ChildExit {
 }
 
 export interface CallOptions {
-  /** Aborting asks the child to give up this call (its handler's signal aborts); the call settles when the child answers. */
+  /**
+   * Aborting asks the child to give up this call (its handler's signal aborts); the call settles when the child
+   * answers.
+   */
   readonly signal?: AbortSignal
 }
 
@@ -29,7 +32,9 @@ export interface CallOptions {
 export interface Child<C extends Calls<C>, N extends object = Record<never, never>> {
   readonly pid: number
   readonly exited: Promise<ChildExit>
-  /** Rejects with the child's own error, or with `lost(words)` of `spawnChild` when the child ends before it answers. */
+  /**
+   * Rejects with the child's own error, or with `lost(words)` of `spawnChild` when the child ends before it answers.
+   */
   call<K extends keyof C & string>(
     method: K,
     parameters: C[K]['parameters'],
@@ -247,8 +252,8 @@ export interface Parent {
 }
 
 /**
- * Answers the parent's calls until the parent disconnects or dies; then aborts the calls at work, runs `onDisconnect` (at most 20 s)
- * and exits. Signals that reach the whole process group are ignored: the parent decides.
+ * Answers the parent's calls until the parent disconnects or dies; then aborts the calls at work, runs `onDisconnect`
+ * (at most 20 s) and exits. Signals that reach the whole process group are ignored: the parent decides.
  */
 export const serveParent = <C extends Calls<C>>(
   handlers: Handlers<C>,

@@ -2,7 +2,10 @@ import { spawn } from 'node:child_process'
 
 type Opener = readonly [program: string, ...args: string[]]
 
-/** Programs that open an address, which is their last argument, best first; none where there is nothing to show a browser on. */
+/**
+ * Programs that open an address, which is their last argument, best first; none where there is nothing to show a
+ * browser on.
+ */
 const openers = (): readonly Opener[] => {
   if (process.platform === 'darwin') return [['open']]
   if (process.platform === 'win32') return [['rundll32', 'url.dll,FileProtocolHandler']]

@@ -34,7 +34,7 @@ export const clusteringHead = ({ number, name }: ClusteringRecord, page: Page): 
   line`${page.bold(`Clustering ${number}`)} "${name}"`
 
 export const settingsText = (clustering: ClusteringRecord): string =>
-  `${clusteringWords(clustering.configuration)}; ${effortWords(clustering)}; ${clustering.ending.replace(/\.?$/, '.')}`
+  `${clusteringWords(clustering.configuration)}; ${effortWords(clustering)}; ` + clustering.ending.replace(/\.?$/, '.')
 
 /** How much of each level recurs when the draws are split; nothing where they were not. */
 export const stabilityLines = ({ stability }: ClusteringRecord, page: Page): string[] =>

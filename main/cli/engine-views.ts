@@ -29,7 +29,8 @@ export const enginesText = (engines: readonly EngineRate[], page: Page): Visible
     engines.flatMap(({ name, remedy }) => (remedy === null ? [] : paragraph(`${name}: ${remedy}`, page, '  '))),
     '',
     paragraph(
-      "Rates are one thread's, measured now on gradient steps of a small transformer (width 128, vocabulary 4,096); a run uses all threads.",
+      "Rates are one thread's, measured now on gradient steps of a small transformer (width 128, vocabulary " +
+        '4,096); a run uses all threads.',
       page
     )
   )

@@ -9,8 +9,9 @@ export interface Interrupt {
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * Signals within this many seconds of the first are the same request: a scheduler tells every process of a task, and the script that
- * started this one passes on what it was told itself. A second Ctrl-C is a person's, and a second request however soon it comes.
+ * Signals within this many seconds of the first are the same request: a scheduler tells every process of a task, and
+ * the script that started this one passes on what it was told itself. A second Ctrl-C is a person's, and a second
+ * request however soon it comes.
  */
 const sameRequestSeconds = 10
 

@@ -28,8 +28,8 @@ interface Common {
 }
 
 /**
- * What commands are made with: `command` adds one with --workspace, --json and examples, `group` gives what adds those
- * of two words, `answer` prints what a command's work gives.
+ * What commands are made with: `command` adds one with --workspace, --json and examples, `group` gives what adds
+ * those of two words, `answer` prints what a command's work gives.
  */
 export interface CommandMaker {
   readonly command: (usage: string, description: string, ...examples: readonly string[]) => Command
@@ -89,7 +89,9 @@ const labelsText = (
   { width, bold }: Page
 ): Visible => {
   const { labelled = 0 } = countStatuses(annotations, clusters)
-  const head = `${grouped(labelled)} of ${plural(clusters, 'cluster')} of clustering ${clustering} of run ${run} ${labelled === 1 ? 'is' : 'are'} labelled.`
+  const head =
+    `${grouped(labelled)} of ${plural(clusters, 'cluster')} of clustering ${clustering} of run ${run} ` +
+    `${labelled === 1 ? 'is' : 'are'} labelled.`
   if (annotations.length === 0) return lines(head)
   const table = renderTable(
     [

@@ -32,7 +32,9 @@ const causeWords = (error: unknown): string => {
   return cause instanceof Error ? `Caused by: ${cause.stack ?? cause.message}\n` : ''
 }
 
-/** Prints an error: a sentence on standard error, with `--json` an object on standard output too. Gives the exit code. */
+/**
+ * Prints an error: a sentence on standard error, with `--json` an object on standard output too. Gives the exit code.
+ */
 export const printError = (error: unknown, json: boolean): number => {
   const { kind, message, stack } = toPlain(error)
   const sentence =

@@ -128,7 +128,8 @@ export const clusterPlanText = (plan: ClusterShardPlan): Visible => {
     plan.notes.map((note) => `Note: ${note}`),
     plan.assumption,
     neighbourShards === sensibleShards ? [] : [`Sensible for this run: --shards ${sensibleShards}.`],
-    `Next: spectroscope cluster ${plan.run} --shards ${neighbourShards} --sbatch=--time=${plan.timeLimit}, with the ` +
+    `Next: spectroscope cluster ${plan.run} --shards ${neighbourShards} --sbatch=--time=${plan.timeLimit}, ` +
+      'with the ' +
       'same settings'
   )
 }
@@ -148,7 +149,8 @@ export const clusterShardText = (summary: ClusterShardSummary): Visible => {
       ? `On Slurm: sbatch ${quoted(script)}`
       : `On Slurm: job=$(sbatch --parsable ${quoted(script)}) && ` +
           `sbatch --dependency=afterok:$job --array=${searches} ${quoted(script)}`,
-    `Elsewhere: spectroscope shards run ${quoted(folder)} 0 (to ${shards.length - 1}${later}), on any machine that has the ` +
+    `Elsewhere: spectroscope shards run ${quoted(folder)} 0 (to ${shards.length - 1}${later}), on any machine ` +
+      'that has the ' +
       'folder; run-all.sh there does them in turn.',
     `Then: spectroscope gather ${quoted(folder)}`
   )

@@ -10,7 +10,9 @@ import type { Page } from './page'
 const coloured = (): boolean =>
   process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
 
-/** Standard output as a page: a terminal's width, or none where it is a pipe or a file, so that nothing is cut there. */
+/**
+ * Standard output as a page: a terminal's width, or none where it is a pipe or a file, so that nothing is cut there.
+ */
 export const page = (): Page => ({
   width: process.stdout.isTTY ? Math.max(20, process.stdout.columns || 80) : Infinity,
   bold: coloured() ? Visible.bold : Visible.of

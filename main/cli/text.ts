@@ -60,7 +60,10 @@ export const grouped = (count: number): string =>
     .toString()
     .replace(/\B(?=(\d{3})+$)/g, ',')
 
-/** A number for a table: `digits` significant ones, without a needless exponent; a dash for what is not finite or not there. */
+/**
+ * A number for a table: `digits` significant ones, without a needless exponent; a dash for what is not finite or not
+ * there.
+ */
 export const figure = (value: number | null | undefined, digits = 3): string => {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–'
   const size = Math.abs(value)

@@ -160,9 +160,10 @@ const rule: Rule = (builder, node, gradients, wanted) => {
 }
 
 /**
- * Reverse-mode differentiation: adds to the builder the gradient of Σ target·seed with respect to each of `sources`, and returns
- * those gradients, with the sources' shapes. Only nodes between a source and a target are visited, so the backward pass stops at
- * the sources and weights that are no source get no gradient. A second output of a node (mean, log-probabilities) passes none.
+ * Reverse-mode differentiation: adds to the builder the gradient of Σ target·seed with respect to each of `sources`,
+ * and returns those gradients, with the sources' shapes. Only nodes between a source and a target are visited, so the
+ * backward pass stops at the sources and weights that are no source get no gradient. A second output of a node (mean,
+ * log-probabilities) passes none.
  */
 export const differentiate = (
   builder: GraphBuilder,

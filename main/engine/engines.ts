@@ -14,7 +14,9 @@ import { canInstallTfjs, openTfjsGpu } from './tfjs/installation'
 import { TransformerEvaluator } from './transformer-evaluator'
 import { openWebGpu } from './webgpu/client'
 
-/** An engine as `spectroscope engines` lists it, with all its precisions; `remedy` says what an unavailable one needs. */
+/**
+ * An engine as `spectroscope engines` lists it, with all its precisions; `remedy` says what an unavailable one needs.
+ */
 export interface EngineReport extends EngineDescription {
   readonly available: boolean
   readonly remedy?: string
@@ -41,7 +43,10 @@ interface Engine {
   readonly precision?: string
   /** No more evaluators than these are opened, as they have one device together. */
   readonly evaluators?: number
-  /** Tokens of a minibatch that go through the model at once, and of a block of rows at a draw, where not what suits a core. */
+  /**
+   * Tokens of a minibatch that go through the model at once, and of a block of rows at a draw, where not what suits a
+   * core.
+   */
   readonly tokens?: TokensAtOnce
   /** Sets this process up, before any thread opens it. */
   readonly settle?: () => void
@@ -134,13 +139,19 @@ export const checkEngine = (name: string, precision: Precision = 'float32'): voi
   )
 }
 
-/** The engine's executor, for one thread. Throws an `engine` error if the engine is unknown, cannot be loaded, or lacks that precision. */
+/**
+ * The engine's executor, for one thread. Throws an `engine` error if the engine is unknown, cannot be loaded, or
+ * lacks that precision.
+ */
 export const openEngine = async (name: string, precision: Precision = 'float32'): Promise<Executor> => {
   checkEngine(name, precision)
   return engineOf(name).open(precision)
 }
 
-/** An evaluator of the model at w*, for one thread. Throws an `engine` error if the engine is unknown or cannot be loaded. */
+/**
+ * An evaluator of the model at w*, for one thread. Throws an `engine` error if the engine is unknown or cannot be
+ * loaded.
+ */
 export const createEvaluator = async (
   engine: string,
   architecture: Architecture,
@@ -148,7 +159,10 @@ export const createEvaluator = async (
   precision: Precision = 'float32'
 ): Promise<Evaluator> => new TransformerEvaluator(await openEngine(engine, precision), architecture, weights)
 
-/** Sets this process up for evaluators that its threads will open. Throws an `engine` error where it is set up for another precision. */
+/**
+ * Sets this process up for evaluators that its threads will open. Throws an `engine` error where it is set up for
+ * another precision.
+ */
 export const settleEngine = (engine: string): void => {
   knownEngine(engine)?.settle?.()
 }
@@ -164,7 +178,10 @@ export const tokensAtOnce = (engine: string, fallback: TokensAtOnce): TokensAtOn
 /** Whether its evaluators have one device together. */
 export const hasDevice = (engine: string): boolean => knownEngine(engine)?.evaluators !== undefined
 
-/** Opens the engine to see what it is. Throws an `engine` error if it is unknown, cannot be loaded, or computes wrongly. */
+/**
+ * Opens the engine to see what it is. Throws an `engine` error if it is unknown, cannot be loaded, or computes
+ * wrongly.
+ */
 export const describeEngine = async (engine: string, precision: Precision = 'float32'): Promise<EngineDescription> => {
   const executor = await openEngine(engine, precision)
   try {
@@ -187,7 +204,10 @@ export const describeElsewhere = async (name: string, precision: Precision = 'fl
   })
 }
 
-/** The engine that a name of the configuration means: `auto` is the fastest one that is here and works. Throws an `engine` error if there is none of the name, or none of that precision. */
+/**
+ * The engine that a name of the configuration means: `auto` is the fastest one that is here and works. Throws an
+ * `engine` error if there is none of the name, or none of that precision.
+ */
 export const resolveEngine = async (name: string, precision: Precision = 'float32'): Promise<string> => {
   checkEngine(name, precision)
   if (name !== 'auto') return name

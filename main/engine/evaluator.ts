@@ -7,8 +7,8 @@ export interface Rows {
 }
 
 /**
- * Activations of some rows at w*, computed once and shared by every replica (component, chain) of a step or draw. Named arrays,
- * backed by SharedArrayBuffer so that they pass between worker threads without copying.
+ * Activations of some rows at w*, computed once and shared by every replica (component, chain) of a step or draw.
+ * Named arrays, backed by SharedArrayBuffer so that they pass between worker threads without copying.
  */
 export interface Prefix {
   readonly rows: Rows
@@ -22,9 +22,10 @@ export interface OwnWeights {
 }
 
 /**
- * Replicas whose components share a program (`programName`), computed together from one prefix. `width` is the number of such replicas that
- * are computed together when all are there: programs are made for it, so that a replica's numbers do not depend on which of the others
- * still have something to do. Numbers are those of one replica alone within rounding.
+ * Replicas whose components share a program (`programName`), computed together from one prefix. `width` is the number
+ * of such replicas that are computed together when all are there: programs are made for it, so that a replica's
+ * numbers do not depend on which of the others still have something to do. Numbers are those of one replica alone
+ * within rounding.
  */
 export interface StackedEvaluator {
   /** `losses` of each. */
@@ -46,15 +47,21 @@ export interface StackedEvaluator {
 export interface Evaluator {
   /** Forward at w* over the rows: everything that a replica's piece and the layers above it start from. */
   prefix(rows: Rows): Promise<Prefix>
-  /** Many runs will take the prefix, until it is released: where the executor has a memory of its own and room in it, its activations go there once. */
+  /**
+   * Many runs will take the prefix, until it is released: where the executor has a memory of its own and room in it,
+   * its activations go there once.
+   */
   hold?(prefix: Prefix): void
   release?(prefix: Prefix): void
-  /** Losses ℓ in nats of every target position, row by row: [rows.count × (rows.length - 1)], at w* with the component's weights replaced. */
+  /**
+   * Losses ℓ in nats of every target position, row by row: [rows.count × (rows.length - 1)], at w* with the
+   * component's weights replaced.
+   */
   losses(component: string, weights: Float32Array, prefix: Prefix): Promise<Float32Array>
   /**
-   * Sum of ℓ over all target positions of the rows, and its gradient with respect to the component's weights, added to `gradient`
-   * [weights.length]: every element is summed over the rows first and added then (long rows: one row after the other), so that it does not
-   * matter to the result whether `gradient` began with zeros.
+   * Sum of ℓ over all target positions of the rows, and its gradient with respect to the component's weights, added
+   * to `gradient` [weights.length]: every element is summed over the rows first and added then (long rows: one row
+   * after the other), so that it does not matter to the result whether `gradient` began with zeros.
    */
   gradient(
     component: string,

@@ -8,7 +8,10 @@ export interface EngineDescription {
   readonly version: string
 }
 
-/** A tensor that stays where the executor computes: weights w*, or activations at w*, held once and bound to many runs of many programs. */
+/**
+ * A tensor that stays where the executor computes: weights w*, or activations at w*, held once and bound to many runs
+ * of many programs.
+ */
 export interface Resident {
   readonly shape: readonly number[]
   readonly handle: unknown
@@ -19,7 +22,10 @@ export type Bound = Float32Array | Int32Array | Resident
 export const isResident = (bound: Bound): bound is Resident => !ArrayBuffer.isView(bound)
 
 export interface Program {
-  /** Runs the graph. Every input of the graph by name, arrays row-major in the graph's shapes; gives back every output by name. */
+  /**
+   * Runs the graph. Every input of the graph by name, arrays row-major in the graph's shapes; gives back every output
+   * by name.
+   */
   run(inputs: Readonly<Record<string, Bound>>): Promise<Record<string, Float32Array>>
   dispose(): Promise<void>
 }

@@ -8,13 +8,19 @@ export interface Value {
   readonly type: ElementType
 }
 
-/** What a node computes. Binary operators broadcast as NumPy does; `matmul` multiplies the last two axes and broadcasts the others. */
+/**
+ * What a node computes. Binary operators broadcast as NumPy does; `matmul` multiplies the last two axes and
+ * broadcasts the others.
+ */
 export type Operation =
   | { readonly kind: 'add' | 'sub' | 'mul' }
   | { readonly kind: 'scale'; readonly factor: number }
   | { readonly kind: 'exp' | 'log' | 'reciprocal' }
   | { readonly kind: 'matmul'; readonly transposeA: boolean; readonly transposeB: boolean }
-  /** The number itself where products are float32's; elsewhere rounded as `matmul` rounds what it takes, or what it gives. */
+  /**
+   * The number itself where products are float32's; elsewhere rounded as `matmul` rounds what it takes, or what it
+   * gives.
+   */
   | { readonly kind: 'rounded'; readonly as: 'operand' | 'product' }
   | { readonly kind: 'reshape' }
   | { readonly kind: 'transpose'; readonly permutation: readonly number[] }
@@ -31,22 +37,27 @@ export type Operation =
   | { readonly kind: 'layerNorm'; readonly epsilon: number }
   | { readonly kind: 'softmax' }
   /**
-   * (q, k, v [N, T, w]): Σ_s softmax_s≤t(q_t·k_s) v_s as [N, T, w]. No more scores are held than those of `block` queries of one of the N:
-   * they are computed again for the gradient.
+   * (q, k, v [N, T, w]): Σ_s softmax_s≤t(q_t·k_s) v_s as [N, T, w]. No more scores are held than those of `block`
+   * queries of one of the N: they are computed again for the gradient.
    */
   | { readonly kind: 'causalAttention'; readonly block: number }
-  /** (q, k, v, g [N, T, w]): what Σ g · causalAttention(q, k, v) owes to q, to k and to v, as three outputs [N, T, w]. */
+  /**
+   * (q, k, v, g [N, T, w]): what Σ g · causalAttention(q, k, v) owes to q, to k and to v, as three outputs [N, T, w].
+   */
   | { readonly kind: 'causalAttentionSlope'; readonly block: number }
   | { readonly kind: 'gelu' | 'geluSlope'; readonly tanh: boolean }
   /** (h [M, d], W [V, d], ids [M]): outputs -log softmax(h Wᵀ)[ids] as [M], and log softmax(h Wᵀ) as [M, V]. */
   | { readonly kind: 'unembedLoss' }
   /**
-   * (h [M, d], W [R, d]): outputs Σ_v exp(h·w_v) as [M, 1], and Σ_v exp(h·w_v) w_v as [M, d], over the first `vocabulary` rows of W. The
-   * others are zeros, so that R is a multiple of `block`: rows of W are taken so many at a time, and no logits are kept. Nothing is taken
-   * from the exponents: the caller sees to it that they fit.
+   * (h [M, d], W [R, d]): outputs Σ_v exp(h·w_v) as [M, 1], and Σ_v exp(h·w_v) w_v as [M, d], over the first
+   * `vocabulary` rows of W. The others are zeros, so that R is a multiple of `block`: rows of W are taken so many at
+   * a time, and no logits are kept. Nothing is taken from the exponents: the caller sees to it that they fit.
    */
   | { readonly kind: 'exponentialSums'; readonly vocabulary: number; readonly block: number }
-  /** (h [M, d], W [R, d], c [M, 1]): outputs Σ_m c_m exp(h_m·w_v) h_m as [R, d], what the first output above owes to W. */
+  /**
+   * (h [M, d], W [R, d], c [M, 1]): outputs Σ_m c_m exp(h_m·w_v) h_m as [R, d], what the first output above owes to
+   * W.
+   */
   | { readonly kind: 'exponentialSumsSlope'; readonly block: number }
 
 export interface Node {
@@ -74,7 +85,9 @@ const broadcast = (a: readonly number[], b: readonly number[]): number[] => {
   })
 }
 
-/** Builds a graph node by node, in an order in which every node follows those that it reads. Checks shapes as it goes. */
+/**
+ * Builds a graph node by node, in an order in which every node follows those that it reads. Checks shapes as it goes.
+ */
 export class GraphBuilder {
   readonly nodes: Node[] = []
   private readonly inputs = new Map<string, Value>()
@@ -291,7 +304,10 @@ export class GraphBuilder {
   }
 }
 
-/** Rows of a vocabulary whose exponentials a device makes at once, at most: its float32 sum over all of 50,000 rows, one after another, loses a digit. */
+/**
+ * Rows of a vocabulary whose exponentials a device makes at once, at most: its float32 sum over all of 50,000 rows,
+ * one after another, loses a digit.
+ */
 export const partRows = 8192
 
 /** Ids of the values that a node or an output of the graph takes: no other needs to be computed. */
@@ -313,7 +329,9 @@ const scratch = ({ operation, inputs }: Node): number => {
   }
 }
 
-/** Bytes of float32 intermediates alive at once when the nodes run in order: what a program holds on to between runs. */
+/**
+ * Bytes of float32 intermediates alive at once when the nodes run in order: what a program holds on to between runs.
+ */
 export const peakBytes = ({ nodes, outputs }: Graph): number => {
   const lastUse = new Map<number, number>()
   nodes.forEach(({ inputs }, at) => {

@@ -13,7 +13,10 @@ import {
   vocabularyBlocks
 } from './transformer'
 
-/** What one program computes: a layer at w* or at weights of `full`, or a layer in which a head's or the MLP's weights are a replica's own. */
+/**
+ * What one program computes: a layer at w* or at weights of `full`, or a layer in which a head's or the MLP's weights
+ * are a replica's own.
+ */
 export type Stage = 'layer' | 'head' | 'mlp'
 
 /** Layers share their programs, which name weights as layer 0 has them: the name in another layer. */
@@ -36,7 +39,10 @@ const weightsOf = (transformer: TransformerBuilder, stage: Stage): [string, Valu
   return all.flatMap((name) => [`${name}.weight`, `${name}.bias`]).map((name) => [name, transformer.weight(name)])
 }
 
-/** Forward through a layer: the stream after it is the output `after` [tokens, d]; inputs are those of `pieceGraph` at layer 0. */
+/**
+ * Forward through a layer: the stream after it is the output `after` [tokens, d]; inputs are those of `pieceGraph` at
+ * layer 0.
+ */
 export const stageGraph = (architecture: Architecture, extent: Extent, stage: Stage, shapes: SliceShapes): Graph => {
   const transformer = new TransformerBuilder(architecture, extent)
   transformer.builder.output('after', after(transformer, stage, slicesOf(transformer, shapes)))
@@ -52,9 +58,9 @@ export const prefixStageGraph = (architecture: Architecture, extent: Extent): Gr
 }
 
 /**
- * Backward through a layer, whose activations are computed again: from the further input `slope` [tokens, d], what the losses owe to the
- * stream after it, the outputs `slope`, what they owe to the stream before it (a layer's), and `gradient:NAME` for every input that is a
- * replica's own (a head's slices, an MLP's weights; a layer's where `own`).
+ * Backward through a layer, whose activations are computed again: from the further input `slope` [tokens, d], what
+ * the losses owe to the stream after it, the outputs `slope`, what they owe to the stream before it (a layer's), and
+ * `gradient:NAME` for every input that is a replica's own (a head's slices, an MLP's weights; a layer's where `own`).
  */
 export const stageSlopeGraph = (
   architecture: Architecture,
@@ -98,10 +104,11 @@ const normWeights = (transformer: TransformerBuilder): [string, Value][] =>
   })
 
 /**
- * Losses [tokens] from the final stream. Inputs `stream` [tokens, d], the unembedding as `centreUnembedding` gives it and `target rows`,
- * those of the targets [tokens, d]; outputs `losses`, `logSums` (see `logSumBounds`), and what is wanted of `slope`, `gradient:NAME` of the
- * final norm, and of the unembedding two parts, as its table of zeros for the targets is large: the gradient of the sums, `gradient:sums`
- * (like the unembedding), and `hidden` [tokens, d], which the rows of the targets have less.
+ * Losses [tokens] from the final stream. Inputs `stream` [tokens, d], the unembedding as `centreUnembedding` gives it
+ * and `target rows`, those of the targets [tokens, d]; outputs `losses`, `logSums` (see `logSumBounds`), and what is
+ * wanted of `slope`, `gradient:NAME` of the final norm, and of the unembedding two parts, as its table of zeros for
+ * the targets is large: the gradient of the sums, `gradient:sums` (like the unembedding), and `hidden` [tokens, d],
+ * which the rows of the targets have less.
  */
 export const lossStageGraph = (architecture: Architecture, tokens: number, wanted: LossSources): Graph => {
   const transformer = new TransformerBuilder(architecture, { count: 1, positions: tokens })
@@ -123,7 +130,10 @@ export const lossStageGraph = (architecture: Architecture, tokens: number, wante
   return builder.build()
 }
 
-/** The same for any weights, from all logits: inputs `stream`, `targets` and the unembedding as stored, whose gradient is whole. */
+/**
+ * The same for any weights, from all logits: inputs `stream`, `targets` and the unembedding as stored, whose gradient
+ * is whole.
+ */
 export const exactLossStageGraph = (architecture: Architecture, tokens: number, wanted: LossSources): Graph => {
   const transformer = new TransformerBuilder(architecture, { count: 1, positions: tokens })
   const { builder } = transformer

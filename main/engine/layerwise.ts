@@ -63,9 +63,10 @@ interface Row {
 }
 
 /**
- * The lockstep scheme one row and one layer at a time, for rows so long that a program of all layers would not fit in memory: only the stream
- * between layers is kept, and a layer's activations are computed again on the way back. All layers share their programs. Weights at w* are
- * copied from the thread-shared model when a layer is run, which takes far less time than its products and no memory of each thread.
+ * The lockstep scheme one row and one layer at a time, for rows so long that a program of all layers would not fit in
+ * memory: only the stream between layers is kept, and a layer's activations are computed again on the way back. All
+ * layers share their programs. Weights at w* are copied from the thread-shared model when a layer is run, which takes
+ * far less time than its products and no memory of each thread.
  */
 export class Layerwise {
   /** What weights are copied to, by their name in the graph, and which w* is there. */
@@ -286,7 +287,10 @@ export class Layerwise {
     }
   }
 
-  /** Losses of a row from its final stream; with a gradient, what they owe to that stream, but for a component that ends there. */
+  /**
+   * Losses of a row from its final stream; with a gradient, what they owe to that stream, but for a component that
+   * ends there.
+   */
   async #losses(
     piece: OwnPiece,
     stream: Float32Array,

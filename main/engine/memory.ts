@@ -24,11 +24,17 @@ export interface RowsAtOnce {
 export interface ProgramPeak {
   /** Needed at once while it runs. */
   readonly bytes: number
-  /** Whether it is of one layer of components, so that the sampler leaves it to one thread where that costs no waiting. */
+  /**
+   * Whether it is of one layer of components, so that the sampler leaves it to one thread where that costs no
+   * waiting.
+   */
   readonly owned: boolean
 }
 
-/** The programs of a component's replicas, each by a name that it has in common with the same program of other components. */
+/**
+ * The programs of a component's replicas, each by a name that it has in common with the same program of other
+ * components.
+ */
 export const programPeaks = (
   architecture: Architecture,
   component: string,
@@ -100,7 +106,10 @@ export const programPeaks = (
 const ownsUnembedding = (architecture: Architecture, slices: readonly Slice[]): boolean =>
   slices.some(({ tensor }) => tensor === unembeddingWeight(architecture))
 
-/** Bytes that an evaluator holds of the model at w*, given all its parameters: rows that are long need one layer at a time, and all need the unembedding. */
+/**
+ * Bytes that an evaluator holds of the model at w*, given all its parameters: rows that are long need one layer at a
+ * time, and all need the unembedding.
+ */
 export const heldWeightBytes = (architecture: Architecture, parameters: number, positions: number): number => {
   const { hidden, intermediate, vocabulary } = architecture
   return areLong(architecture, positions)
@@ -108,7 +117,10 @@ export const heldWeightBytes = (architecture: Architecture, parameters: number, 
     : 4 * parameters
 }
 
-/** Bytes that an evaluator holds for its largest component beside programs: its gradient, and copies of its own weights, or where rows are long of its tables. */
+/**
+ * Bytes that an evaluator holds for its largest component beside programs: its gradient, and copies of its own
+ * weights, or where rows are long of its tables.
+ */
 export const ownWeightBytes = (
   architecture: Architecture,
   slices: readonly Slice[],

@@ -12,7 +12,9 @@ export interface NvidiaDevice {
 
 const mebibyte = 2 ** 20
 
-/** The device of an index or UUID in the driver's own order; undefined where there is no driver, or no such device. */
+/**
+ * The device of an index or UUID in the driver's own order; undefined where there is no driver, or no such device.
+ */
 export const nvidiaDevice = async (which = '0'): Promise<NvidiaDevice | undefined> => {
   try {
     const { stdout } = await promisify(execFile)(

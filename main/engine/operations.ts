@@ -7,7 +7,10 @@ export const pieceOf = (component: string): Piece => {
   return kind === 'head' || kind === 'mlp' ? { kind, layer } : { kind: kind as 'embed' | 'unembed' | 'full' }
 }
 
-/** Components of one name share a program at each extent of rows: the heads of a layer do, as their weights are inputs. */
+/**
+ * Components of one name share a program at each extent of rows: the heads of a layer do, as their weights are
+ * inputs.
+ */
 export const programName = (component: string): string => {
   const piece = pieceOf(component)
   return 'layer' in piece ? `${piece.kind} ${piece.layer}` : piece.kind
@@ -17,7 +20,10 @@ export const programName = (component: string): string => {
 const layerProducts = ({ hidden, intermediate }: Architecture, positions: number): number =>
   4 * hidden * hidden + 2 * hidden * intermediate + positions * hidden
 
-/** Floating-point operations of the forward pass at w* over one row of `length` tokens: what a row costs once, whatever the number of replicas. */
+/**
+ * Floating-point operations of the forward pass at w* over one row of `length` tokens: what a row costs once,
+ * whatever the number of replicas.
+ */
 export const prefixOperations = (architecture: Architecture, length: number): number =>
   2 * (length - 1) * architecture.layers * layerProducts(architecture, length - 1)
 

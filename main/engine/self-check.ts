@@ -5,8 +5,9 @@ import { GraphBuilder } from './graph'
 import { ReferenceExecutor } from './reference/executor'
 
 /**
- * Largest errors, relative to the largest number, that the graph below may have. Measured on the processor, which rounds to nearest: float32
- * 3e-6, TF32 4e-3, float16 5e-3, bfloat16 3e-2; a card may cut digits off instead, which is twice that.
+ * Largest errors, relative to the largest number, that the graph below may have. Measured on the processor, which
+ * rounds to nearest: float32 3e-6, TF32 4e-3, float16 5e-3, bfloat16 3e-2; a card may cut digits off instead, which
+ * is twice that.
  */
 const tolerances: Readonly<Record<Precision, number>> = { float32: 5e-5, tf32: 1.5e-2, float16: 1.5e-2, bfloat16: 1e-1 }
 
@@ -52,8 +53,8 @@ const numbers = (length: number, factor: number): Float32Array =>
   Float32Array.from({ length }, (_, at) => Math.sin(12.9898 * (at + 1)) * Math.cos(78.233 * at) * factor)
 
 /**
- * Has the executor compute a small graph and compares with the float64 reference. Throws an `engine` error where the numbers are none of
- * that precision: a device or driver that computes wrongly, or in a lower precision than it says.
+ * Has the executor compute a small graph and compares with the float64 reference. Throws an `engine` error where the
+ * numbers are none of that precision: a device or driver that computes wrongly, or in a lower precision than it says.
  */
 export const selfCheck = async (executor: Executor, precision: Precision): Promise<void> => {
   const own = graph()
@@ -78,7 +79,9 @@ export const selfCheck = async (executor: Executor, precision: Precision): Promi
     if (!(error <= tolerances[precision])) {
       throw new SpectroscopeError(
         'engine',
-        `${executor.description.name} computes other numbers than ${precision} has (relative error ${error.toExponential(1)} of "${name}" in its self-check); update the driver, or choose another engine.`
+        `${executor.description.name} computes other numbers than ${precision} has (relative error ` +
+          `${error.toExponential(1)} of "${name}" in its self-check); update the driver, or choose another ` +
+          'engine.'
       )
     }
   }

@@ -10,8 +10,8 @@ const rowsTaken = (
   embeddingTables(architecture).map((table, at) => [table, at === 0 ? ids : ids.map((_, token) => token % positions)])
 
 /**
- * The stream before the first layer [tokens, d], gathered here so that no executor has to hold the embedding's table, or to take a replica's
- * own: the unembedding is as large, and a model with tied embeddings would be held twice.
+ * The stream before the first layer [tokens, d], gathered here so that no executor has to hold the embedding's table,
+ * or to take a replica's own: the unembedding is as large, and a model with tied embeddings would be held twice.
  */
 export const embedRows = (
   architecture: Architecture,
@@ -38,7 +38,10 @@ export const targetRows = (targets: Int32Array, unembedding: Float32Array, centr
   return rows
 }
 
-/** Adds to a table `sum` [.., d] what it owes to the slope [tokens, d] of its rows that tokens take: to each row, the sum over its tokens, in their order. */
+/**
+ * Adds to a table `sum` [.., d] what it owes to the slope [tokens, d] of its rows that tokens take: to each row, the
+ * sum over its tokens, in their order.
+ */
 export const addRowSlopes = (hidden: number, rows: Int32Array, slope: Float32Array, sum: Float32Array): void => {
   const own = new Float32Array(hidden)
   const order = Int32Array.from(rows.keys()).sort((a, b) => rows[a] - rows[b] || a - b)
@@ -51,7 +54,10 @@ export const addRowSlopes = (hidden: number, rows: Int32Array, slope: Float32Arr
   }
 }
 
-/** The same for every table of `sums` that the stream before the first layer is made of, from the slope of that stream. */
+/**
+ * The same for every table of `sums` that the stream before the first layer is made of, from the slope of that
+ * stream.
+ */
 export const addEmbeddingSlopes = (
   architecture: Architecture,
   ids: Int32Array,

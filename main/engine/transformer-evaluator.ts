@@ -45,7 +45,10 @@ interface Compiled {
   readonly bytes: number
 }
 
-/** Programs keep the memory of their last run, about twice what they need. Those used longest ago go when all together need more than this. */
+/**
+ * Programs keep the memory of their last run, about twice what they need. Those used longest ago go when all together
+ * need more than this.
+ */
 export const programBytes = 400 * 2 ** 20
 
 /** What a device of its own is taken to have where it does not say, for all programs. */
@@ -55,8 +58,9 @@ const unsaidBytes = 2 ** 31
 const mostItems = 65535
 
 /**
- * Bytes that a program takes on a device beside w*, twice over, as its arena keeps pieces that nothing fits into. It computes a vocabulary's exponentials in large parts, one
- * after the other; but where the backward pass takes them again, for the slope of a replica's own table, all are held.
+ * Bytes that a program takes on a device beside w*, twice over, as its arena keeps pieces that nothing fits into. It
+ * computes a vocabulary's exponentials in large parts, one after the other; but where the backward pass takes them
+ * again, for the slope of a replica's own table, all are held.
  */
 const deviceBytes = (graph: Graph): number => {
   const again = new Set(
@@ -119,9 +123,9 @@ const lossesIn = (parts: readonly Part[]): Float32Array =>
 const headOf = (component: string): number => Number(component.split('.')[1])
 
 /**
- * The lockstep scheme over any executor: one forward at w* serves all replicas of a minibatch, and a replica computes its own piece,
- * the layers above it, and the loss. Programs are compiled once for each piece and extent; weights w* are bound, never copied into
- * programs.
+ * The lockstep scheme over any executor: one forward at w* serves all replicas of a minibatch, and a replica computes
+ * its own piece, the layers above it, and the loss. Programs are compiled once for each piece and extent; weights w*
+ * are bound, never copied into programs.
  */
 export class TransformerEvaluator implements Evaluator {
   private readonly programs = new Map<string, Compiled>()
@@ -186,7 +190,10 @@ export class TransformerEvaluator implements Evaluator {
     return known
   }
 
-  /** Bytes of a device's memory for all programs, which weights and activations leave; undefined where they compute in the machine's. */
+  /**
+   * Bytes of a device's memory for all programs, which weights and activations leave; undefined where they compute in
+   * the machine's.
+   */
   private get roomBytes(): number | undefined {
     const { memoryBytes, apart } = this.executor
     if (memoryBytes === undefined) return apart === true ? unsaidBytes : undefined
@@ -203,7 +210,10 @@ export class TransformerEvaluator implements Evaluator {
     return [...this.programs.values()].reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
-  /** Lets programs go that were used longest ago, until those left and one of so many bytes need no more than the limit. */
+  /**
+   * Lets programs go that were used longest ago, until those left and one of so many bytes need no more than the
+   * limit.
+   */
   private async makeRoom(bytes: number, limit: number): Promise<void> {
     for (const [key, { program }] of this.programs) {
       if (this.heldBytes + bytes <= limit) return
@@ -244,8 +254,9 @@ export class TransformerEvaluator implements Evaluator {
   private readonly mostAtOnce = new Map<string, number>()
 
   /**
-   * Does `work` with `all` at once, or with as many as a device's memory has turned out to be enough for: where it is short, all other
-   * programs are let go, and then half as many taken. Throws `OutOfDeviceMemory` where it is short for one.
+   * Does `work` with `all` at once, or with as many as a device's memory has turned out to be enough for: where it is
+   * short, all other programs are let go, and then half as many taken. Throws `OutOfDeviceMemory` where it is short
+   * for one.
    */
   private async withinMemory<T>(key: string, all: number, work: (most: number) => Promise<T>): Promise<T> {
     for (let cleared = this.programs.size === 0; ;) {
@@ -262,7 +273,10 @@ export class TransformerEvaluator implements Evaluator {
     }
   }
 
-  /** Does `work` over the rows, or over equal parts of them. Results are the same within float32 rounding. Throws an `engine` error where memory is short for one row. */
+  /**
+   * Does `work` over the rows, or over equal parts of them. Results are the same within float32 rounding. Throws an
+   * `engine` error where memory is short for one row.
+   */
   private async inParts<T>(
     kind: string,
     { count, length }: Rows,
@@ -280,7 +294,8 @@ export class TransformerEvaluator implements Evaluator {
       if (!(error instanceof OutOfDeviceMemory)) throw error
       throw new SpectroscopeError(
         'engine',
-        `The memory of ${this.executor.description.device} is too short for one row of ${length} tokens (${error.message}); end what else takes it, study shorter rows, or choose another engine.`,
+        `The memory of ${this.executor.description.device} is too short for one row of ${length} tokens ` +
+          `(${error.message}); end what else takes it, study shorter rows, or choose another engine.`,
         { cause: error }
       )
     }
@@ -462,9 +477,9 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   /**
-   * Replicas that a program takes at first. It may have such a share of the memory that those of a step, or a draw, stay beside one another,
-   * since to make one again takes longer than many launches: of two evaluators each has half of the programs of all layers' heads and MLPs,
-   * of the embedding and the unembedding, and the prefix's.
+   * Replicas that a program takes at first. It may have such a share of the memory that those of a step, or a draw,
+   * stay beside one another, since to make one again takes longer than many launches: of two evaluators each has half
+   * of the programs of all layers' heads and MLPs, of the embedding and the unembedding, and the prefix's.
    */
   private stackWidth(component: string, width: number, rows: Rows, withGradient: boolean): number {
     const share = this.roomBytes! / (this.architecture.layers + 3)
@@ -476,7 +491,10 @@ export class TransformerEvaluator implements Evaluator {
     return 1
   }
 
-  /** What one run of the program of `atOnce` replicas gives for each of these; what it has of places beyond them is the first one again. */
+  /**
+   * What one run of the program of `atOnce` replicas gives for each of these; what it has of places beyond them is
+   * the first one again.
+   */
   private async runStackProgram(
     replicas: readonly OwnWeights[],
     atOnce: number,
@@ -531,7 +549,9 @@ export class TransformerEvaluator implements Evaluator {
     return program.run(this.bind(graph, given))
   }
 
-  /** The replica's weights where the executor can read them: shared ones in one array that is used again and again. */
+  /**
+   * The replica's weights where the executor can read them: shared ones in one array that is used again and again.
+   */
   private unshared(weights: Float32Array): Float32Array {
     if (!(weights.buffer instanceof SharedArrayBuffer)) return weights
     if (this.scratch.length < weights.length) this.scratch = new Float32Array(weights.length)

@@ -6,9 +6,15 @@ import { type Graph, GraphBuilder, type Value, size } from './graph'
 export interface Extent {
   readonly count: number
   readonly positions: number
-  /** Queries of one head whose scores are held at once, to be computed again for the gradient; without it all are held. */
+  /**
+   * Queries of one head whose scores are held at once, to be computed again for the gradient; without it all are
+   * held.
+   */
   readonly queries?: number
-  /** Replicas that a device computes together, each at its own weights from the same activations. Without it one, in parts that suit a core. */
+  /**
+   * Replicas that a device computes together, each at its own weights from the same activations. Without it one, in
+   * parts that suit a core.
+   */
   readonly replicas?: number
 }
 
@@ -19,14 +25,20 @@ export type Piece =
 /** Bytes of logits held at once where all of a token's are kept; longer rows are cut into chunks of tokens. */
 const logitBytes = 24 * 2 ** 20
 
-/** Tokens whose exponentials of a block of the vocabulary are held at once; and of a larger part of it, which keep a device busy for longer than they take to launch. */
+/**
+ * Tokens whose exponentials of a block of the vocabulary are held at once; and of a larger part of it, which keep a
+ * device busy for longer than they take to launch.
+ */
 const lossTokens = 512
 const deviceLossTokens = 2048
 
 /** What a gradient would keep of scores, for all layers and one row, from which on rows are long. */
 const longBytes = 128 * 2 ** 20
 
-/** Whether rows are so long that the work goes layer by layer (layerwise.ts). It is a matter of shapes alone, so that results do not depend on the machine. */
+/**
+ * Whether rows are so long that the work goes layer by layer (layerwise.ts). It is a matter of shapes alone, so that
+ * results do not depend on the machine.
+ */
 export const areLong = ({ layers, heads }: Architecture, positions: number): boolean =>
   4 * layers * heads * positions ** 2 > longBytes
 
@@ -40,8 +52,8 @@ export const evenParts = (tokens: number, most = lossTokens): number[] => {
 }
 
 /**
- * How a vocabulary is cut for `exponentialSums`: `rows` is the vocabulary rounded up to whole blocks. Blocks of 352 to 528 rows by
- * `lossTokens` stay near a core; among those the one that adds the fewest rows.
+ * How a vocabulary is cut for `exponentialSums`: `rows` is the vocabulary rounded up to whole blocks. Blocks of 352
+ * to 528 rows by `lossTokens` stay near a core; among those the one that adds the fewest rows.
  */
 export const vocabularyBlocks = (vocabulary: number): { readonly block: number; readonly rows: number } => {
   if (vocabulary <= 512) return { block: vocabulary, rows: vocabulary }
@@ -53,9 +65,9 @@ export const vocabularyBlocks = (vocabulary: number): { readonly block: number; 
 }
 
 /**
- * What the losses' exponentials are taken of: logits less those of the mean row of the unembedding at w*, which softmax does not notice.
- * Σ exp is then at least about V (Jensen), and at most e^88 while no logit is so far above the mean. Where `logSums` leave these bounds,
- * the exact program has to be run.
+ * What the losses' exponentials are taken of: logits less those of the mean row of the unembedding at w*, which
+ * softmax does not notice. Σ exp is then at least about V (Jensen), and at most e^88 while no logit is so far above
+ * the mean. Where `logSums` leave these bounds, the exact program has to be run.
  */
 export const logSumBounds = { least: -60, most: 60 } as const
 
@@ -93,8 +105,9 @@ const weightShape = (architecture: Architecture, name: string): number[] => {
 }
 
 /**
- * Pieces of one transformer over one extent, added to one graph. Activations are [tokens, d] with tokens = count · positions, row
- * after row; from a replica's own weights on, [replicas · tokens, d], replica after replica. Weights are w* but for those in `own`.
+ * Pieces of one transformer over one extent, added to one graph. Activations are [tokens, d] with tokens = count ·
+ * positions, row after row; from a replica's own weights on, [replicas · tokens, d], replica after replica. Weights
+ * are w* but for those in `own`.
  */
 export class TransformerBuilder {
   readonly builder = new GraphBuilder()
@@ -217,7 +230,10 @@ export class TransformerBuilder {
     return builder.add(builder.mul(x, cosines), builder.mul(turned, sines))
   }
 
-  /** Causal attention of `heads` heads from q|k|v [.., tokens, 3 · heads · width]; gives their outputs side by side, as rows of heads · width. */
+  /**
+   * Causal attention of `heads` heads from q|k|v [.., tokens, 3 · heads · width]; gives their outputs side by side,
+   * as rows of heads · width.
+   */
   attend(qkv: Value, heads: number): Value {
     const { builder, extent } = this
     const { family, hidden } = this.architecture
@@ -293,7 +309,10 @@ export class TransformerBuilder {
     return exact ? this.exactLoss(hidden) : this.centredLoss(hidden)
   }
 
-  /** The unembedding less its mean row at w*, with rows of zeros up to whole blocks: each replica's own, or the one of all. */
+  /**
+   * The unembedding less its mean row at w*, with rows of zeros up to whole blocks: each replica's own, or the one of
+   * all.
+   */
   private centredUnembeddings(rows: number): readonly Value[] {
     const {
       builder,
@@ -316,9 +335,9 @@ export class TransformerBuilder {
   }
 
   /**
-   * Products of hidden states with a row of the unembedding each, both [.., tokens, d], as rows of one number. They are rounded where those with
-   * all rows are, so that the losses of tokens that the model is sure of stay small; but as products of matrices with one row and one
-   * column they would take a device as long as the vocabulary.
+   * Products of hidden states with a row of the unembedding each, both [.., tokens, d], as rows of one number. They
+   * are rounded where those with all rows are, so that the losses of tokens that the model is sure of stay small; but
+   * as products of matrices with one row and one column they would take a device as long as the vocabulary.
    */
   ownLogits(hidden: Value, rows: Value): Value {
     const { builder } = this
@@ -326,7 +345,10 @@ export class TransformerBuilder {
     return this.rows(builder.rounded(builder.sum(product, [product.shape.length - 1]), 'product'))
   }
 
-  /** Losses without keeping any logits; the logarithms of their sums become the output `logSums`, one for each loss. See `logSumBounds`. */
+  /**
+   * Losses without keeping any logits; the logarithms of their sums become the output `logSums`, one for each loss.
+   * See `logSumBounds`.
+   */
   private centredLoss(hidden: Value): Value {
     const {
       builder,
@@ -338,7 +360,8 @@ export class TransformerBuilder {
     const { block, rows } = vocabularyBlocks(vocabulary)
     const unembeddings = this.centredUnembeddings(rows)
     const width = hidden.shape[1]
-    // The hidden states of one replica, where each has an unembedding of its own, or all of them; they are the same for all where nothing is below.
+    // The hidden states of one replica, where each has an unembedding of its own, or all of them; they are the same
+    // for all where nothing is below.
     const shared = hidden.shape[0] === tokens
     const parts =
       unembeddings.length === 1
@@ -402,7 +425,10 @@ export const centreUnembedding = (
 
 export const unembeddingWeight = (architecture: Architecture): string => weightNames(architecture, 0).unembedding
 
-/** The tensors whose rows the stream before the first layer is made of: one for a token's id, and one for its position where positions are learned. */
+/**
+ * The tensors whose rows the stream before the first layer is made of: one for a token's id, and one for its position
+ * where positions are learned.
+ */
 export const embeddingTables = (architecture: Architecture): readonly string[] => {
   const { embedding, positions } = weightNames(architecture, 0)
   return architecture.family === 'gpt2' ? [embedding, positions] : [embedding]
@@ -422,7 +448,10 @@ export const activationName = {
 export const prefixBytes = ({ layers, hidden }: Architecture, targets: number): number =>
   4 * (3 * layers + 1) * hidden * targets
 
-/** Forward at w*: inputs the stream before the first layer and weights; outputs every other activation of `activationName`, [tokens, d] each. */
+/**
+ * Forward at w*: inputs the stream before the first layer and weights; outputs every other activation of
+ * `activationName`, [tokens, d] each.
+ */
 export const prefixGraph = (architecture: Architecture, extent: Extent): Graph => {
   const transformer = new TransformerBuilder(architecture, extent)
   let stream = transformer.activation(activationName.stream(0))
@@ -442,7 +471,10 @@ export type SliceShapes = readonly (readonly number[])[]
 
 const slice = (index: number): string => `slice:${index}`
 
-/** What the heads of some replicas come to at w*, before the projection and as their part of it, as `afterHead` takes them. */
+/**
+ * What the heads of some replicas come to at w*, before the projection and as their part of it, as `afterHead` takes
+ * them.
+ */
 const headsAtStar = (
   transformer: TransformerBuilder,
   layer: number,
@@ -515,18 +547,19 @@ export const afterMlp = (transformer: TransformerBuilder, layer: number): Value 
 }
 
 /**
- * A replica's program: its own piece at its own weights, the layers above it and the loss at w*. Inputs: `slice:n` for each slice of
- * the component, the prefix's activations it starts from, `targets`, the weights above, and for a head `head:attended`
- * [tokens, width] and `head:projection`, its own output and projection at w*. Outputs: `losses` [tokens] and, if asked for,
- * `gradient:n`, the gradient of the sum of the losses with respect to each slice. Where tables of embeddings are a replica's own, the input
- * `embedded` [tokens, d] is the stream that they come to and the output `gradient:embedded` its slope; as slices there are only those that
- * the loss takes too. Where the unembedding is a replica's own, the input `target rows` [tokens, d] is what `targetRows` gives, and what
- * `gradient:targets` is the slope of is not in `gradient:n`. `exact` keeps all logits and holds for any weights;
- * without it there is an output `logSums` [tokens] beside, and the others hold where that is within `logSumBounds`.
+ * A replica's program: its own piece at its own weights, the layers above it and the loss at w*. Inputs: `slice:n`
+ * for each slice of the component, the prefix's activations it starts from, `targets`, the weights above, and for a
+ * head `head:attended` [tokens, width] and `head:projection`, its own output and projection at w*. Outputs: `losses`
+ * [tokens] and, if asked for, `gradient:n`, the gradient of the sum of the losses with respect to each slice. Where
+ * tables of embeddings are a replica's own, the input `embedded` [tokens, d] is the stream that they come to and the
+ * output `gradient:embedded` its slope; as slices there are only those that the loss takes too. Where the unembedding
+ * is a replica's own, the input `target rows` [tokens, d] is what `targetRows` gives, and what `gradient:targets` is
+ * the slope of is not in `gradient:n`. `exact` keeps all logits and holds for any weights; without it there is an
+ * output `logSums` [tokens] beside, and the others hold where that is within `logSumBounds`.
  *
- * With `replicas` in the extent, a program of as many replicas of one piece, heads of one layer among them: slices, losses and gradients
- * have an axis of replicas before theirs, the prefix's activations are the same for all, and for heads there is an input `head:index`
- * [replicas] in place of those two. It is not for `full`, nor `exact`.
+ * With `replicas` in the extent, a program of as many replicas of one piece, heads of one layer among them: slices,
+ * losses and gradients have an axis of replicas before theirs, the prefix's activations are the same for all, and for
+ * heads there is an input `head:index` [replicas] in place of those two. It is not for `full`, nor `exact`.
  */
 export const pieceGraph = (
   architecture: Architecture,

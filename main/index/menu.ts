@@ -1,8 +1,8 @@
 import type { MenuItemConstructorOptions } from 'electron'
 
 /**
- * The shell's menu. Its entries ask for commands of the window, which knows their keys; so none is registered here, except those that
- * text fields need from the system.
+ * The shell's menu. Its entries ask for commands of the window, which knows their keys; so none is registered here,
+ * except those that text fields need from the system.
  */
 export const menuTemplate = (
   ask: (command: string) => void,

@@ -2,8 +2,8 @@ import { SpectroscopeError } from '../../preload/errors'
 import { packedNode } from '../base/entries'
 
 /**
- * The Node that children run in: the package's own, which no variable changes; in development the one that started the
- * program, as tools/start.mjs says. Throws a `usage` error where nothing says.
+ * The Node that children run in: the package's own, which no variable changes; in development the one that started
+ * the program, as tools/start.mjs says. Throws a `usage` error where nothing says.
  */
 export const nodeOfChildren = (isPackaged: boolean, environment: NodeJS.ProcessEnv = process.env): string => {
   if (isPackaged) return packedNode()

@@ -5,7 +5,10 @@ import { contentTypes, fileOf, windowPolicy } from '../serve/pages'
 export const scheme = 'app'
 export const origin = `${scheme}://spectroscope`
 
-/** Whether an address that Chromium gives for an origin is the window's own: whole, with or without a slash at its end. */
+/**
+ * Whether an address that Chromium gives for an origin is the window's own: whole, with or without a slash at its
+ * end.
+ */
 export const isOwnOrigin = (asking: string): boolean => asking === origin || asking === `${origin}/`
 
 /** Whether a message comes from the window's own page, and not from a frame within it. */

@@ -19,7 +19,10 @@ const mostListed = 40
 const listed = (names: readonly string[]): string =>
   names.length > mostListed ? `${names.slice(0, mostListed).join(', ')}, …` : names.join(', ')
 
-/** The chosen components in the order given, all of them by default. Throws a `configuration` error that lists the valid names. */
+/**
+ * The chosen components in the order given, all of them by default. Throws a `configuration` error that lists the
+ * valid names.
+ */
 export const chooseComponents = (
   chosen: 'all' | readonly string[],
   available: readonly string[]
@@ -60,7 +63,10 @@ const mustExist = async (path: string, key: string): Promise<void> => {
 
 const mostConfigurationBytes = 10e6
 
-/** Reads CONFIG.json as it is. Throws a `configuration` error that names the file, or an `input` error if there is no such file. */
+/**
+ * Reads CONFIG.json as it is. Throws a `configuration` error that names the file, or an `input` error if there is no
+ * such file.
+ */
 export const readConfigurationFile = async (file: string): Promise<object> => {
   const { size } = await stat(file).catch(() => ({ size: 0 }))
   if (size > mostConfigurationBytes)
@@ -82,7 +88,10 @@ export const readConfigurationFile = async (file: string): Promise<object> => {
   return value
 }
 
-/** Reads and checks CONFIG.json. Throws a `configuration` error that names the file and the key, or an `input` error if there is no such file. */
+/**
+ * Reads and checks CONFIG.json. Throws a `configuration` error that names the file and the key, or an `input` error
+ * if there is no such file.
+ */
 export const readConfiguration = async (file: string): Promise<RunConfiguration> =>
   parseConfiguration(await readConfigurationFile(file), file)
 

@@ -118,7 +118,9 @@ const layerOf = (tokens: number, resolution: number): z.ZodType<Layer> =>
     modularity: Number.isNaN(resolution) ? z.nan() : z.number()
   } satisfies Record<keyof Layer, z.ZodType>)
 
-/** The layers that a configuration asks for: one without a resolution by acl, else one for each step of the ladder. */
+/**
+ * The layers that a configuration asks for: one without a resolution by acl, else one for each step of the ladder.
+ */
 const layersOf = ({ configuration }: Pick<ClusterRequest, 'configuration'>, tokens: number): z.ZodType<Layer[]> => {
   const ladder =
     configuration.method === 'communities'

@@ -38,7 +38,10 @@ export class ClusterStage {
     return record
   }
 
-  /** Neighbours, where none are kept for these settings, then clusters; `own` for the clustering that is a part of the run. */
+  /**
+   * Neighbours, where none are kept for these settings, then clusters; `own` for the clustering that is a part of the
+   * run.
+   */
   async #clusterWith(
     compute: Compute,
     configuration: ClusteringConfiguration,

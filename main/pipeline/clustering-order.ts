@@ -22,7 +22,8 @@ const unsoundWords = (components: readonly string[], included: boolean): string 
   return included
     ? `The estimate is unreliable for ${names} (effective share below 0.3), but "clustering.allColumns" includes ` +
         `${these}.`
-    : `${names} ${are} excluded from the clustering: the effective share of the draws is below 0.3, so the estimate ` +
+    : `${names} ${are} excluded from the clustering: the effective share of the draws is below 0.3, so the ` +
+        'estimate ' +
         'is unreliable; set "sampler.method" to "psgld".'
 }
 

@@ -3,7 +3,9 @@ import { SpectroscopeError } from '../../preload/errors'
 export const interruption = (cause?: unknown): SpectroscopeError =>
   new SpectroscopeError('interrupted', 'The run was interrupted.', { cause })
 
-/** Joins a long call with what is done beside it: both end when the user stops the run, and when one of them fails. */
+/**
+ * Joins a long call with what is done beside it: both end when the user stops the run, and when one of them fails.
+ */
 export class Companion {
   readonly #controller = new AbortController()
   readonly #user: AbortSignal
@@ -24,7 +26,9 @@ export class Companion {
     return this.#failure !== undefined
   }
 
-  /** What the call gives, or else the reason why it ended: the error beside it, an `interrupted` error, or its own. */
+  /**
+   * What the call gives, or else the reason why it ended: the error beside it, an `interrupted` error, or its own.
+   */
   async during<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const stop = (): void => this.#controller.abort()
     if (this.#user.aborted) throw interruption()

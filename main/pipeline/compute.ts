@@ -179,7 +179,8 @@ const runClustering = async ({ variant, ...request }: VariantRequest, { signal }
 }
 
 process.title = 'spectroscope compute'
-// Before any thread is started, as threads inherit it: on cores that are all at work the window, the shell and the store go first.
+// Before any thread is started, as threads inherit it: on cores that are all at work the window, the shell and the
+// store go first.
 setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
 const parent = serveParent<ComputeCalls>({

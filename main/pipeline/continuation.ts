@@ -7,7 +7,10 @@ import type { Workspace } from '../store/store'
 import { createRun } from './create-run'
 import { keptPath, adoptSums } from './kept-sums'
 
-/** How far a run is to be continued: to so many rounds in all, or until every reliability reaches a target (within so many rounds, if given). */
+/**
+ * How far a run is to be continued: to so many rounds in all, or until every reliability reaches a target (within so
+ * many rounds, if given).
+ */
 export interface Continuation {
   readonly rounds?: number | undefined
   readonly reliability?: number | undefined
@@ -36,8 +39,9 @@ const continuedSampler = (
 const continued = ', continued'
 
 /**
- * Makes a run that begins with the sums of a finished one and nobody works on yet; it comes to the numbers of a run that had been made at
- * once, bit for bit. Throws a `usage` error where the run can't be continued, or has as many rounds already.
+ * Makes a run that begins with the sums of a finished one and nobody works on yet; it comes to the numbers of a run
+ * that had been made at once, bit for bit. Throws a `usage` error where the run can't be continued, or has as many
+ * rounds already.
  */
 export const createContinuation = async (
   workspace: Workspace,

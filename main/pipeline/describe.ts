@@ -69,8 +69,8 @@ const tokenSubsets = ({
 }
 
 /**
- * Describes a stored clustering with a compute process and stores the description. `sent` where that process has the run's matrix and the
- * clustering's neighbours already. What was stored is the same however often this is begun anew.
+ * Describes a stored clustering with a compute process and stores the description. `sent` where that process has the
+ * run's matrix and the clustering's neighbours already. What was stored is the same however often this is begun anew.
  */
 export const describeWith = async (
   compute: Compute,
@@ -111,7 +111,10 @@ export const describeWith = async (
   }
 }
 
-/** Describes a clustering that is kept without a description, in a compute process of its own. Throws an `input` error where there is no such clustering. */
+/**
+ * Describes a clustering that is kept without a description, in a compute process of its own. Throws an `input` error
+ * where there is no such clustering.
+ */
 export const describeKept = async (
   workspace: Workspace,
   run: RunRecord,
@@ -122,7 +125,8 @@ export const describeKept = async (
   if (record === undefined)
     throw new SpectroscopeError(
       'input',
-      `Run ${run.id} has no clustering ${clustering}; it has ${run.clusterings.map(({ number }) => number).join(', ') || 'none'}.`
+      `Run ${run.id} has no clustering ${clustering}; it has ` +
+        `${run.clusterings.map(({ number }) => number).join(', ') || 'none'}.`
     )
   await besideRuns('describe', options, (compute) => describeWith(compute, workspace, run, record, false, options))
 }

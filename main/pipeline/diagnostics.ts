@@ -18,7 +18,10 @@ export const diagnosticsRecords = ({
         : [each.meanLoss]
   }))
 
-/** Diagnostics as the sampler gave them: all chains have as many draws, so the mean of their means is the mean over draws. */
+/**
+ * Diagnostics as the sampler gave them: all chains have as many draws, so the mean of their means is the mean over
+ * draws.
+ */
 export const componentDiagnostics = (record: DiagnosticsRecord): ComponentDiagnostics => ({
   ...record,
   meanLoss: mean(record.meanLoss.filter(Number.isFinite))

@@ -21,11 +21,16 @@ import { diskOf } from './disk'
 /** How fast this machine computes, and how that is known. */
 export interface MeasuredRate {
   readonly engine: string
-  /** One thread on gradient steps of a small transformer (`measureEngines`); null where the engine was not measured. */
+  /**
+   * One thread on gradient steps of a small transformer (`measureEngines`); null where the engine was not measured.
+   */
   readonly gigaflopsPerSecond: number | null
   /** ISO 8601. */
   readonly measuredAt: string | null
-  /** A run that was sampled here on this engine: tokens through its gradients and losses a second, all threads together. It counts more than the small transformer. */
+  /**
+   * A run that was sampled here on this engine: tokens through its gradients and losses a second, all threads
+   * together. It counts more than the small transformer.
+   */
   readonly lastRun?: { readonly run: RunRecord; readonly tokensPerSecond: number; readonly measuredAt: string }
 }
 
@@ -62,7 +67,9 @@ export const searchSeconds = (configuration: ClusteringConfiguration, tokens: nu
 export const neighbourSeconds = (tokens: number, components: number, threads: number): number =>
   (tokens * tokens * components) / (measuredSpeed.distancesPerSecond * threads)
 
-/** Seconds of the search for neighbours, which is a stage of its own for the whole, and of all that comes after it. */
+/**
+ * Seconds of the search for neighbours, which is a stage of its own for the whole, and of all that comes after it.
+ */
 const clusterSeconds = (
   configuration: ClusteringConfiguration,
   sampler: SamplerConfiguration,
@@ -129,9 +136,10 @@ const freeBytes = async (folder: string): Promise<number> => {
 }
 
 /**
- * What a run of a configuration will cost on this machine: tokens counted as the sampler counts them, time from a measured rate, memory
- * and disk from the arrays that there will be. `workspace` is the folder whose disk it will fill. Reads config.json, sizes of the corpus's
- * files, and a rows file whole. Throws `input` and `configuration` errors as a run would, and an `engine` error without any rate.
+ * What a run of a configuration will cost on this machine: tokens counted as the sampler counts them, time from a
+ * measured rate, memory and disk from the arrays that there will be. `workspace` is the folder whose disk it will
+ * fill. Reads config.json, sizes of the corpus's files, and a rows file whole. Throws `input` and `configuration`
+ * errors as a run would, and an `engine` error without any rate.
  */
 export const estimateRun = async (
   configuration: RunConfiguration,

@@ -6,7 +6,10 @@ import type { Prepared } from './messages'
 import { preparedPlan, chainsOf } from './plan'
 import { machineMemory, mostThreadsHere, gigabytes } from './room'
 
-/** An estimate is up to so many times what is used (test/bench/NOTES.md), so only a run that is further above the machine's memory is refused. */
+/**
+ * An estimate is up to so many times what is used (test/bench/NOTES.md), so only a run that is further above the
+ * machine's memory is refused.
+ */
 const mostOverestimated = 1.6
 
 /** The largest of some numbers that fits, where each smaller one does too; the first where none does. */
@@ -27,8 +30,9 @@ export interface FittingThreads {
 }
 
 /**
- * On how many threads a prepared study is sampled, so that it fits in memory: those asked for, or fewer, as numbers do not depend on them.
- * Says so where it is fewer, and where what is needed may be more than there is. Throws a `configuration` error where one thread can't fit.
+ * On how many threads a prepared study is sampled, so that it fits in memory: those asked for, or fewer, as numbers
+ * do not depend on them. Says so where it is fewer, and where what is needed may be more than there is. Throws a
+ * `configuration` error where one thread can't fit.
  */
 export const threadsThatFit = async (
   configuration: RunConfiguration,

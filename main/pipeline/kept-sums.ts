@@ -48,13 +48,18 @@ export const basisOf = (
   ])
 }
 
-/** Keeps sums so that a run can be continued; whole or not at all. Answers their bytes. Throws a `storage` error when they can't be written. */
+/**
+ * Keeps sums so that a run can be continued; whole or not at all. Answers their bytes. Throws a `storage` error when
+ * they can't be written.
+ */
 export const keepSums = async (path: string, basis: string, sampled: Sampled): Promise<number> => {
   await writeSampled<About>(path, { basis }, sampled)
   return (await stat(path)).size
 }
 
-/** The sums of the run that is continued. Throws an `input` error where they are gone, damaged, or of other settings. */
+/**
+ * The sums of the run that is continued. Throws an `input` error where they are gone, damaged, or of other settings.
+ */
 export const openSums = async (path: string, basis: string): Promise<SampledFile<SampledBlocks, About>> => {
   const file = await openSampled<SampledBlocks, About>(path)
   if (file.about.basis === basis) return file

@@ -56,8 +56,9 @@ const layOutWith = async (
 }
 
 /**
- * Places the tokens of a run in the plane by its kept neighbours (by principal components where none are kept), in a compute process of
- * its own, and stores the places. Throws a `usage` error for a run without susceptibilities, and `interrupted` after `signal`.
+ * Places the tokens of a run in the plane by its kept neighbours (by principal components where none are kept), in a
+ * compute process of its own, and stores the places. Throws a `usage` error for a run without susceptibilities, and
+ * `interrupted` after `signal`.
  */
 export const layOut = async (workspace: Workspace, run: RunRecord, options: LayOutOptions): Promise<LayoutRecord> => {
   if (run.components.length === 0)

@@ -59,7 +59,10 @@ const anyRows = (count: number): Rows => ({
   length: rowLength
 })
 
-/** Gradient steps of as many rows as take at most half a second, for half a second or one step. The first of a shape is not counted: it compiles, which takes some engines longer than the step. */
+/**
+ * Gradient steps of as many rows as take at most half a second, for half a second or one step. The first of a shape
+ * is not counted: it compiles, which takes some engines longer than the step.
+ */
 const rateOf = async (
   engine: string,
   weights: Weights

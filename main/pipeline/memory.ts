@@ -58,7 +58,10 @@ interface Held extends ProgramPeak {
 interface Working {
   readonly programs: readonly Held[]
   readonly perThread: number
-  /** Of own gradients and copies of weights, for each group of chains that a thread works on together; the largest first. */
+  /**
+   * Of own gradients and copies of weights, for each group of chains that a thread works on together; the largest
+   * first.
+   */
   readonly own: readonly number[]
 }
 
@@ -118,7 +121,10 @@ export const sizesOf = ({ architecture }: Plan, chains: readonly string[]): Size
   return { parameters: parametersOf(architecture), replicaWeights: sum(replicas), replicas, chains: chains.length }
 }
 
-/** Sums of all chains over both halves of their draws: of one quantity a token in float64, or of two, the first half's in float32; and losses where φ comes after them. */
+/**
+ * Sums of all chains over both halves of their draws: of one quantity a token in float64, or of two, the first half's
+ * in float32; and losses where φ comes after them.
+ */
 export const sumsBytes = (
   { chains }: Sizes,
   tokens: number,
@@ -130,7 +136,10 @@ export const sumsBytes = (
 const estimatingBytes = (tokens: number, components: number): number =>
   tokens * 200 + 12 * Math.min(usualTile, tokens * components)
 
-/** Weights, their centres and squared gradients, and gradients or parts of them where steps take several stages or threads, or others update; sums, and losses at w*; what comes of them. */
+/**
+ * Weights, their centres and squared gradients, and gradients or parts of them where steps take several stages or
+ * threads, or others update; sums, and losses at w*; what comes of them.
+ */
 const sampledBytes = (
   sizes: Sizes,
   stages: StageSizes,
@@ -154,7 +163,10 @@ export const matricesOf = (
 /** Entries of the neighbour graph for each that the lists have: of a union, in both of an edge's rows. */
 const entriesPerNeighbour = 2 * 1.4
 
-/** The matrix, points, neighbours, the graph with its copies, and vectors of the search; and what is kept to compare with. */
+/**
+ * The matrix, points, neighbours, the graph with its copies, and vectors of the search; and what is kept to compare
+ * with.
+ */
 const clusteredBytes = (
   configuration: ClusteringConfiguration,
   matrices: number,

@@ -45,7 +45,8 @@ export class PrepareStage {
     await this.#work.update({ stage: 'sample' })
     this.#work.finished(
       'prepare',
-      `${counted(tokens)} tokens in ${counted(study.probe.length)} probe rows, ${components.length} components, on ${engine.name}`
+      `${counted(tokens)} tokens in ${counted(study.probe.length)} probe rows, ${components.length} ` +
+        `components, on ${engine.name}`
     )
   }
 

@@ -13,9 +13,9 @@ import { besideRuns } from './session'
 const previewSeconds = 10
 
 /**
- * The rows of a configuration as a run would pack them: counts by subset, and `rows` of those that it would study. Reads the corpus in a
- * process of its own, for some seconds at most; then counts are those of what was read. What is wrong with the corpus, or too little,
- * is told as `problem`. Throws an `interrupted` error after `signal`.
+ * The rows of a configuration as a run would pack them: counts by subset, and `rows` of those that it would study.
+ * Reads the corpus in a process of its own, for some seconds at most; then counts are those of what was read. What is
+ * wrong with the corpus, or too little, is told as `problem`. Throws an `interrupted` error after `signal`.
  */
 export const previewCorpus = (
   configuration: RunConfiguration,
@@ -32,7 +32,10 @@ export const previewCorpus = (
     }
   })
 
-/** Samples a few components of a configuration for about so many seconds, in a process of its own: see signal-preview.ts. */
+/**
+ * Samples a few components of a configuration for about so many seconds, in a process of its own: see
+ * signal-preview.ts.
+ */
 export const previewSignalApart = (
   configuration: RunConfiguration,
   baseFolder: string,
@@ -54,7 +57,10 @@ export const previewSignalApart = (
 
 const families = { gpt_neox: 'GPT-NeoX', gpt2: 'GPT-2' } as const
 
-/** What a model folder holds, from config.json and the headers of the weights. `weights` is another checkpoint. Throws an `input` error that says what is missing or does not fit. */
+/**
+ * What a model folder holds, from config.json and the headers of the weights. `weights` is another checkpoint. Throws
+ * an `input` error that says what is missing or does not fit.
+ */
 export const describeModel = async (folder: string, weights?: string): Promise<ModelDescription> => {
   const { architecture, parameters, bytes } = await outlineModel(folder, weights)
   const { family, layers, hidden, heads, vocabulary, contextLength } = architecture

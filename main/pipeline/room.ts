@@ -36,7 +36,8 @@ const leastBytes = ({ corpus, sampler }: RunConfiguration, components: number): 
 }
 
 /**
- * Refuses a study whose rows and matrix cannot be in this machine's memory, before anything of it is read. What else it needs is counted when its rows are there (`threadsThatFit`).
+ * Refuses a study whose rows and matrix cannot be in this machine's memory, before anything of it is read. What else
+ * it needs is counted when its rows are there (`threadsThatFit`).
  */
 export const checkStudySize = (configuration: RunConfiguration, components: number, memory = machineMemory()): void => {
   const { corpus } = configuration

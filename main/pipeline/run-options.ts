@@ -9,7 +9,10 @@ export interface RunOptions {
   readonly signal: AbortSignal
   /** Where a run that was begun goes on, in place of the engine that it was on. */
   readonly engine?: string | undefined
-  /** Points of the traces as they arise, with L(w*) where it is known already; those of a chain that starts again come again. */
+  /**
+   * Points of the traces as they arise, with L(w*) where it is known already; those of a chain that starts again come
+   * again.
+   */
   readonly onTrace?: (point: TracePointRecord, initialLoss: number) => void
   readonly onChainEnded?: (chain: {
     readonly component: string

@@ -126,9 +126,9 @@ class Runner {
 }
 
 /**
- * Makes a run in the workspace and works through its stages: prepare, sample, neighbours, cluster. Each stage's results are stored in
- * one transaction when it is done. A run whose configuration or files turn out to be unusable is not kept. Throws an `interrupted`
- * error when stopped; the run can then be resumed.
+ * Makes a run in the workspace and works through its stages: prepare, sample, neighbours, cluster. Each stage's
+ * results are stored in one transaction when it is done. A run whose configuration or files turn out to be unusable
+ * is not kept. Throws an `interrupted` error when stopped; the run can then be resumed.
  */
 export const startRun = async (
   workspace: Workspace,
@@ -141,7 +141,10 @@ export const startRun = async (
   return new Runner(workspace, run, options).work(true)
 }
 
-/** Goes on with a run after its last finished stage, and within a stage from its checkpoint. A finished run is returned as it is. */
+/**
+ * Goes on with a run after its last finished stage, and within a stage from its checkpoint. A finished run is
+ * returned as it is.
+ */
 export const resumeRun = async (workspace: Workspace, run: RunRecord, options: RunOptions): Promise<RunRecord> => {
   if (run.status === 'finished') return run
   options.onEvent({ type: 'run', run: run.id, name: run.name, resumed: true })

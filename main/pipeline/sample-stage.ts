@@ -164,7 +164,9 @@ export class SampleStage {
     if (sampled.keptSums !== null) await this.#work.update({ provenance: { keptSums: sampled.keptSums } })
   }
 
-  /** Where matrices lie until they are stored, where sums are kept, if they are, and what they must have in common. */
+  /**
+   * Where matrices lie until they are stored, where sums are kept, if they are, and what they must have in common.
+   */
   #keeping(prepared: Prepared): Pick<SampleRequest, 'columns' | 'keep' | 'basis'> {
     const { sampler, seed, corpus } = this.#work.run.configuration
     const keep = sampler.method !== 'psgld' && sampler.keepSums ? keptPath(this.#work.folder) : undefined
@@ -172,7 +174,10 @@ export class SampleStage {
     return { columns: join(this.#work.folder, 'columns'), keep, basis }
   }
 
-  /** Everything that decides the numbers of the matrix; of engines the first, as a person may have the run go on elsewhere. */
+  /**
+   * Everything that decides the numbers of the matrix; of engines the first, as a person may have the run go on
+   * elsewhere.
+   */
   #samplingFingerprint({ modelHash, study, components, ...prepared }: Prepared): string {
     const engine = this.#work.run.provenance.enginesBefore?.[0] ?? prepared.engine
     const { sampler, seed, corpus } = this.#work.run.configuration

@@ -108,7 +108,9 @@ const groupsOf = (
 
 const memoryWord = (memory: number | null): string => (memory === null ? '' : ` --mem=${memory}M`)
 
-/** Commands that queue the tasks of some shards, one a class of memory. `asked`: bytes over the estimate, by shard. */
+/**
+ * Commands that queue the tasks of some shards, one a class of memory. `asked`: bytes over the estimate, by shard.
+ */
 export const runCommands = (
   folder: string,
   set: ScriptSet,

@@ -48,7 +48,9 @@ const setSchema = z.strictObject({
   program: text,
   configuration: z.unknown(),
   baseFolder: pathOf,
-  /** Paths from the folder of the set, or absolute; weights: null where they lie in the folder by their usual name. */
+  /**
+   * Paths from the folder of the set, or absolute; weights: null where they lie in the folder by their usual name.
+   */
   model: z.strictObject({ folder: pathOf, weights: pathOf.nullable(), hash: text }),
   tokenizerHash: text.nullable(),
   studyHash: text,
@@ -56,7 +58,9 @@ const setSchema = z.strictObject({
   components: z.array(text).min(1).max(limits.components),
   tokens: index.max(limits.tokens),
   threads: z.int().min(1).max(limits.threads).nullable(),
-  /** Shards that a task of Slurm's works on in turn, where an array may not have as many tasks as there are shards. */
+  /**
+   * Shards that a task of Slurm's works on in turn, where an array may not have as many tasks as there are shards.
+   */
   perTask: z.int().min(1).max(limits.shards).optional(),
   shards: z.array(shardSchema).min(1).max(limits.shards)
 })
@@ -103,8 +107,9 @@ const chainOperations = (
 }
 
 /**
- * Deals chains to `count` shards of nearly the same cost: the most expensive first, each to the shard that has least. A shard's chains are in
- * the run's order; with `together`, all of a component are in one shard. Throws a `usage` error when there are fewer of them than shards.
+ * Deals chains to `count` shards of nearly the same cost: the most expensive first, each to the shard that has least.
+ * A shard's chains are in the run's order; with `together`, all of a component are in one shard. Throws a `usage`
+ * error when there are fewer of them than shards.
  */
 export const dealChains = (
   chains: readonly ChainName[],
@@ -149,7 +154,9 @@ export const dealChains = (
   }))
 }
 
-/** Whether blocks of a component may go to different shards: not where its number of rounds depends on all of them. */
+/**
+ * Whether blocks of a component may go to different shards: not where its number of rounds depends on all of them.
+ */
 export const mayDivideComponents = (sampler: RunConfiguration['sampler']): boolean =>
   sampler.method === 'psgld' || sampler.targetReliability === false
 
@@ -185,8 +192,8 @@ interface SetWords {
 }
 
 /**
- * Reads and checks the file of a set. Throws a `usage` error where there is none, an `input` error where it is damaged
- * or of another version.
+ * Reads and checks the file of a set. Throws a `usage` error where there is none, an `input` error where it is
+ * damaged or of another version.
  */
 export const readSetFile = async <T>(path: string, schema: z.ZodType<T>, words: SetWords): Promise<T> => {
   const content = await readFile(path, 'utf8').catch((error: unknown) => {

@@ -218,7 +218,10 @@ const sampleWith = (
 /** How often a process that waits for another one looks again: nobody tells it across machines. */
 const lookEverySeconds = 2
 
-/** The claim on a shard, once its result is there null; waits for the process that has it, unless told to leave it to that. */
+/**
+ * The claim on a shard, once its result is there null; waits for the process that has it, unless told to leave it to
+ * that.
+ */
 const claimShard = async (
   folder: string,
   index: number,
@@ -259,8 +262,8 @@ const claimShard = async (
 /**
  * Does `work` on a shard while this process has the claim to it, and takes away what only an unfinished shard needs;
  * null where the shard is done already. Waits while another process is at it. Throws a `workspace` error in place of
- * waiting where that is asked for, or when another process takes the shard over, and an `interrupted` error when it is
- * stopped.
+ * waiting where that is asked for, or when another process takes the shard over, and an `interrupted` error when it
+ * is stopped.
  */
 export const withShard = async <T>(
   folder: string,

@@ -23,7 +23,8 @@ const checkEngine = async ({ engine, configuration: { precision } }: ShardSet): 
   if (words(own) !== words(engine))
     throw new SpectroscopeError(
       'engine',
-      `The shards need the engine ${words(engine)}, but this machine has ${words(own)}; install the same version of ` +
+      `The shards need the engine ${words(engine)}, but this machine has ${words(own)}; install the same ` +
+        'version of ' +
         'the program everywhere.'
     )
   return own
@@ -40,7 +41,10 @@ const openModel = async (folder: string, set: ShardSet): Promise<Model> => {
   return model
 }
 
-/** The rows of a set, and its model where chains are to be sampled. Throws an `input`, `engine` or `usage` error where they do not belong together. */
+/**
+ * The rows of a set, and its model where chains are to be sampled. Throws an `input`, `engine` or `usage` error where
+ * they do not belong together.
+ */
 export const openSet = async ({
   folder,
   withModel

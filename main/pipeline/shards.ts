@@ -126,9 +126,10 @@ export const writeScripts = async (folder: string, set: ScriptSet, options: Scri
 }
 
 /**
- * Divides a run into shards and writes all that is needed to work on them into a folder: the packed rows, the model, what each shard has to do,
- * and scripts. A folder that holds the same shards already gets new scripts, and its results stay. Throws a `usage` error where the folder holds
- * something else or the run has fewer chains than shards, and the errors of a run's preparation.
+ * Divides a run into shards and writes all that is needed to work on them into a folder: the packed rows, the model,
+ * what each shard has to do, and scripts. A folder that holds the same shards already gets new scripts, and its
+ * results stay. Throws a `usage` error where the folder holds something else or the run has fewer chains than shards,
+ * and the errors of a run's preparation.
  */
 export const shardRun = async (
   configuration: RunConfiguration,
@@ -211,7 +212,9 @@ export const shardRun = async (
     type: 'finished',
     stage: 'prepare',
     seconds: (performance.now() - start) / 1000,
-    detail: `${prepared.tokens.toLocaleString('en')} tokens, ${prepared.components.length} components, on ${prepared.engine.name}`
+    detail:
+      `${prepared.tokens.toLocaleString('en')} tokens, ${prepared.components.length} components, on ` +
+      prepared.engine.name
   })
   return set
 }
@@ -221,8 +224,9 @@ export const gatheredRun = async (workspace: Workspace, { id }: Pick<ShardSet, '
   (await workspace.listRuns()).findLast(({ deleted, provenance }) => !deleted && provenance.gathered?.set === id)
 
 /**
- * Makes a run of the shards of a set in a workspace, as `startRun` would have made it, and clusters it. One that was begun before is gone on
- * with, and one that is finished is given back. Throws a `usage` error that names the shards which are not done, and the errors of a run.
+ * Makes a run of the shards of a set in a workspace, as `startRun` would have made it, and clusters it. One that was
+ * begun before is gone on with, and one that is finished is given back. Throws a `usage` error that names the shards
+ * which are not done, and the errors of a run.
  */
 export const gatherRun = async (workspace: Workspace, into: string, options: StartOptions): Promise<RunRecord> => {
   const folder = resolve(into)

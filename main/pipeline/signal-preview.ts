@@ -71,18 +71,23 @@ const remainderWords = (remainder: SignalPreview['remainder']): string => {
 
 const wordsOf = (components: SignalPreview['components'], target: number | false, secondsForRun: number): string => {
   const values = components.map(({ reliability }) => reliability).sort((a, b) => a - b)
-  const first = `After one round, ${components.length === 1 ? 'the reliability' : 'reliabilities'} of ${components.map(({ component }) => component).join(', ')} ${components.length === 1 ? 'is' : 'are'} ${values[0].toFixed(2)}${components.length === 1 ? '' : ` to ${values[values.length - 1].toFixed(2)}`}.`
+  const first =
+    `After one round, ${components.length === 1 ? 'the reliability' : 'reliabilities'} of ` +
+    `${components.map(({ component }) => component).join(', ')} ${components.length === 1 ? 'is' : 'are'} ` +
+    `${values[0].toFixed(2)}${components.length === 1 ? '' : ` to ${values[values.length - 1].toFixed(2)}`}.`
   const rounds = components.flatMap(({ roundsNeeded: needed }) => (needed === null ? [] : [needed]))
   const second =
     target === false || rounds.length === 0
       ? ''
-      : ` ${percent(target)} will take ${Math.min(...rounds) === Math.max(...rounds) ? Math.max(...rounds) : `${Math.min(...rounds)} to ${Math.max(...rounds)}`} ${Math.max(...rounds) === 1 ? 'round' : 'rounds'}.`
+      : ` ${percent(target)} will take ` +
+        `${Math.min(...rounds) === Math.max(...rounds) ? Math.max(...rounds) : `${Math.min(...rounds)} to ${Math.max(...rounds)}`} ` +
+        `${Math.max(...rounds) === 1 ? 'round' : 'rounds'}.`
   return `${first}${second} Sampling the whole run will take about ${durationWords(secondsForRun)} here.`
 }
 
 /**
- * Samples a few components over some of the studied rows for about so many seconds, and says what all of the run will need. Throws a
- * `usage` error for chains, which have no rounds.
+ * Samples a few components over some of the studied rows for about so many seconds, and says what all of the run will
+ * need. Throws a `usage` error for chains, which have no rounds.
  */
 export const previewSignal = async (
   { configuration, seconds, threads, engine: chosen }: PreviewSignalRequest,

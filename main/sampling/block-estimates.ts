@@ -97,7 +97,10 @@ export interface BlockEstimate {
   readonly susceptibilities: Float64Array
   /** Delete-one-block jackknife, [tokens]. */
   readonly standardErrors: Float64Array
-  /** χ̂ from each half of the blocks, for the three ways to split them; even and odd turns first, which reliability is of. */
+  /**
+   * χ̂ from each half of the blocks, for the three ways to split them; even and odd turns first, which reliability is
+   * of.
+   */
   readonly splits: readonly (readonly [Float64Array, Float64Array])[]
   /** Variance between the splits of the blocks, in Fisher's z: see `drawVariance`. */
   readonly drawVariance: number

@@ -148,7 +148,10 @@ export class BlockWork extends BlockUpdates {
     return Array.from({ length: count }, (_, row) => sum(losses.subarray(row * (length - 1), (row + 1) * (length - 1))))
   }
 
-  /** Gradients of the blocks at these weights over a slice, in arrays of this thread's own, and what there is to say of each. */
+  /**
+   * Gradients of the blocks at these weights over a slice, in arrays of this thread's own, and what there is to say
+   * of each.
+   */
   async #gradients(
     blocks: readonly DrawBlock[],
     weights: readonly Float32Array[],

@@ -9,7 +9,9 @@ import { drawsOf, likelyRounds, roundsNeeded } from './rounds'
 import type { RowBlock } from './rows'
 import type { Operations } from './tasks'
 
-/** How far a run of blocks is, as it is told: operations done and left, speed, and what each component has reached. */
+/**
+ * How far a run of blocks is, as it is told: operations done and left, speed, and what each component has reached.
+ */
 export class BlocksProgress {
   /** Operations done; kept in checkpoints. */
   operations = 0

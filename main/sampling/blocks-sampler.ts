@@ -213,7 +213,9 @@ class BlocksSampler {
     throw new SpectroscopeError('interrupted', `Sampling was interrupted in round ${rounds + 1}; ${kept}.`)
   }
 
-  /** Saves what was done before the engine failed, unless a block is half changed; the checkpoint before stands then. */
+  /**
+   * Saves what was done before the engine failed, unless a block is half changed; the checkpoint before stands then.
+   */
   async #keep(wave: Wave): Promise<void> {
     if (!wave.isWhole || !Number.isFinite(this.#state.initialLoss)) return
     await this.#checkpoint?.save(wave).catch(() => {

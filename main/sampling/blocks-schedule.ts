@@ -38,7 +38,10 @@ export const gradientSlices = (plan: BlocksPlan, turn: number, step: number): re
 export const observedSlice = ({ input, pairs }: BlocksPlan, turn: number): number =>
   input.sampler.method === 'first-order' ? 2 * pairs * (turn + 1) : turn + 1
 
-/** Draw blocks that go through a stage together, given the rows of a turn: all, unless their activations at w* need too much memory. */
+/**
+ * Draw blocks that go through a stage together, given the rows of a turn: all, unless their activations at w* need
+ * too much memory.
+ */
 function* turnsTogether(
   { input, observed, stageBytes }: BlocksPlan,
   { run }: Wave,

@@ -11,7 +11,10 @@ interface SavedState {
   readonly failures: readonly ChainFailure[]
 }
 
-/** How a run that left a checkpoint cuts its blocks of rows, in tokens: null where there is none, undefined where it does not say. */
+/**
+ * How a run that left a checkpoint cuts its blocks of rows, in tokens: null where there is none, undefined where it
+ * does not say.
+ */
 export const begunBlockTokens = async (folder: string, fingerprint: string): Promise<number | undefined | null> => {
   const begun = await readState<SavedState>(folder, fingerprint)
   return begun === null ? null : begun.blockTokens

@@ -118,7 +118,10 @@ class ChainsSampler {
     throw new SpectroscopeError('interrupted', `Sampling was interrupted after ${this.#state.position}; ${kept}.`)
   }
 
-  /** Saves what was done before the engine failed, unless a replica is half changed; the checkpoint before stands then. */
+  /**
+   * Saves what was done before the engine failed, unless a replica is half changed; the checkpoint before stands
+   * then.
+   */
   async #keep(): Promise<void> {
     if (!this.#state.isWhole || !Number.isFinite(this.#state.initialLoss)) return
     await this.#checkpoint?.save().catch(() => {
@@ -127,7 +130,10 @@ class ChainsSampler {
   }
 }
 
-/** Samples some of a run's chains, or all of them (docs/method.md, section 2), in lockstep. Errors are those of `sample`. */
+/**
+ * Samples some of a run's chains, or all of them (docs/method.md, section 2), in lockstep. Errors are those of
+ * `sample`.
+ */
 export const sampleChains = async (
   input: ChainsInput,
   chosen?: readonly ChainName[],

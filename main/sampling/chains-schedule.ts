@@ -3,7 +3,10 @@ import type { ChainsState } from './chains-state'
 import { type RowBlock, targetsOf } from './rows'
 import type { StepPart } from './tasks'
 
-/** One round of lockstep: a task for every replica that has it still to do, over rows whose forward pass at w* they share. */
+/**
+ * One round of lockstep: a task for every replica that has it still to do, over rows whose forward pass at w* they
+ * share.
+ */
 export type ChainsStage = { readonly blocks: readonly RowBlock[] } & (
   | { readonly kind: 'step'; readonly step: number; readonly part: StepPart }
   | { readonly kind: 'gaussian'; readonly draw: number }

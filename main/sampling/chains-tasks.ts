@@ -30,8 +30,8 @@ export class ChainsTasks {
   }
 
   /**
-   * Starts the most weights to update first, so that they are updated while what comes after is computed; of others the
-   * most work. `keys` are those of the prefixes of the stage's blocks.
+   * Starts the most weights to update first, so that they are updated while what comes after is computed; of others
+   * the most work. `keys` are those of the prefixes of the stage's blocks.
    */
   start(stage: ChainsStage, keys: readonly number[]): Promise<void>[] {
     const pending = new Set(pendingIn(stage, this.#state))
@@ -57,7 +57,10 @@ export class ChainsTasks {
       .map(({ replicas, width }) => this.#work(stage, { replicas, width }, keys))
   }
 
-  /** Whether replicas of a group may have one task: not where their rows are shared out among threads, nor where a row goes layer by layer. */
+  /**
+   * Whether replicas of a group may have one task: not where their rows are shared out among threads, nor where a row
+   * goes layer by layer.
+   */
   #mayStack({ kind, blocks }: ChainsStage): boolean {
     return (
       (kind === 'step' || kind === 'losses') &&

@@ -18,7 +18,9 @@ export interface CheckpointHeader<S> {
 /** A checkpoint is not begun before this many times the time that the last one took. */
 const patience = 10
 
-/** When the next checkpoint is due: so many seconds after the last one, and not at once where writing one takes long. */
+/**
+ * When the next checkpoint is due: so many seconds after the last one, and not at once where writing one takes long.
+ */
 export class CheckpointClock {
   readonly #everySeconds: number
   #savedAt = performance.now()
@@ -43,8 +45,8 @@ export class CheckpointClock {
 const slotPath = (folder: string, sequence: number): string => join(folder, `sampling-${sequence % 2}.checkpoint`)
 
 /**
- * Writes a checkpoint in the place of the older of the two kept, once it is whole: at any moment the newer one stays readable.
- * Throws a `storage` error when it cannot.
+ * Writes a checkpoint in the place of the older of the two kept, once it is whole: at any moment the newer one stays
+ * readable. Throws a `storage` error when it cannot.
  */
 export const writeCheckpoint = async <S>(
   folder: string,
@@ -93,8 +95,8 @@ export const readState = async <S>(folder: string, fingerprint: string): Promise
   (await wholeCheckpoints<S>(folder, fingerprint))[0]?.state ?? null
 
 /**
- * Fills the sections from the newest whole checkpoint of this fingerprint, and returns its header; null if there is none. `sectionsOf`
- * gives the arrays in the order in which they were written.
+ * Fills the sections from the newest whole checkpoint of this fingerprint, and returns its header; null if there is
+ * none. `sectionsOf` gives the arrays in the order in which they were written.
  */
 export const readCheckpoint = async <S>(
   folder: string,

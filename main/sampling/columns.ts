@@ -23,7 +23,9 @@ export const inMemory: OpenStorage = (length) => {
   })
 }
 
-/** In a file that goes when it is closed, until `signal` aborts. Throws a `storage` error where it is not writable. */
+/**
+ * In a file that goes when it is closed, until `signal` aborts. Throws a `storage` error where it is not writable.
+ */
 export const inFile =
   (path: string, signal?: AbortSignal): OpenStorage =>
   async () => {

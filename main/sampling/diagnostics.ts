@@ -121,7 +121,10 @@ const rHatThreshold = 1.1
 
 const number = (value: number): string => value.toPrecision(3).replace(/\.?0+$/, '')
 
-/** Change of mean φ from the third to the fourth quarter of the draws, if it is over twice its standard error and a tenth of φ; else 0. */
+/**
+ * Change of mean φ from the third to the fourth quarter of the draws, if it is over twice its standard error and a
+ * tenth of φ; else 0.
+ */
 const drift = (traces: readonly ChainTrace[], initialLoss: number): number => {
   const draws = traces[0].losses.length
   if (draws < 8) return 0
@@ -133,7 +136,9 @@ const drift = (traces: readonly ChainTrace[], initialLoss: number): number => {
   return Math.abs(change) > 2 * error && Math.abs(change) > 0.1 * Math.abs(mean(fourth) - initialLoss) ? change : 0
 }
 
-/** How far the first draws are from w*, as a share of how far those of the second half are; 1 where it can't be told. */
+/**
+ * How far the first draws are from w*, as a share of how far those of the second half are; 1 where it can't be told.
+ */
 const startShare = (traces: readonly ChainTrace[]): number => {
   const draws = traces[0].distances.length
   if (draws < 4) return 1
@@ -190,7 +195,8 @@ const assessChains = (
   if (change !== 0)
     find(
       'still drifting',
-      `the loss has not levelled off (${change > 0 ? 'up' : 'down'} ${number(Math.abs(change))} over the last quarter of the draws); a longer sampler.burnIn or more steps between draws would help`
+      `the loss has not levelled off (${change > 0 ? 'up' : 'down'} ${number(Math.abs(change))} over the last ` +
+        'quarter of the draws); a longer sampler.burnIn or more steps between draws would help'
     )
   const share = sampler.nBeta === 0 ? 1 : startShare(alive)
   if (share < relaxedShare) {
@@ -257,7 +263,10 @@ const assessBlocks = (
   return findings
 }
 
-/** What looks unhealthy in a component's chains or draws, or mostly noise in its column, and what would help. Empty if nothing does. */
+/**
+ * What looks unhealthy in a component's chains or draws, or mostly noise in its column, and what would help. Empty if
+ * nothing does.
+ */
 export const assessHealth = (
   diagnostics: ComponentDiagnostics,
   traces: readonly ChainTrace[],

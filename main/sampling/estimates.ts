@@ -13,7 +13,9 @@ import type { SampledChains } from './sampled'
 /** What is estimated of a run, less its matrices. */
 export interface Estimated {
   readonly tokens: number
-  /** Names of the columns: the components asked for, without those whose chains all failed (their diagnostics say so). */
+  /**
+   * Names of the columns: the components asked for, without those whose chains all failed (their diagnostics say so).
+   */
   readonly components: readonly string[]
   /** L(w*) in nats. */
   readonly initialLoss: number
@@ -38,8 +40,8 @@ export interface SamplingResult extends Estimated {
   /** [tokens, components]. */
   readonly standardErrors: Float32Array
   /**
-   * χ̂ from each independent part of the draws, [tokens, components] each, in nats²: from every block alone (four), or
-   * from the first and from the second half of every chain's draws (two). Their mean is χ̂ up to rounding with
+   * χ̂ from each independent part of the draws, [tokens, components] each, in nats²: from every block alone (four),
+   * or from the first and from the second half of every chain's draws (two). Their mean is χ̂ up to rounding with
    * `first-order`, and with `gradient` at nβ = 0; otherwise it is not exactly, as weights are normalised and φ is
    * centred within each part alone.
    */
@@ -73,7 +75,10 @@ export const finiteRemedy = ({
   return `${shorter}raise sampler.gamma (now ${gamma})${precision === 'float16' ? `, or ${halfRemedy}` : ''}`
 }
 
-/** Throws a `sampling` error when nothing can come of the chains that are alive: none of `full` where the estimator needs it, or none of any component. */
+/**
+ * Throws a `sampling` error when nothing can come of the chains that are alive: none of `full` where the estimator
+ * needs it, or none of any component.
+ */
 export const checkFailures = (settings: Settings, alive: readonly { readonly component: string }[]): void => {
   const {
     components,
@@ -83,7 +88,8 @@ export const checkFailures = (settings: Settings, alive: readonly { readonly com
   if (estimator === 'two-chain' && !alive.some(({ component }) => component === 'full')) {
     throw new SpectroscopeError(
       'sampling',
-      `Every chain of full ended with a non-finite number, and the two-chain estimator needs one: ${remedy}, or set ` +
+      `Every chain of full ended with a non-finite number, and the two-chain estimator needs one: ${remedy}, ` +
+        'or set ' +
         'sampler.estimator to "restricted".'
     )
   }

@@ -1,13 +1,16 @@
 import { programName } from '../engine/operations'
 import type { Together } from './tasks'
 
-/** Replicas of one task at most: sixteen divide what every launch costs by as much, and a device is busy with the rows of so many. */
+/**
+ * Replicas of one task at most: sixteen divide what every launch costs by as much, and a device is busy with the rows
+ * of so many.
+ */
 export const mostTogether = 16
 
 /**
- * Which replicas, by number, a device may compute together, given the component of each: those that share a program (heads of a layer, chains
- * of one component), in groups as even as can be. Groups are of a run's chains, whatever of them is still to be done. All weights are a group
- * of their own, as such a program has no other form.
+ * Which replicas, by number, a device may compute together, given the component of each: those that share a program
+ * (heads of a layer, chains of one component), in groups as even as can be. Groups are of a run's chains, whatever of
+ * them is still to be done. All weights are a group of their own, as such a program has no other form.
  */
 export const groupsOf = (components: readonly string[], most = mostTogether): number[][] => {
   const byProgram = new Map<string, number[]>()
@@ -23,7 +26,10 @@ export const groupsOf = (components: readonly string[], most = mostTogether): nu
   })
 }
 
-/** Groups of `replicas` as tasks take them: those that share a program and are `alike`; of a group, the others count for its width. */
+/**
+ * Groups of `replicas` as tasks take them: those that share a program and are `alike`; of a group, the others count
+ * for its width.
+ */
 export const groupsAlike = (
   components: readonly string[],
   replicas: readonly number[],

@@ -49,8 +49,8 @@ export const measureRowLosses = async (
 }
 
 /**
- * Sum of the losses of all rows that L is a mean over, at w*; the losses of studied tokens are kept by the lanes. They
- * go through the cheapest component of the whole run, so that every part of it gets the same bits.
+ * Sum of the losses of all rows that L is a mean over, at w*; the losses of studied tokens are kept by the lanes.
+ * They go through the cheapest component of the whole run, so that every part of it gets the same bits.
  */
 export const measureLossSum = async (
   { input, evaluated, observation, sizes }: ChainsPlan,

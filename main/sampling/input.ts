@@ -66,7 +66,10 @@ export interface SamplingInput<S extends SamplerConfiguration = SamplerConfigura
   /** What products are computed in; float32 where it is not given. */
   readonly precision?: Precision | undefined
   readonly threads: number
-  /** `fingerprint` stands for the model, the study and the engine; what else determines the numbers is added to it here. */
+  /**
+   * `fingerprint` stands for the model, the study and the engine; what else determines the numbers is added to it
+   * here.
+   */
   readonly checkpoint?: { readonly folder: string; readonly everySeconds: number; readonly fingerprint: string }
   readonly onProgress?: (progress: SamplingProgress) => void
   /** What the run that this one continues came to: rounds go on after its own. */
@@ -89,7 +92,9 @@ export const byMethod = <T>(
     ? ofChains({ ...input, sampler: input.sampler })
     : ofBlocks({ ...input, sampler: input.sampler })
 
-/** For tests: other workers than threads, another order of work, and other sizes of stages and ranges (see stages.ts). */
+/**
+ * For tests: other workers than threads, another order of work, and other sizes of stages and ranges (see stages.ts).
+ */
 export interface SamplingTransport {
   readonly stageBytes?: number
   readonly waveBytes?: number
@@ -158,11 +163,13 @@ export const checkInput = (
     const rows = observedRows({ study, observationIncludesProbe }).length
     if (rows < observationBatch)
       fail(
-        `"sampler.observationBatch" is ${observationBatch} but there are only ${rows} observation rows; give more rows or lower it.`
+        `"sampler.observationBatch" is ${observationBatch} but there are only ${rows} observation rows; give ` +
+          'more rows or lower it.'
       )
   } else if (sampler.nBeta > 0 && study.sampling.length < sampler.batchSize) {
     fail(
-      `"sampler.batchSize" is ${sampler.batchSize} but there are only ${study.sampling.length} sampling rows; give more rows or lower it.`
+      `"sampler.batchSize" is ${sampler.batchSize} but there are only ${study.sampling.length} sampling rows; ` +
+        'give more rows or lower it.'
     )
   }
   if (study.observation.length === 0) fail('There are no observation rows; give at least one.')

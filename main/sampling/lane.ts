@@ -1,7 +1,10 @@
 import type { Prefix } from '../engine/evaluator'
 import type { Task, TaskResult, SharedRun, LaneKind } from './tasks'
 
-/** One worker, as the pool sees it: does its tasks in the order given. A lane that dies rejects what it has with LaneLost. */
+/**
+ * One worker, as the pool sees it: does its tasks in the order given. A lane that dies rejects what it has with
+ * LaneLost.
+ */
 export interface Lane {
   /** Whether its evaluator computes replicas together. */
   readonly stacks: boolean

@@ -18,7 +18,10 @@ export interface LockstepOptions {
   readonly keep: () => Promise<void>
 }
 
-/** Works through stages in turn; while one ends, the forward passes of the next fill the threads that have run out of its tasks. */
+/**
+ * Works through stages in turn; while one ends, the forward passes of the next fill the threads that have run out of
+ * its tasks.
+ */
 export class Lockstep {
   readonly #pool: Pool
   readonly #options: LockstepOptions
@@ -59,7 +62,10 @@ export class Lockstep {
     return keys
   }
 
-  /** Stages until `next` gives none; it is asked for the one after as soon as a stage's tasks are started. `after` is called when they are done. */
+  /**
+   * Stages until `next` gives none; it is asked for the one after as soon as a stage's tasks are started. `after` is
+   * called when they are done.
+   */
   async run(next: () => StageTasks | undefined, after: () => Promise<void>): Promise<void> {
     let stage = next()
     let prefixes = stage && this.openPrefixes(stage.blocks)

@@ -27,7 +27,10 @@ const dot = (a: Float32Array, b: Float32Array): number => {
   return sum
 }
 
-/** The mean gradients of blocks as combinations of their sums, and of these the scalar products: cosine of the halves', and the norm of all's. */
+/**
+ * The mean gradients of blocks as combinations of their sums, and of these the scalar products: cosine of the
+ * halves', and the norm of all's.
+ */
 export const gradientsOf = (
   records: Blocks<BlockRecord>,
   sums: Blocks<BlockSums>,

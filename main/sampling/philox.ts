@@ -29,8 +29,8 @@ export const normals = (count: number, { seed, step, chain, stream }: NoiseSourc
 export const sliceIndex = { sampling: 0, observation: 1 } as const
 
 /**
- * Minibatches of `size` among `rows` rows (at least `size`): slices of one permutation an epoch, the remainder dropped
- * (docs/method.md, section 4).
+ * Minibatches of `size` among `rows` rows (at least `size`): slices of one permutation an epoch, the remainder
+ * dropped (docs/method.md, section 4).
  */
 export class Minibatches {
   readonly #seed: number

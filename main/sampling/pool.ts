@@ -71,11 +71,12 @@ const programOf = (task: Task, { replicas }: SharedRun): string | undefined => {
 }
 
 /**
- * Hands tasks to lanes in the order submitted, each to the lane with the least work; but a lane is first given those whose program is its
- * own, then those whose program is nobody's yet, which it owns from then on, as programs hold memory in every lane that has run them. Where
- * there are updating lanes, what needs no evaluator is theirs, so that evaluators have a device at work all the time; one that has nothing to
- * evaluate helps where they are all busy. A lane that dies is replaced once a task: the task is done again if it had not begun to change its
- * replica, else it is an `engine` error.
+ * Hands tasks to lanes in the order submitted, each to the lane with the least work; but a lane is first given those
+ * whose program is its own, then those whose program is nobody's yet, which it owns from then on, as programs hold
+ * memory in every lane that has run them. Where there are updating lanes, what needs no evaluator is theirs, so that
+ * evaluators have a device at work all the time; one that has nothing to evaluate helps where they are all busy. A
+ * lane that dies is replaced once a task: the task is done again if it had not begun to change its replica, else it
+ * is an `engine` error.
  */
 export class Pool {
   readonly #run: SharedRun
@@ -165,7 +166,10 @@ export class Pool {
     this.#reclaimer.dropped(prefix)
   }
 
-  /** Rejects the waiting tasks with TaskDropped, but for updates, whose replica may have some ranges done; those and what is begun go on. */
+  /**
+   * Rejects the waiting tasks with TaskDropped, but for updates, whose replica may have some ranges done; those and
+   * what is begun go on.
+   */
   drop(): void {
     for (const { queue } of this.#crews) {
       const [left, dropped] = [
@@ -262,7 +266,9 @@ export class Pool {
     this.#settle()
   }
 
-  /** Puts a new lane in the place of a dead one. The first of its jobs is what it died of; the others had not begun. */
+  /**
+   * Puts a new lane in the place of a dead one. The first of its jobs is what it died of; the others had not begun.
+   */
   async #replace(slot: Slot, dead: Lane, error: LaneLost): Promise<void> {
     if (slot.lane !== dead) return
     slot.lane = absent
@@ -284,7 +290,8 @@ export class Pool {
       return give(
         new SpectroscopeError(
           'engine',
-          `A sampling worker ended at ${describeTask(first.task, this.#run)} (${error.message}); resume the run, with fewer threads if memory was short.`,
+          `A sampling worker ended at ${describeTask(first.task, this.#run)} (${error.message}); resume the ` +
+            'run, with fewer threads if memory was short.',
           { cause: error }
         )
       )

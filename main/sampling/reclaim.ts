@@ -6,7 +6,10 @@ const bytesBetween = 256 * 2 ** 20
 
 let collect: (() => void) | undefined
 
-/** Frees what nothing refers to any more: sums of a whole run, for instance, which would stay until something else asks for memory. */
+/**
+ * Frees what nothing refers to any more: sums of a whole run, for instance, which would stay until something else
+ * asks for memory.
+ */
 export const collectGarbage = (): void => {
   setFlagsFromString('--expose-gc')
   collect ??= runInNewContext('gc') as () => void
@@ -14,8 +17,9 @@ export const collectGarbage = (): void => {
 }
 
 /**
- * Gives shared memory back. V8 does not count shared arrays when it decides to collect garbage, so a thread that only passes them on
- * would hold gigabytes of dropped ones; this asks for a collection whenever so many bytes have been dropped in this thread.
+ * Gives shared memory back. V8 does not count shared arrays when it decides to collect garbage, so a thread that only
+ * passes them on would hold gigabytes of dropped ones; this asks for a collection whenever so many bytes have been
+ * dropped in this thread.
  */
 export class Reclaimer {
   #dropped = 0

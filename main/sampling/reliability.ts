@@ -54,8 +54,9 @@ const total = (parts: readonly Sums[]): Sums =>
   parts.reduce<number[]>((all, part) => all.map((value, i) => value + part[i]), [0, 0, 0, 0, 0, 0]) as unknown as Sums
 
 /**
- * The correlation of two columns over tokens, and its sampling variance over rows of tokens in Fisher's z, by the jackknife that leaves out
- * one group of rows at a time (tokens of a row are not independent). `rowStarts`: the first token of each row, and the number of tokens.
+ * The correlation of two columns over tokens, and its sampling variance over rows of tokens in Fisher's z, by the
+ * jackknife that leaves out one group of rows at a time (tokens of a row are not independent). `rowStarts`: the first
+ * token of each row, and the number of tokens.
  */
 export const correlationOverRows = (
   a: ArrayLike<number>,
@@ -74,8 +75,9 @@ export const correlationOverRows = (
 }
 
 /**
- * How much the correlation of two halves varies with the draws, in Fisher's z. The three splits of four independent blocks share half of their
- * pairs of blocks, so that the variance of one is twice that between them. `splits`: their correlations.
+ * How much the correlation of two halves varies with the draws, in Fisher's z. The three splits of four independent
+ * blocks share half of their pairs of blocks, so that the variance of one is twice that between them. `splits`: their
+ * correlations.
  */
 export const drawVariance = (splits: readonly number[]): number => {
   const z = splits.map(fisher)
@@ -84,8 +86,9 @@ export const drawVariance = (splits: readonly number[]): number => {
 }
 
 /**
- * Reliability of a column from its halves, with what is known of how it varies with rows and with draws. The interval is one of Fisher's z:
- * quantiles of the normal distribution for rows, of Student's for draws, of which there are three splits only; the two are independent.
+ * Reliability of a column from its halves, with what is known of how it varies with rows and with draws. The interval
+ * is one of Fisher's z: quantiles of the normal distribution for rows, of Student's for draws, of which there are
+ * three splits only; the two are independent.
  */
 export const reliabilityInterval = (
   halves: readonly [ArrayLike<number>, ArrayLike<number>],

@@ -13,8 +13,8 @@ const looked = 3
 const groups = 20
 
 /**
- * How far φ is from linear over the posterior, by the draws of a component's blocks: mean φ, which is curvature, over the spread of φ that its
- * mean gradient accounts for. No unit; larger is less linear.
+ * How far φ is from linear over the posterior, by the draws of a component's blocks: mean φ, which is curvature, over
+ * the spread of φ that its mean gradient accounts for. No unit; larger is less linear.
  */
 export const nonlinearity = (blocks: readonly SampledBlock[], gamma: number): number => {
   const phis = blocks.flatMap(({ record }) => record.phis)
@@ -50,7 +50,10 @@ const difference = (b: Float64Array, a: Float64Array): Float64Array => b.map((va
 
 type Halves = readonly [Float64Array, Float64Array]
 
-/** Variance over tokens of what is left out, as a share of the column's: products of independent halves, in which noise is 0 on average. */
+/**
+ * Variance over tokens of what is left out, as a share of the column's: products of independent halves, in which
+ * noise is 0 on average.
+ */
 const shareOf = (rest: Halves, all: Halves, from = 0, to = 0): number =>
   covariance(...rest, from, to) / covariance(...all, from, to)
 
@@ -65,9 +68,9 @@ const rowVariance = (rest: Halves, all: Halves, rowStarts: Int32Array): number =
 }
 
 /**
- * What orders above the first are of a column, from both estimates of it. The error of the share is over rows, and over draws by the three
- * splits of the blocks, which share half of their pairs. The remainder is added times its own reliability, where that is above 0 with 90 %
- * confidence.
+ * What orders above the first are of a column, from both estimates of it. The error of the share is over rows, and
+ * over draws by the three splits of the blocks, which share half of their pairs. The remainder is added times its own
+ * reliability, where that is above 0 with 90 % confidence.
  */
 export const remainderOf = (
   first: BlockEstimate,
@@ -109,8 +112,9 @@ const estimateOf = async (
 }
 
 /**
- * Takes draws of the gradient method on the least linear components of a first-order run, with random numbers of their own (the next seed),
- * and says what first order leaves out of them. Errors and interruptions are those of `sample`.
+ * Takes draws of the gradient method on the least linear components of a first-order run, with random numbers of
+ * their own (the next seed), and says what first order leaves out of them. Errors and interruptions are those of
+ * `sample`.
  */
 export const sampleRemainders = async (
   input: SamplingInput<FirstOrderConfiguration>,

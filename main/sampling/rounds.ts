@@ -5,9 +5,9 @@ import { type BlocksInput, observedRows } from './input'
 const mostPasses = 4
 
 /**
- * Pairs of gradients for each block and round, so that a block's slices are whole passes over the observation rows: what a slice has of
- * accident then goes out of the mean gradient. One pass, or more where the passes over the studied rows take longer than those. See
- * test/bench/NOTES.md for what was measured.
+ * Pairs of gradients for each block and round, so that a block's slices are whole passes over the observation rows:
+ * what a slice has of accident then goes out of the mean gradient. One pass, or more where the passes over the
+ * studied rows take longer than those. See test/bench/NOTES.md for what was measured.
  */
 export const pairsFor = (
   probeTargets: number,
@@ -42,7 +42,10 @@ export const drawsOf = (method: BlockConfiguration['method'], pairs: number): nu
 /** r/(1-r) of a component after its first round, on average: test/bench/NOTES.md. */
 const oddsOfRound = { 'first-order': 6, gradient: 0.35 } as const
 
-/** Rounds that components take on average until a target is reached, from what those of the development model took; not a whole number. */
+/**
+ * Rounds that components take on average until a target is reached, from what those of the development model took;
+ * not a whole number.
+ */
 export const likelyRounds = (method: BlockConfiguration['method'], target: number): number =>
   Math.max(1, target / (1 - target) / oddsOfRound[method]) * 1.2
 

@@ -9,7 +9,10 @@ export interface RowBlock {
   readonly indices: Int32Array
 }
 
-/** Tokens of a minibatch that go through the model at once, and of a block of rows evaluated at a draw. Fixed, so that results are too. */
+/**
+ * Tokens of a minibatch that go through the model at once, and of a block of rows evaluated at a draw. Fixed, so that
+ * results are too.
+ */
 const chunkTokens = 512
 export const blockTokens = 2048
 
@@ -23,11 +26,16 @@ const shared = (values: readonly number[]): Int32Array => {
   return array
 }
 
-/** Rows of `length` token ids that go through the model at once, of at most `tokens` ids: one at least, and one only where they are long. */
+/**
+ * Rows of `length` token ids that go through the model at once, of at most `tokens` ids: one at least, and one only
+ * where they are long.
+ */
 export const rowsAtOnce = (architecture: Architecture, tokens: number, length: number): number =>
   areLong(architecture, length - 1) ? 1 : Math.max(1, Math.floor(tokens / length))
 
-/** The chosen rows in blocks of one length, as many at once as `rowsAtOnce` says, in the order of first occurrence. */
+/**
+ * The chosen rows in blocks of one length, as many at once as `rowsAtOnce` says, in the order of first occurrence.
+ */
 export const cutRows = (
   architecture: Architecture,
   rows: readonly Int32Array[],
@@ -53,7 +61,10 @@ export const cutRows = (
 
 export const targetsOf = ({ rows: { count, length } }: RowBlock): number => count * (length - 1)
 
-/** Studied target positions of all probe rows in one array, and where each row's begin: token numbers are indices into it. */
+/**
+ * Studied target positions of all probe rows in one array, and where each row's begin: token numbers are indices into
+ * it.
+ */
 export const flattenTargets = (
   targets: readonly Int32Array[]
 ): { readonly starts: Int32Array; readonly positions: Int32Array } => {

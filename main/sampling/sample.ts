@@ -10,8 +10,8 @@ import { sampleRemainders } from './remainder'
 import { rowStartsOf } from './rows'
 
 /**
- * Samples some of a run's chains or blocks of draws, or all of them; they have the same numbers as in the whole run. Throws as `sample`
- * does, but for those that fail: what comes of them is judged once all are there.
+ * Samples some of a run's chains or blocks of draws, or all of them; they have the same numbers as in the whole run.
+ * Throws as `sample` does, but for those that fail: what comes of them is judged once all are there.
  */
 export const sampleSome = (
   input: SamplingInput,

@@ -33,7 +33,10 @@ async function* parts(about: object, { tokens, initialLoss, chains, sums }: Samp
   for (const at of chains.keys()) yield* framed(await sums(at))
 }
 
-/** Writes what chains or blocks of draws came to, with what there is to say `about` them (JSON); whole or not at all. Throws a `storage` error when it cannot. */
+/**
+ * Writes what chains or blocks of draws came to, with what there is to say `about` them (JSON); whole or not at all.
+ * Throws a `storage` error when it cannot.
+ */
 export const writeSampled = <A extends object>(path: string, about: A, sampled: Sampled): Promise<void> =>
   writeFileAtomically(
     path,
@@ -114,7 +117,9 @@ export const openSampled = async <S extends Sampled, A extends object>(
   }
 }
 
-/** Whether a file can be read, agrees with its checksum, and is `isOwn` by what it says of itself; reads all of it. */
+/**
+ * Whether a file can be read, agrees with its checksum, and is `isOwn` by what it says of itself; reads all of it.
+ */
 export const checkSampled = async <A extends object>(path: string, isOwn: (about: A) => boolean): Promise<boolean> => {
   try {
     const file = await openSampled<Sampled, A>(path)
@@ -126,8 +131,8 @@ export const checkSampled = async <A extends object>(path: string, isOwn: (about
 }
 
 /**
- * The chains, or blocks of draws, of several parts as one, in the order of `names`. L(w*) is that of the first part; every chain keeps the
- * one that its own sums are relative to. Each of the names must be in one of the parts.
+ * The chains, or blocks of draws, of several parts as one, in the order of `names`. L(w*) is that of the first part;
+ * every chain keeps the one that its own sums are relative to. Each of the names must be in one of the parts.
  */
 export const joinSampled = <S extends Sampled>(names: readonly ChainName[], partsOfRun: readonly S[]): S => {
   const found = new Map<string, { readonly chain: S['chains'][number]; readonly sums: () => ReturnType<S['sums']> }>()

@@ -6,7 +6,10 @@ import type { FromLane, LaneData, ToLane } from './thread-lanes'
 import { openWork } from './open-work'
 import type { SharedRun } from './tasks'
 
-/** Makes this worker thread a lane of the run that it was given: does the pool's tasks, with an evaluator of its own where it is to have one, until it is told to close. */
+/**
+ * Makes this worker thread a lane of the run that it was given: does the pool's tasks, with an evaluator of its own
+ * where it is to have one, until it is told to close.
+ */
 export const serveLane = async (openEvaluator: (run: SharedRun) => Promise<Evaluator>): Promise<void> => {
   const { run, kind } = workerData as LaneData
   const port = parentPort!

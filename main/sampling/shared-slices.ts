@@ -22,7 +22,10 @@ export class SharedSlices {
     return this.#bySlice.get(slice)!
   }
 
-  /** A slice as a task takes it, given the keys of the prefixes of `blocks` and the losses of every observation row at w*. */
+  /**
+   * A slice as a task takes it, given the keys of the prefixes of `blocks` and the losses of every observation row at
+   * w*.
+   */
   of(slice: number, keys: readonly number[], rowLosses: readonly number[]): SharedSlice {
     const blocks = this.blocksOf(slice)
     const targets = blocks.reduce((sum, block) => sum + targetsOf(block), 0)

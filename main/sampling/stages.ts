@@ -5,10 +5,16 @@ import type { Architecture } from '../models/architecture'
 import { rowsAtOnce } from './rows'
 import type { LaneCounts } from './tasks'
 
-/** Bytes of activations at w* that are held for the rows of one stage, and as many for those of the next; and of parts of gradients. */
+/**
+ * Bytes of activations at w* that are held for the rows of one stage, and as many for those of the next; and of parts
+ * of gradients.
+ */
 export const stageBytes = 512 * 2 ** 20
 
-/** Weights of one update: some milliseconds of noise, and a multiple of the kernel's block, so that a replica's ranges have the bits of the whole. */
+/**
+ * Weights of one update: some milliseconds of noise, and a multiple of the kernel's block, so that a replica's ranges
+ * have the bits of the whole.
+ */
 export const rangeWeights = 2 ** 18
 
 /** Lanes of so many threads: as many that evaluate as the engine has evaluators, and the others without one. */
@@ -17,7 +23,10 @@ export const lanesOf = (engine: string, threads: number): LaneCounts => {
   return { evaluating, updating: threads - evaluating }
 }
 
-/** Chunks of a minibatch and blocks of evaluated rows that go through one stage, and how many of them threads share for one replica. */
+/**
+ * Chunks of a minibatch and blocks of evaluated rows that go through one stage, and how many of them threads share
+ * for one replica.
+ */
 export interface StageSizes {
   readonly chunks: number
   readonly blocks: number
@@ -45,8 +54,9 @@ export interface StagedWork {
 }
 
 /**
- * How much goes through one stage: what `bytes` hold. Where threads would be left without a replica, chunks and blocks are shared out
- * among them. None of it changes a number: gradients are summed chunk by chunk in their order in any case.
+ * How much goes through one stage: what `bytes` hold. Where threads would be left without a replica, chunks and
+ * blocks are shared out among them. None of it changes a number: gradients are summed chunk by chunk in their order
+ * in any case.
  */
 export const stageSizes = (
   { architecture, sampler, atOnce: { chunk, block }, lanes, sampling, evaluated, replicas }: StagedWork,

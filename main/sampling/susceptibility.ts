@@ -1,7 +1,7 @@
 /**
- * Sums over a group of draws of one chain: φ = L - L(w*), L, φL, and per token ℓ and φℓ (docs/method.md, section 3), ℓ
- * less any constant of the token's own. [tokens]; `loss` may be empty for a component when there are groups of `full`,
- * and `product` for `full`.
+ * Sums over a group of draws of one chain: φ = L - L(w*), L, φL, and per token ℓ and φℓ (docs/method.md, section 3),
+ * ℓ less any constant of the token's own. [tokens]; `loss` may be empty for a component when there are groups of
+ * `full`, and `product` for `full`.
  */
 export interface Group {
   readonly loss: Float32Array | Float64Array
@@ -61,8 +61,8 @@ const jackknife = (values: Float64Array): number => {
  * χ̂ of every token from the groups of one component (docs/method.md, section 3): the restricted estimator, or with
  * groups of `full` the two-chain one. The standard error is the delete-one-group jackknife (2 groups a chain: its two
  * halves of draws, so that both the spread over chains and slow drift within them count); the component's groups and
- * those of `full` are independent samples, and their errors add in squares. At least two groups each; both halves must
- * occur.
+ * those of `full` are independent samples, and their errors add in squares. At least two groups each; both halves
+ * must occur.
  */
 export const estimate = (groups: readonly Group[], full: readonly Group[] | null): Estimate => {
   const tokens = groups[0].product.length
@@ -130,7 +130,10 @@ const meanAndDeviation = (values: ArrayLike<number>): { readonly mean: number; r
 /** What a correlation r of two halves is for the whole, by Spearman and Brown: 2r/(1+r); negative r as it is. */
 export const reliabilityOf = (r: number): number => (r < 0 ? r : (2 * r) / (1 + r))
 
-/** Reliability of a column from its estimates by two halves of the draws, by their correlation over tokens; 0 if either is constant. */
+/**
+ * Reliability of a column from its estimates by two halves of the draws, by their correlation over tokens; 0 if
+ * either is constant.
+ */
 export const reliability = (first: ArrayLike<number>, second: ArrayLike<number>): number => {
   const a = meanAndDeviation(first)
   const b = meanAndDeviation(second)
@@ -158,8 +161,8 @@ const centre = (column: Float32Array, rowMeans: Float64Array): void => {
 type Halves = readonly [Float32Array, Float32Array]
 
 /**
- * Halves of columns as clustering sees them: each half's columns standardised, then its rows centred
- * (docs/method.md, section 5.1). Every column is counted in, in order, before one is asked for; no two are held at a time.
+ * Halves of columns as clustering sees them: each half's columns standardised, then its rows centred (docs/method.md,
+ * section 5.1). Every column is counted in, in order, before one is asked for; no two are held at a time.
  */
 export class CentredHalves {
   readonly #rowMeans: readonly [Float64Array, Float64Array]

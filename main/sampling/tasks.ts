@@ -14,27 +14,39 @@ export interface TokenSums<A extends Float32Array | Float64Array = Float32Array 
   readonly product: A
 }
 
-/** One chain of one component. Every array is backed by a SharedArrayBuffer, so that any thread can work on any replica. */
+/**
+ * One chain of one component. Every array is backed by a SharedArrayBuffer, so that any thread can work on any
+ * replica.
+ */
 export interface Replica extends ChainState {
   readonly component: string
   readonly chain: number
   /** Index of the component in a random stream. */
   readonly index: number
-  /** Losses of the studied tokens at the draw in progress [tokens]; empty where φ is known before them, as they are added up at once then. */
+  /**
+   * Losses of the studied tokens at the draw in progress [tokens]; empty where φ is known before them, as they are
+   * added up at once then.
+   */
   readonly losses: Float32Array
   /** Sums over the draws of the half in progress: the first ⌊K/2⌋ draws, or the others. */
   readonly sums: TokenSums<Float64Array>
-  /** The first half's once it is complete. Where there are both, rounded then, and Σφδ less φ̄ Σδ, so that what cancels is not rounded. */
+  /**
+   * The first half's once it is complete. Where there are both, rounded then, and Σφδ less φ̄ Σδ, so that what
+   * cancels is not rounded.
+   */
   readonly firstHalf: TokenSums
-  /** Sum of the losses' gradients over the rows of the step in progress; empty where one task takes all its rows and updates the weights. */
+  /**
+   * Sum of the losses' gradients over the rows of the step in progress; empty where one task takes all its rows and
+   * updates the weights.
+   */
   readonly gradient: Float32Array
   /** Gradients over single chunks of rows, where several threads work for one replica; no array where they do not. */
   readonly parts: readonly Float32Array[]
   /** Losses of single blocks of probe rows, likewise. */
   readonly blockLosses: readonly Float32Array[]
   /**
-   * Not zero from the moment a task begins to change the replica until its result has arrived: one number for each range of weights, as several
-   * tasks may update them at once. Tasks for the whole replica have the first.
+   * Not zero from the moment a task begins to change the replica until its result has arrived: one number for each
+   * range of weights, as several tasks may update them at once. Tasks for the whole replica have the first.
    */
   readonly claims: Int32Array
 }
@@ -55,7 +67,10 @@ export interface DrawBlock {
   readonly gradient: Float32Array
   /** Σ w φ v [weights]; empty at nβ = 0 and with single gradients. */
   readonly gradientProduct: Float32Array
-  /** Unit vector q that slopes are taken along [weights]. Before it is known, `point` holds the weights of a single gradient's draw. */
+  /**
+   * Unit vector q that slopes are taken along [weights]. Before it is known, `point` holds the weights of a single
+   * gradient's draw.
+   */
   readonly direction: Float32Array
   /** The point that slopes are taken at, less u* [weights]. */
   readonly point: Float32Array
@@ -73,7 +88,10 @@ interface CommonRun {
   readonly architecture: Architecture
   readonly weights: Weights
   readonly seed: number
-  /** Studied target positions of probe row i: positions[starts[i]] … positions[starts[i + 1] - 1]; their indices are the token numbers. */
+  /**
+   * Studied target positions of probe row i: positions[starts[i]] … positions[starts[i + 1] - 1]; their indices are
+   * the token numbers.
+   */
   readonly starts: Int32Array
   readonly positions: Int32Array
 }
@@ -104,7 +122,10 @@ export interface ProbeRows {
   readonly phis: readonly (number | null)[]
 }
 
-/** Replicas that a task is for, of a group that shares a program (groups.ts): as many as `width` where all have it to do. */
+/**
+ * Replicas that a task is for, of a group that shares a program (groups.ts): as many as `width` where all have it to
+ * do.
+ */
 export interface Together {
   readonly replicas: readonly number[]
   readonly width: number
@@ -123,7 +144,10 @@ export interface StepPart {
   readonly targets: number
 }
 
-/** A slice of observation rows: the keys of its chunks' shared prefixes, its target positions, and its mean loss at w*. */
+/**
+ * A slice of observation rows: the keys of its chunks' shared prefixes, its target positions, and its mean loss at
+ * w*.
+ */
 export interface SharedSlice {
   readonly prefixes: readonly number[]
   readonly targets: number
@@ -155,7 +179,10 @@ interface Calls {
     readonly result: readonly (readonly Operations[])[]
   }
   readonly prefix: { readonly parameters: { readonly rows: Rows }; readonly result: Prefix }
-  /** A pSGLD step of each replica over chunks of the minibatch, given by the keys of their shared prefixes, or a part of one. */
+  /**
+   * A pSGLD step of each replica over chunks of the minibatch, given by the keys of their shared prefixes, or a part
+   * of one.
+   */
   readonly step: {
     readonly parameters: Together & { readonly step: number; readonly prefixes: readonly number[] } & StepPart
     readonly result: readonly StepResult[]
@@ -166,8 +193,9 @@ interface Calls {
     readonly result: number
   }
   /**
-   * Ends what chunks or steps have begun, for one range of the replica's weights: adds the first `parts` of the replica's parts to what the rows
-   * before have left, and updates the weights, or leaves the sum. Answers whether they are finite.
+   * Ends what chunks or steps have begun, for one range of the replica's weights: adds the first `parts` of the
+   * replica's parts to what the rows before have left, and updates the weights, or leaves the sum. Answers whether
+   * they are finite.
    */
   readonly update: {
     readonly parameters: {
@@ -180,7 +208,10 @@ interface Calls {
   }
   /** A draw at nβ = 0. */
   readonly gaussian: { readonly parameters: { readonly replica: number; readonly draw: number }; readonly result: null }
-  /** Sum of the losses of a block at w*, through a component with these weights; those of studied tokens are kept when `probeRows` says which rows they are. */
+  /**
+   * Sum of the losses of a block at w*, through a component with these weights; those of studied tokens are kept when
+   * `probeRows` says which rows they are.
+   */
   readonly initial: {
     readonly parameters: {
       readonly component: string
@@ -190,7 +221,10 @@ interface Calls {
     }
     readonly result: number
   }
-  /** Sum of the losses of a block at each replica's weights; those of studied tokens are added to its sums, or kept until φ is known. */
+  /**
+   * Sum of the losses of a block at each replica's weights; those of studied tokens are added to its sums, or kept
+   * until φ is known.
+   */
   readonly losses: {
     readonly parameters: Together & { readonly prefix: number; readonly probe: ProbeRows | null }
     readonly result: readonly number[]
@@ -209,7 +243,10 @@ interface Calls {
     }
     readonly result: null
   }
-  /** Ends a draw: adds the losses that were kept, and closes the first half, whose mean of φ is given after its last draw. Answers ‖u - u*‖. */
+  /**
+   * Ends a draw: adds the losses that were kept, and closes the first half, whose mean of φ is given after its last
+   * draw. Answers ‖u - u*‖.
+   */
   readonly commit: {
     readonly parameters: { readonly replica: number; readonly phi: number; readonly closing: number | null }
     readonly result: number
@@ -220,12 +257,17 @@ interface Calls {
     readonly parameters: { readonly component: string; readonly centre: Float32Array; readonly prefix: number }
     readonly result: readonly number[]
   }
-  /** Gradients of φ at u* ± z/√γ, each over a slice of its own, weighted and added to the blocks' sums. Answers both draws of each block. */
+  /**
+   * Gradients of φ at u* ± z/√γ, each over a slice of its own, weighted and added to the blocks' sums. Answers both
+   * draws of each block.
+   */
   readonly pair: {
     readonly parameters: Together & { readonly pair: number; readonly slices: readonly [SharedSlice, SharedSlice] }
     readonly result: readonly (readonly [GradientDraw, GradientDraw])[]
   }
-  /** The gradient of φ at u* + z/√γ over a slice, in place of the blocks' gradient; the weights stay in their `point`. */
+  /**
+   * The gradient of φ at u* + z/√γ over a slice, in place of the blocks' gradient; the weights stay in their `point`.
+   */
   readonly base: {
     readonly parameters: Together & { readonly draw: number; readonly slice: SharedSlice }
     readonly result: readonly GradientDraw[]
@@ -245,7 +287,10 @@ interface Calls {
     }
     readonly result: number
   }
-  /** Slopes of the losses of a block of rows; those of studied tokens are added to the draw blocks' sums where `indices` says which rows they are. Answers the sums of slopes over all target positions. */
+  /**
+   * Slopes of the losses of a block of rows; those of studied tokens are added to the draw blocks' sums where
+   * `indices` says which rows they are. Answers the sums of slopes over all target positions.
+   */
   readonly slopes: {
     readonly parameters: Together & {
       readonly prefix: number
@@ -287,5 +332,8 @@ export const describeTask = (task: Task, { kind, replicas }: SharedRun): string 
   const [first, ...others] = replicasOf(task)
   if (first === undefined) return task.kind === 'operations' ? 'counting operations' : 'the forward pass at w*'
   const { component, chain } = replicas[first]
-  return `${component}, ${kind === 'chains' ? 'chain' : 'block'} ${chain + 1}${others.length === 0 ? '' : ` and ${others.length} more`}${task.kind === 'step' || task.kind === 'update' ? `, step ${task.step}` : ''}`
+  return (
+    `${component}, ${kind === 'chains' ? 'chain' : 'block'} ` +
+    `${chain + 1}${others.length === 0 ? '' : ` and ${others.length} more`}${task.kind === 'step' || task.kind === 'update' ? `, step ${task.step}` : ''}`
+  )
 }

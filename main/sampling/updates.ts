@@ -48,7 +48,10 @@ export class ReplicaUpdates extends PlainLane {
     }
   }
 
-  /** What a step's gradient is added to for these weights of a replica, the task's `at`-th: what the rows before have left, or zeros. */
+  /**
+   * What a step's gradient is added to for these weights of a replica, the task's `at`-th: what the rows before have
+   * left, or zeros.
+   */
   protected begin(gradient: Float32Array, length: number, begun: boolean, at = 0): Float32Array {
     // What the step begins with may be put where it stays: done again, it begins with zeros again.
     if (gradient.length > 0 && !begun) return gradient.fill(0)
@@ -59,7 +62,10 @@ export class ReplicaUpdates extends PlainLane {
     return own
   }
 
-  /** Updates a range of the replica's weights, or leaves the gradient to the rows that follow. False if a new weight is not finite. */
+  /**
+   * Updates a range of the replica's weights, or leaves the gradient to the rows that follow. False if a new weight
+   * is not finite.
+   */
   protected end(
     state: Replica,
     range: { readonly claim: number; readonly start: number; readonly end: number },

@@ -10,7 +10,10 @@ export const componentBytes = (weights: number, tokens: number, { method, nBeta 
 /** Bytes of blocks that are sampled together. */
 export const waveBytes = (): number => Math.max(2 ** 28, Math.min(2 ** 32, totalmem() / 6))
 
-/** Components in the order given, in waves whose blocks are held together; what shares a program stays together. The numbers do not depend on it. */
+/**
+ * Components in the order given, in waves whose blocks are held together; what shares a program stays together. The
+ * numbers do not depend on it.
+ */
 export const wavesOf = (
   components: readonly string[],
   bytesOf: (component: string) => number,

@@ -111,7 +111,10 @@ export const countLabels = async (connection: DuckDBConnection): Promise<LabelCo
   }))
 }
 
-/** Steps are undone from the last one back, and a new step drops those that are: so these are always one stretch at the end. */
+/**
+ * Steps are undone from the last one back, and a new step drops those that are: so these are always one stretch at
+ * the end.
+ */
 const undoable = 'FROM journal WHERE NOT undone ORDER BY number DESC LIMIT 1'
 const redoable = 'FROM journal WHERE undone ORDER BY number LIMIT 1'
 

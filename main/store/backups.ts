@@ -8,7 +8,10 @@ import { select } from './database'
 import { annotationOf } from './replay'
 import { iso } from './runs'
 
-/** Members of a cluster that a backup names, so that its label can be found again in another clustering of the same study. */
+/**
+ * Members of a cluster that a backup names, so that its label can be found again in another clustering of the same
+ * study.
+ */
 const mostMembers = 50
 
 export const backupFormat = 'spectroscope-label-backup'
@@ -50,7 +53,8 @@ const tokensOf = async (
     (
       await select(
         connection,
-        `SELECT cluster, row_index, position FROM clusters JOIN tokens ON tokens.run = $1 AND tokens.token = seed WHERE clusters.run = $1 AND clustering = $2 AND ${chosen}`,
+        'SELECT cluster, row_index, position FROM clusters JOIN tokens ON tokens.run = $1 AND tokens.token = ' +
+          `seed WHERE clusters.run = $1 AND clustering = $2 AND ${chosen}`,
         values
       )
     ).map((row): [number, Place] => [row.cluster as number, [row.row_index as number, row.position as number]])
@@ -96,7 +100,9 @@ const contentOf = async (connection: DuckDBConnection): Promise<unknown> => {
     format: backupFormat,
     version: backupVersion,
     writtenAt: new Date().toISOString(),
-    about: `Labels of all runs. A place is [row, position] in the study of that hash; of each labelled cluster, its seed and at most ${mostMembers} members are named.`,
+    about:
+      'Labels of all runs. A place is [row, position] in the study of that hash; of each labelled cluster, its ' +
+      `seed and at most ${mostMembers} members are named.`,
     clusterings
   }
 }

@@ -125,8 +125,8 @@ const chunkOf = (types: readonly DuckDBType[]): DuckDBDataChunk => {
 }
 
 /**
- * Appends `count` rows to a table, its columns in order, straight into DuckDB's vectors: 1,000,000 rows of two 32-float lists take some
- * seconds, about what blobs would, and stay readable by any DuckDB client.
+ * Appends `count` rows to a table, its columns in order, straight into DuckDB's vectors: 1,000,000 rows of two
+ * 32-float lists take some seconds, about what blobs would, and stay readable by any DuckDB client.
  */
 export const append = async (
   connection: DuckDBConnection,

@@ -39,8 +39,8 @@ const checkCover = (tokens: number, clusters: NewClustering['clusters'], leftove
 }
 
 /**
- * Throws where a group above does not have just the tokens of the clusters below it, or strengths are not one for each
- * member.
+ * Throws where a group above does not have just the tokens of the clusters below it, or strengths are not one for
+ * each member.
  */
 const checkMembers = (tree: GroupTree, clusters: NewClustering['clusters']): void => {
   for (const { order, kind, members, strengths } of clusters) {

@@ -86,7 +86,8 @@ export const getClusterSummaries = async (
   const values = [number, clustering.number, ...(cluster === undefined ? [] : [cluster])]
   const rows = await select(
     connection,
-    `SELECT * FROM clusters WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'} ORDER BY cluster`,
+    'SELECT * FROM clusters WHERE run = $1 AND clustering = ' +
+      `$2${cluster === undefined ? '' : ' AND cluster = $3'} ORDER BY cluster`,
     values
   )
   const tokens = new Map<number, TokenCount[]>()
@@ -291,7 +292,9 @@ export const getClusterProfile = async (
   }
 }
 
-/** Members nearest to their mean first: Euclidean over columns scaled to standard deviation 1; ties by token index. */
+/**
+ * Members nearest to their mean first: Euclidean over columns scaled to standard deviation 1; ties by token index.
+ */
 const centralOrder = async (connection: DuckDBConnection, run: string, tokens: Int32Array): Promise<Int32Array> => {
   const { number } = await knownRun(connection, run)
   const columns = await getColumns(connection, run, number)

@@ -46,7 +46,8 @@ const knownError = (folder: string, error: unknown): SpectroscopeError | undefin
   if (holder !== undefined || /Could not set lock on file|being used by another process/.test(message)) {
     return of(
       'workspace',
-      `the workspace is open in another program${holder === undefined ? '' : ` (process ${holder})`}; close that one first, or use another workspace`
+      `the workspace is open in another program${holder === undefined ? '' : ` (process ${holder})`}; close ` +
+        'that one first, or use another workspace'
     )
   }
   if (/No space left on device|not enough space|Disk quota exceeded/i.test(message)) {
@@ -140,7 +141,8 @@ const checkMarker = async (folder: string): Promise<void> => {
   if (marker.version > markerVersion)
     throw workspaceError(
       folder,
-      `the workspace was written by a newer version of the program (format ${marker.version}, this one knows ${markerVersion}); update this one`
+      `the workspace was written by a newer version of the program (format ${marker.version}, this one knows ` +
+        `${markerVersion}); update this one`
     )
 }
 
@@ -198,7 +200,8 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
   else if (!create)
     throw workspaceError(
       folder,
-      `this folder is no workspace (it has no ${markerName}); check the path, or start a run there, which makes it one`
+      `this folder is no workspace (it has no ${markerName}); check the path, or start a run there, which ` +
+        'makes it one'
     )
   if (marker !== undefined && database === undefined) {
     throw workspaceError(folder, `${databaseName} is missing; ${remedy}, or choose another workspace`)
@@ -206,7 +209,10 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
   if (!readOnly) await checkWritable(folder)
 }
 
-/** DuckDB's own limit is 80 % of the machine's memory, which a run needs beside it; what does not fit goes to files beside the database. */
+/**
+ * DuckDB's own limit is 80 % of the machine's memory, which a run needs beside it; what does not fit goes to files
+ * beside the database.
+ */
 const mostMemory = (): string => `${Math.round(Math.min(512 * 2 ** 20, totalmem() / 4) / 2 ** 20)}MiB`
 
 let madeForReading: string | undefined
@@ -303,8 +309,9 @@ export const inTransaction = async <T>(connection: DuckDBConnection, work: () =>
 }
 
 /**
- * Opens the database of a workspace folder, creating or upgrading it where `options` allow it; an existing one is copied to backups/
- * before an upgrade, and `beforeUpgrade` sees it once more as it was. Throws `workspace` errors that name the folder and the remedy.
+ * Opens the database of a workspace folder, creating or upgrading it where `options` allow it; an existing one is
+ * copied to backups/ before an upgrade, and `beforeUpgrade` sees it once more as it was. Throws `workspace` errors
+ * that name the folder and the remedy.
  */
 export const openDatabase = async (
   folder: string,
@@ -321,7 +328,8 @@ export const openDatabase = async (
     if (version > latest)
       throw workspaceError(
         folder,
-        `the workspace was written by a newer version of the program (schema ${version}, this one knows ${latest}); update this one`
+        `the workspace was written by a newer version of the program (schema ${version}, this one knows ` +
+          `${latest}); update this one`
       )
     if (version > 0) await checkRunIds(connection, folder)
     // What a process that was killed has left there, or somebody has put there.

@@ -204,7 +204,7 @@ export const saveDescription = async (
   const kinds = [...new Set(counted.groups.map(kindOf))]
   if (levels.length !== kinds.length || kinds.some((kind) => !levels.some((level) => level.kind === kind))) {
     throw new Error(
-      `a description of ${levels.map(({ kind }) => kind).join(', ')} was given for a clustering of ${kinds.join(', ')}`
+      `a description of ${levels.map(({ kind }) => kind).join(', ')} was given for a clustering of ` + kinds.join(', ')
     )
   }
   for (const table of tables)

@@ -24,7 +24,10 @@ const placeIn = ({ nearest, k }: NeighbourMemory, source: number, target: number
   return -1
 }
 
-/** Calls `each` once with every pair of which an end is one of `tokens` and either end lists the other, from < to, and its squared distance. */
+/**
+ * Calls `each` once with every pair of which an end is one of `tokens` and either end lists the other, from < to, and
+ * its squared distance.
+ */
 const forEachPair = (
   memory: NeighbourMemory,
   tokens: ReadonlySet<number>,
@@ -67,7 +70,8 @@ export const getEdges = async (
   if (!(await hasNeighbours(connection, run, k, whiten))) {
     throw new SpectroscopeError(
       'input',
-      `Run ${runId} has no ${k} neighbours of each token for this preprocessing; cluster it again with these settings.`
+      `Run ${runId} has no ${k} neighbours of each token for this preprocessing; cluster it again with these ` +
+        'settings.'
     )
   }
   const count = await tokensOf(connection, runId, run)

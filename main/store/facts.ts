@@ -58,7 +58,10 @@ export interface KnownRun {
   readonly columns: Columns | undefined
 }
 
-/** What every reading call needs of a run; remembered, because planning these queries would take longer than the reading itself. Not for use in a transaction. */
+/**
+ * What every reading call needs of a run; remembered, because planning these queries would take longer than the
+ * reading itself. Not for use in a transaction.
+ */
 export const knownRun = (connection: DuckDBConnection, run: string): Promise<KnownRun> =>
   facts.get(`run ${run}`, async () => {
     const number = await runNumber(connection, run)

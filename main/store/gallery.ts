@@ -13,11 +13,13 @@ export type GalleryQuery = Omit<CallParameters<'clusters.tokens'>, 'run' | 'clus
 const mod = 2 ** 32
 
 /**
- * A 32-bit hash of (seed, token) in SQL: the same order for the same seed, on any machine and with any version of DuckDB, in factors that
- * no 64-bit integer overflows with. `from` is a relation with the column `token`; the result has a column `drawn` too.
+ * A 32-bit hash of (seed, token) in SQL: the same order for the same seed, on any machine and with any version of
+ * DuckDB, in factors that no 64-bit integer overflows with. `from` is a relation with the column `token`; the result
+ * has a column `drawn` too.
  */
 const drawn = (from: string, seed: number): string => {
-  const start = `SELECT *, ((token::BIGINT * 2654435761 + ${(seed * 0x9e3779b1) % mod}) % ${mod})::BIGINT AS drawn FROM ${from}`
+  const start =
+    `SELECT *, ((token::BIGINT * 2654435761 + ${(seed * 0x9e3779b1) % mod}) % ${mod})::BIGINT AS drawn FROM ` + from
   return [73244475, 73244475, 1].reduce(
     (inner, factor) =>
       `SELECT * REPLACE (((xor(drawn, drawn >> 16) * ${factor}) % ${mod})::BIGINT AS drawn) FROM (${inner})`,
@@ -50,7 +52,9 @@ const fitting = async (
   if (stratum === 'exceptions') conditions.push('NOT caught')
   const columns = 'token, central_place, boundary, strength'
   return {
-    sql: `SELECT ${columns} FROM member_places WHERE ${['run = $1', 'clustering = $2', 'cluster = $3', ...conditions].join(' AND ')}`,
+    sql:
+      `SELECT ${columns} FROM member_places WHERE ` +
+      ['run = $1', 'clustering = $2', 'cluster = $3', ...conditions].join(' AND '),
     values
   }
 }
@@ -107,7 +111,10 @@ const orders = {
 /** Strata that have some of a cluster's tokens only. */
 const partial: ReadonlySet<Stratum> = new Set<Stratum>(['toward', 'exceptions'])
 
-/** A page of a cluster's tokens in their contexts; without `toward`, the stratum of that name is of the nearest other cluster. */
+/**
+ * A page of a cluster's tokens in their contexts; without `toward`, the stratum of that name is of the nearest other
+ * cluster.
+ */
 export const getGallery = async (
   connection: DuckDBConnection,
   runId: string,

@@ -9,7 +9,10 @@ import { getRowsAndIds, getSubsetsOfRows } from './token-columns'
 /** Token ids of a group that are kept, at most. */
 export const mostTopTokens = 60
 
-/** One group's counts: ids and indices by count, most frequent first, then ascending; lift is the share in the group over the share in the study. */
+/**
+ * One group's counts: ids and indices by count, most frequent first, then ascending; lift is the share in the group
+ * over the share in the study.
+ */
 export interface GroupCounts {
   readonly cluster: number
   readonly size: number

@@ -24,8 +24,9 @@ export interface MarksStep {
 }
 
 /**
- * A line of the journal file: a step, or a step taken back or done again; `changes` go from what was before this line to what is after it.
- * `line` counts all lines from 1; `number` is that of the step. `id` is the caller's own name for what it asked for.
+ * A line of the journal file: a step, or a step taken back or done again; `changes` go from what was before this line
+ * to what is after it. `line` counts all lines from 1; `number` is that of the step. `id` is the caller's own name
+ * for what it asked for.
  */
 export type JournalLine = StepHead & { readonly line: number; readonly id: string | null } & (
     AnnotationsStep | MarksStep
@@ -99,7 +100,9 @@ export interface JournalContent {
   readonly unreadable: readonly number[]
 }
 
-/** A last line without its newline counts if it is whole: a crash cut off the others before they were acknowledged. */
+/**
+ * A last line without its newline counts if it is whole: a crash cut off the others before they were acknowledged.
+ */
 const contentOf = (bytes: Buffer): JournalContent => {
   const lines: PlacedLine[] = []
   const unreadable: number[] = []
@@ -146,8 +149,9 @@ export const readJournal = async (
 }
 
 /**
- * The file that makes each change of labels recoverable beside the database: one JSON object a line, each on the disk before the change is
- * acknowledged. What the database lacks of it after a crash, or when an older copy of it was put back, is replayed from it.
+ * The file that makes each change of labels recoverable beside the database: one JSON object a line, each on the disk
+ * before the change is acknowledged. What the database lacks of it after a crash, or when an older copy of it was put
+ * back, is replayed from it.
  */
 export class JournalFile {
   #handle: FileHandle

@@ -3,7 +3,10 @@ import { setImmediate as breathe } from 'node:timers/promises'
 import { forEachBlock } from './blocks'
 import { Memory } from './facts'
 
-/** Lists of k neighbours of every token, and who lists each token: 12 bytes a listing, so that the edges of a cluster cost no scan of all lists. */
+/**
+ * Lists of k neighbours of every token, and who lists each token: 12 bytes a listing, so that the edges of a cluster
+ * cost no scan of all lists.
+ */
 export interface NeighbourMemory {
   readonly k: number
   readonly tokens: number
@@ -70,7 +73,10 @@ const readNeighbourMemory = async (
   return { k, tokens, nearest, distances, starts, sources }
 }
 
-/** Hundreds of megabytes for a million tokens: only those of one graph are kept, and only while somebody looks at its edges. */
+/**
+ * Hundreds of megabytes for a million tokens: only those of one graph are kept, and only while somebody looks at its
+ * edges.
+ */
 const kept = new Memory(1)
 const keptMilliseconds = 300_000
 let forgetting: NodeJS.Timeout | undefined

@@ -11,13 +11,15 @@ export interface Overview {
 }
 
 /**
- * Entries of all groups as columns: ten thousand of them cross from the store in a tenth of the time that as many objects would take.
- * Group g has the top tokens, and the components that stand out, from ends[g - 1] to ends[g].
+ * Entries of all groups as columns: ten thousand of them cross from the store in a tenth of the time that as many
+ * objects would take. Group g has the top tokens, and the components that stand out, from ends[g - 1] to ends[g].
  */
 export interface PackedOverview {
   readonly clusters: Int32Array
   readonly sizes: Int32Array
-  /** Place of the kind among `groupKinds`, and number of the group above; -1 for what is left over, and at the top. */
+  /**
+   * Place of the kind among `groupKinds`, and number of the group above; -1 for what is left over, and at the top.
+   */
   readonly kinds: Int32Array
   readonly parents: Int32Array
   /** NaN for what is left over, as are the next two; those also where nothing is known of them. */

@@ -124,7 +124,8 @@ export interface Columns {
 export const findColumns = async (connection: DuckDBConnection, run: number): Promise<Columns | undefined> => {
   const [row] = await select(
     connection,
-    'SELECT tokens, components, column_means, column_deviations FROM samplings JOIN studies USING (run) WHERE run = $1',
+    'SELECT tokens, components, column_means, column_deviations FROM samplings JOIN studies USING (run) WHERE ' +
+      'run = $1',
     [run]
   )
   if (row === undefined) return undefined

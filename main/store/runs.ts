@@ -170,7 +170,8 @@ export const createRun = (
     const now = new Date()
     const id = newRunId(now)
     await connection.run(
-      `INSERT INTO runs SELECT coalesce(max(number), 0) + 1, $1, $2, 'pending', NULL, $3::TIMESTAMP, NULL, NULL, $4::JSON, $5, $6::JSON, NULL FROM runs`,
+      `INSERT INTO runs SELECT coalesce(max(number), 0) + 1, $1, $2, 'pending', NULL, $3::TIMESTAMP, NULL, ` +
+        'NULL, $4::JSON, $5, $6::JSON, NULL FROM runs',
       [id, name, now.toISOString(), jsonOf(configuration), baseFolder, jsonOf(provenance)]
     )
     return getRun(connection, id)
@@ -199,8 +200,9 @@ const copyRows = async (
 }
 
 /**
- * Copies the run of another workspace's database, with everything that is kept of it, under the id that it has there; nothing where this
- * workspace has it already. Throws a `storage` error where that database is of another schema, or holds another number of runs than one.
+ * Copies the run of another workspace's database, with everything that is kept of it, under the id that it has there;
+ * nothing where this workspace has it already. Throws a `storage` error where that database is of another schema, or
+ * holds another number of runs than one.
  */
 export const copyRun = async (connection: DuckDBConnection, file: string, baseFolder: string): Promise<RunRecord> => {
   const instance = await openConfined(file, { readOnly: true, memoryLimit: '512MiB', temporaryFolder: '' })
@@ -293,7 +295,8 @@ export const chooseClustering = (
     'input',
     clusterings.length === 0
       ? `Run ${run} has no clustering yet; \`cluster ${run}\` makes one.`
-      : `Run ${run} has no clustering ${number}; it has ${clusterings.map((clustering) => clustering.number).join(', ')}.`
+      : `Run ${run} has no clustering ${number}; it has ` +
+          `${clusterings.map((clustering) => clustering.number).join(', ')}.`
   )
 }
 

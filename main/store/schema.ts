@@ -1,4 +1,7 @@
-/** One step of the schema. Applied in a transaction of its own, once, in order of `version`; never edited after it was released. */
+/**
+ * One step of the schema. Applied in a transaction of its own, once, in order of `version`; never edited after it was
+ * released.
+ */
 export interface Migration {
   readonly version: number
   readonly name: string
@@ -6,9 +9,10 @@ export interface Migration {
 }
 
 /**
- * Large tables carry the run's number, hold a run's rows in order of tokens and have no index: DuckDB's block statistics find a run and
- * a range of tokens. χ̂, its standard errors and neighbours are lists, so that any DuckDB client reads them (`chi[3]`). Tables that
- * name clusters (labels) refer to (run, clustering, cluster), which never change once stored.
+ * Large tables carry the run's number, hold a run's rows in order of tokens and have no index: DuckDB's block
+ * statistics find a run and a range of tokens. χ̂, its standard errors and neighbours are lists, so that any DuckDB
+ * client reads them (`chi[3]`). Tables that name clusters (labels) refer to (run, clustering, cluster), which never
+ * change once stored.
  */
 export const migrations: readonly Migration[] = [
   {
@@ -19,12 +23,17 @@ export const migrations: readonly Migration[] = [
         number INTEGER PRIMARY KEY, id VARCHAR UNIQUE NOT NULL, name VARCHAR NOT NULL, status VARCHAR NOT NULL, stage VARCHAR,
         created_at TIMESTAMP NOT NULL, started_at TIMESTAMP, finished_at TIMESTAMP,
         configuration JSON NOT NULL, base_folder VARCHAR NOT NULL, provenance JSON NOT NULL, error VARCHAR)`,
-      'CREATE TABLE stages (run INTEGER NOT NULL, stage VARCHAR NOT NULL, finished_at TIMESTAMP NOT NULL, seconds DOUBLE NOT NULL, details JSON NOT NULL)',
+      'CREATE TABLE stages (run INTEGER NOT NULL, stage VARCHAR NOT NULL, finished_at TIMESTAMP NOT NULL, ' +
+        'seconds DOUBLE NOT NULL, details JSON NOT NULL)',
       'CREATE TABLE studies (run INTEGER NOT NULL, hash VARCHAR NOT NULL, tokens INTEGER NOT NULL, probe_rows INTEGER NOT NULL)',
-      `CREATE TABLE study_rows (run INTEGER NOT NULL, kind VARCHAR NOT NULL, row_index INTEGER NOT NULL, subset VARCHAR NOT NULL, token_ids INTEGER[] NOT NULL)`,
-      'CREATE TABLE segments (run INTEGER NOT NULL, row_index INTEGER NOT NULL, start_position INTEGER NOT NULL, document INTEGER NOT NULL, document_offset INTEGER NOT NULL)',
-      'CREATE TABLE documents (run INTEGER NOT NULL, document INTEGER NOT NULL, file VARCHAR NOT NULL, record INTEGER NOT NULL, subset VARCHAR NOT NULL)',
-      'CREATE TABLE tokens (run INTEGER NOT NULL, token INTEGER NOT NULL, row_index INTEGER NOT NULL, position INTEGER NOT NULL, token_id INTEGER NOT NULL)',
+      'CREATE TABLE study_rows (run INTEGER NOT NULL, kind VARCHAR NOT NULL, row_index INTEGER NOT NULL, ' +
+        'subset VARCHAR NOT NULL, token_ids INTEGER[] NOT NULL)',
+      'CREATE TABLE segments (run INTEGER NOT NULL, row_index INTEGER NOT NULL, start_position INTEGER NOT ' +
+        'NULL, document INTEGER NOT NULL, document_offset INTEGER NOT NULL)',
+      'CREATE TABLE documents (run INTEGER NOT NULL, document INTEGER NOT NULL, file VARCHAR NOT NULL, record ' +
+        'INTEGER NOT NULL, subset VARCHAR NOT NULL)',
+      'CREATE TABLE tokens (run INTEGER NOT NULL, token INTEGER NOT NULL, row_index INTEGER NOT NULL, position ' +
+        'INTEGER NOT NULL, token_id INTEGER NOT NULL)',
       'CREATE TABLE vocabulary (run INTEGER NOT NULL, token_id INTEGER NOT NULL, text VARCHAR NOT NULL)',
       `CREATE TABLE samplings (run INTEGER NOT NULL, initial_loss DOUBLE NOT NULL, components VARCHAR[] NOT NULL,
         column_means DOUBLE[] NOT NULL, column_deviations DOUBLE[] NOT NULL)`,
@@ -32,14 +41,16 @@ export const migrations: readonly Migration[] = [
       `CREATE TABLE diagnostics (run INTEGER NOT NULL, ordinal INTEGER NOT NULL, component VARCHAR NOT NULL, split_r_hat DOUBLE, learning_coefficient DOUBLE NOT NULL,
         reliability DOUBLE NOT NULL, centred_reliability DOUBLE NOT NULL, mean_distance DOUBLE[] NOT NULL, final_distance DOUBLE[] NOT NULL, mean_loss DOUBLE[] NOT NULL,
         first_loss DOUBLE NOT NULL, last_loss DOUBLE NOT NULL, min_loss DOUBLE NOT NULL, max_loss DOUBLE NOT NULL, failed_chains JSON NOT NULL)`,
-      'CREATE TABLE traces (run INTEGER NOT NULL, component VARCHAR NOT NULL, chain INTEGER NOT NULL, draw INTEGER NOT NULL, loss DOUBLE NOT NULL, distance DOUBLE NOT NULL)',
+      'CREATE TABLE traces (run INTEGER NOT NULL, component VARCHAR NOT NULL, chain INTEGER NOT NULL, draw ' +
+        'INTEGER NOT NULL, loss DOUBLE NOT NULL, distance DOUBLE NOT NULL)',
       'CREATE TABLE neighbours (run INTEGER NOT NULL, whiten INTEGER NOT NULL, token INTEGER NOT NULL, nearest INTEGER[] NOT NULL, distances FLOAT[] NOT NULL)',
       `CREATE TABLE clusterings (run INTEGER NOT NULL, clustering INTEGER NOT NULL, name VARCHAR NOT NULL, configuration JSON NOT NULL, seed BIGINT NOT NULL,
         created_at TIMESTAMP NOT NULL, ending VARCHAR NOT NULL, attempts INTEGER NOT NULL, edges BIGINT NOT NULL, volume DOUBLE NOT NULL,
         clusters INTEGER NOT NULL, leftover_kind VARCHAR NOT NULL, leftover_size INTEGER NOT NULL)`,
       `CREATE TABLE clusters (run INTEGER NOT NULL, clustering INTEGER NOT NULL, cluster INTEGER NOT NULL, seed INTEGER NOT NULL, size INTEGER NOT NULL,
         conductance DOUBLE NOT NULL, conductance_when_cut DOUBLE NOT NULL)`,
-      'CREATE TABLE memberships (run INTEGER NOT NULL, clustering INTEGER NOT NULL, cluster INTEGER NOT NULL, token INTEGER NOT NULL)'
+      'CREATE TABLE memberships (run INTEGER NOT NULL, clustering INTEGER NOT NULL, cluster INTEGER NOT NULL, ' +
+        'token INTEGER NOT NULL)'
     ]
   },
   {
@@ -50,8 +61,10 @@ export const migrations: readonly Migration[] = [
       'CREATE TABLE clustering_numbers (run INTEGER NOT NULL, last INTEGER NOT NULL)',
       'INSERT INTO clustering_numbers SELECT run, max(clustering) FROM clusterings GROUP BY run',
 
-      'CREATE TABLE annotations (run INTEGER NOT NULL, clustering INTEGER NOT NULL, target VARCHAR NOT NULL, body JSON NOT NULL)',
-      // Names the run by its id, as the journal file does; a clustering that is NULL makes it a step about the run itself.
+      'CREATE TABLE annotations (run INTEGER NOT NULL, clustering INTEGER NOT NULL, target VARCHAR NOT NULL, ' +
+        'body JSON NOT NULL)',
+      // Names the run by its id, as the journal file does; a clustering that is NULL makes it a step about the run
+      // itself.
       `CREATE TABLE journal (number BIGINT NOT NULL, made_at TIMESTAMP NOT NULL, author VARCHAR NOT NULL, words VARCHAR NOT NULL, run VARCHAR NOT NULL,
         clustering INTEGER, changes JSON NOT NULL, undone BOOLEAN NOT NULL)`,
       // Lines of the journal file that this database has, and where each one ends in it, in bytes.
@@ -63,12 +76,14 @@ export const migrations: readonly Migration[] = [
       `CREATE TABLE group_descriptions (run INTEGER NOT NULL, clustering INTEGER NOT NULL, cluster INTEGER NOT NULL, size INTEGER NOT NULL, distinct_tokens INTEGER NOT NULL,
         x FLOAT NOT NULL, y FLOAT NOT NULL, top_ids INTEGER[] NOT NULL, top_counts INTEGER[] NOT NULL, top_lifts FLOAT[] NOT NULL,
         subset_indices INTEGER[] NOT NULL, subset_counts INTEGER[] NOT NULL, patterns INTEGER[] NOT NULL, means FLOAT[] NOT NULL, standard_deviations FLOAT[] NOT NULL)`,
-      'CREATE TABLE group_edges (run INTEGER NOT NULL, clustering INTEGER NOT NULL, from_cluster INTEGER NOT NULL, to_cluster INTEGER NOT NULL, weight DOUBLE NOT NULL)',
+      'CREATE TABLE group_edges (run INTEGER NOT NULL, clustering INTEGER NOT NULL, from_cluster INTEGER NOT ' +
+        'NULL, to_cluster INTEGER NOT NULL, weight DOUBLE NOT NULL)',
       // Cluster by cluster, each from its middle outwards: a page of a gallery is one stretch.
       `CREATE TABLE member_places (run INTEGER NOT NULL, clustering INTEGER NOT NULL, cluster INTEGER NOT NULL, central_place INTEGER NOT NULL, token INTEGER NOT NULL,
         token_id INTEGER NOT NULL, subset INTEGER NOT NULL, toward INTEGER NOT NULL, boundary FLOAT NOT NULL)`,
       'CREATE TABLE layouts (run INTEGER NOT NULL, whiten INTEGER NOT NULL, method VARCHAR NOT NULL)',
-      'CREATE TABLE layout_places (run INTEGER NOT NULL, whiten INTEGER NOT NULL, token INTEGER NOT NULL, x FLOAT NOT NULL, y FLOAT NOT NULL)'
+      'CREATE TABLE layout_places (run INTEGER NOT NULL, whiten INTEGER NOT NULL, token INTEGER NOT NULL, x ' +
+        'FLOAT NOT NULL, y FLOAT NOT NULL)'
     ]
   },
   {
@@ -76,7 +91,8 @@ export const migrations: readonly Migration[] = [
     name: 'methods of sampling that go in rounds',
     statements: [
       'ALTER TABLE diagnostics ADD COLUMN blocks JSON',
-      // Every run before was sampled by chains; their settings stand in the configuration one by one, whatever preset they came from.
+      // Every run before was sampled by chains; their settings stand in the configuration one by one, whatever preset
+      // they came from.
       `UPDATE runs SET configuration = json_merge_patch(configuration, '{"sampler": {"method": "psgld", "preset": "paper"}}')
         WHERE json_extract_string(configuration, '$.sampler.method') IS NULL`
     ]
@@ -86,8 +102,10 @@ export const migrations: readonly Migration[] = [
     name: 'parts of the draws, trees of clusters, stability, rules',
     statements: [
       // Independent estimates of χ from parts of the draws; χ is their mean.
-      'CREATE TABLE parts (run INTEGER NOT NULL, part INTEGER NOT NULL, token INTEGER NOT NULL, chi FLOAT[] NOT NULL)',
-      // Groups above the clusters are rows of `clusters` and `memberships` too, with numbers from clusterings.clusters on.
+      'CREATE TABLE parts (run INTEGER NOT NULL, part INTEGER NOT NULL, token INTEGER NOT NULL, chi FLOAT[] ' +
+        'NOT NULL)',
+      // Groups above the clusters are rows of `clusters` and `memberships` too, with numbers from
+      // clusterings.clusters on.
       'ALTER TABLE clusters ALTER COLUMN seed DROP NOT NULL',
       'ALTER TABLE clusters ALTER COLUMN conductance_when_cut DROP NOT NULL',
       "ALTER TABLE clusters ADD COLUMN kind VARCHAR DEFAULT 'cluster'",

@@ -91,7 +91,8 @@ export const findTokens = async (
   const ids = JSON.stringify(await idsContaining(connection, run, text))
   return collect(
     connection,
-    `SELECT token FROM tokens WHERE run = $1 AND token_id IN (SELECT unnest($2::INTEGER[])) ORDER BY token LIMIT ${limit}`,
+    'SELECT token FROM tokens WHERE run = $1 AND token_id IN (SELECT unnest($2::INTEGER[])) ORDER BY token ' +
+      `LIMIT ${limit}`,
     [run, ids]
   )
 }

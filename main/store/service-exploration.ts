@@ -113,8 +113,8 @@ export const explorationMethods = {
     readingRun((connection, _, number) => columns.getTexts(connection, number))
   ),
   /**
-   * Edges of the neighbour graph (docs/method.md, section 5.1) with an end in `tokens`, each once, from < to, heaviest
-   * first and at most `most`; `cut` where there are more.
+   * Edges of the neighbour graph (docs/method.md, section 5.1) with an end in `tokens`, each once, from < to,
+   * heaviest first and at most `most`; `cut` where there are more.
    */
   getEdges: safe(
     [run, z.boolean(), index.min(1), integers, index, z.enum(['union', 'mutual']).optional()],

@@ -51,8 +51,8 @@ export const labelMethods = {
     )
   ),
   /**
-   * Edits that the caller worked out, as one step of undo; drops the steps that could be done again. Edits that change
-   * nothing make no step.
+   * Edits that the caller worked out, as one step of undo; drops the steps that could be done again. Edits that
+   * change nothing make no step.
    */
   applyAnnotations: journalled([order], (call, given: AnnotationsOrder) =>
     call.session.changing((connection) =>

@@ -29,8 +29,8 @@ export interface RunWriter extends ClientOf<typeof writingMethods> {
  * A folder with a DuckDB file of runs, held open by a process of its own: the methods of its service
  * (`store/service.ts`), and some that are made of several of those. Every method rejects with a `SpectroscopeError`
  * that names the workspace; when the store process dies, pending calls reject and the workspace can be opened again
- * with all that was acknowledged. Runs are named by their id; `clustering` by its number within the run, the latest by
- * default.
+ * with all that was acknowledged. Runs are named by their id; `clustering` by its number within the run, the latest
+ * by default.
  */
 export interface Workspace
   extends
@@ -41,11 +41,17 @@ export interface Workspace
     ClientOf<typeof labelMethods> {
   /** Folder for a run's transient files (checkpoints); deleted with the run. Throws where the id is a foreign one. */
   runFolder(run: string): string
-  /** Runs `write` in one transaction: committed when it resolves, rolled back when it rejects. One at a time in a workspace. */
+  /**
+   * Runs `write` in one transaction: committed when it resolves, rolled back when it rejects. One at a time in a
+   * workspace.
+   */
   transaction<T>(run: string, write: (writer: RunWriter) => Promise<T>): Promise<T>
   /** Both arrays are backed by SharedArrayBuffer. */
   getSusceptibilities(run: string): Promise<SusceptibilityRecord>
-  /** Stored neighbours cut down to k; undefined when none of at least k are stored for this preprocessing. Backed by SharedArrayBuffer. */
+  /**
+   * Stored neighbours cut down to k; undefined when none of at least k are stored for this preprocessing. Backed by
+   * SharedArrayBuffer.
+   */
   getNeighbours(run: string, k: number, whiten: boolean): Promise<NeighboursRecord | undefined>
   getOverview(run: string, clustering: number): Promise<Overview>
   /** Clusters and the groups above them. */

@@ -10,7 +10,10 @@ export interface Source {
   readonly record: number
 }
 
-/** What tokens are shown in: 4 bytes for every id of the probe rows and 8 for every token, so that a context costs no query. */
+/**
+ * What tokens are shown in: 4 bytes for every id of the probe rows and 8 for every token, so that a context costs no
+ * query.
+ */
 export interface StudyMemory {
   /** Row and target position of every token. */
   readonly rows: Int32Array
@@ -29,7 +32,8 @@ const readRows = async (
 ): Promise<{ ids: Int32Array; starts: Int32Array; subsets: string[] }> => {
   const [{ rows, length }] = await select(
     connection,
-    "SELECT count(*)::INTEGER AS rows, coalesce(sum(len(token_ids)), 0)::BIGINT AS length FROM study_rows WHERE run = $1 AND kind = 'probe'",
+    'SELECT count(*)::INTEGER AS rows, coalesce(sum(len(token_ids)), 0)::BIGINT AS length FROM study_rows ' +
+      "WHERE run = $1 AND kind = 'probe'",
     [run]
   )
   const lists: Int32Array[] = new Array<Int32Array>(rows as number)

@@ -43,7 +43,9 @@ export interface TableOptions extends InClustering {
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 const matrix = (column: string, components: readonly string[], run: number, chosen: string): string =>
-  `SELECT token, ${components.map((component, i) => `${column}[${i + 1}] AS ${identifier(component)}`).join(', ')} FROM susceptibilities WHERE run = ${run} ${chosen} ORDER BY token`
+  'SELECT token, ' +
+  `${components.map((component, i) => `${column}[${i + 1}] AS ${identifier(component)}`).join(', ')} FROM ` +
+  `susceptibilities WHERE run = ${run} ${chosen} ORDER BY token`
 
 const described = (run: number): string => `
   SELECT t.token, t.row_index AS "row", t.position, t.token_id AS id, ${textOf('v', 't.token_id')} AS text, r.subset, s.document, d.file, d.record
@@ -80,7 +82,10 @@ const placedTokens = ({ run, clustering }: Numbers, { clusters }: ClusteringReco
   SELECT m.token, m.cluster, m.strength, neighbourhood, region
   FROM ${member({ run, clustering }, chosen)} m LEFT JOIN levels ON own = m.cluster WHERE m.cluster < ${clusters})`
 
-/** What people say of a clustering, a row each: its target in parts, and the label's text, tags with semicolons between. */
+/**
+ * What people say of a clustering, a row each: its target in parts, and the label's text, tags with semicolons
+ * between.
+ */
 const labels = (run: number, clustering: number): string => `(
   SELECT split_part(target, ':', 1) AS kind, split_part(target, ':', 2)::INTEGER AS number, body->>'name' AS label, body->>'status' AS status, body->>'confidence' AS confidence,
     array_to_string((body->'tags')::VARCHAR[], '; ') AS tags, body->>'note' AS note, body->>'author' AS author, body->>'changedAt' AS changed_at,
@@ -291,8 +296,8 @@ export interface TableExport extends TableOptions {
 }
 
 /**
- * Writes a table to a file by DuckDB's own COPY; of the chosen clusters only, where some are given. CSV: UTF-8,
- * RFC 4180 quoting (every text quoted, so that spaces and line breaks of tokens survive), a header of names, empty for
+ * Writes a table to a file by DuckDB's own COPY; of the chosen clusters only, where some are given. CSV: UTF-8, RFC
+ * 4180 quoting (every text quoted, so that spaces and line breaks of tokens survive), a header of names, empty for
  * what is unknown, an apostrophe before text that a spreadsheet would compute (`rawCells`: none).
  */
 export const exportTable = async (

@@ -202,7 +202,8 @@ export const saveDiagnostics = async (
   for (const [ordinal, record] of diagnostics.entries()) {
     const { first, last, min, max } = record.lossTrace
     await connection.run(
-      `INSERT INTO diagnostics VALUES (${Array.from({ length: 14 }, (_, i) => `$${i + 1}`).join(', ')}, $15::JSON, $16::JSON)`,
+      `INSERT INTO diagnostics VALUES (${Array.from({ length: 14 }, (_, i) => `$${i + 1}`).join(', ')}, ` +
+        '$15::JSON, $16::JSON)',
       [
         run,
         ordinal,

@@ -43,7 +43,10 @@ export class Commands {
     this.#failed = failed
   }
 
-  /** Adds commands; returns their removal, so that an effect can return it. A later one of the same id takes the place of an earlier. */
+  /**
+   * Adds commands; returns their removal, so that an effect can return it. A later one of the same id takes the place
+   * of an earlier.
+   */
   register(commands: readonly Command[]): () => void {
     for (const command of commands) {
       this.#commands.set(command.id, command)
@@ -90,7 +93,10 @@ export class Commands {
     return true
   }
 
-  /** Does what a key stands for. Keys without a modifier go to a text field that has the focus, and all of them to a dialog that lies over the window. */
+  /**
+   * Does what a key stands for. Keys without a modifier go to a text field that has the focus, and all of them to a
+   * dialog that lies over the window.
+   */
   readonly handle = (event: KeyboardEvent): void => {
     if (event.defaultPrevented || event.isComposing || document.querySelector('dialog:modal') !== null) return
     const key = keyOfEvent(event)

@@ -1,4 +1,7 @@
-/** A key with its modifiers, in one spelling: "ctrl+shift+p", "alt+1", "space", "arrowdown", "?", "g". "mod" is ctrl, or cmd on a Mac. */
+/**
+ * A key with its modifiers, in one spelling: "ctrl+shift+p", "alt+1", "space", "arrowdown", "?", "g". "mod" is ctrl,
+ * or cmd on a Mac.
+ */
 export type KeyName = string
 
 const isMac = (): boolean =>
@@ -28,7 +31,10 @@ export interface KeyPress {
   readonly metaKey: boolean
 }
 
-/** The key of an event. Shift is only named where it does not already show in the character ("?" rather than "shift+?"). */
+/**
+ * The key of an event. Shift is only named where it does not already show in the character ("?" rather than
+ * "shift+?").
+ */
 export const keyOfEvent = (event: KeyPress): KeyName => {
   const key = event.key === ' ' ? 'space' : event.key.toLowerCase()
   const shows = event.key.length === 1 && event.key.toLowerCase() === event.key.toUpperCase()
@@ -69,7 +75,8 @@ export const keyParts = (key: KeyName): string[] =>
     .map((part) => words[part] ?? (part.length === 1 || /^f\d{1,2}$/.test(part) ? part.toUpperCase() : part))
 
 const fields =
-  'input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button]), textarea, select, [contenteditable=""], [contenteditable="true"]'
+  'input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button]), textarea, select, ' +
+  '[contenteditable=""], [contenteditable="true"]'
 
 /** Whether the keys of an event go to a field that takes text. */
 export const isTyping = ({ target }: { readonly target: unknown }): boolean => {

@@ -190,7 +190,10 @@ export class ClusterList {
     return !this.#answers.has(key) || this.#stale.has(key)
   }
 
-  /** Asks what has to be asked for the text that was typed last, then lets it decide the list; texts in between are passed over. */
+  /**
+   * Asks what has to be asked for the text that was typed last, then lets it decide the list; texts in between are
+   * passed over.
+   */
   async #decide(): Promise<void> {
     this.searching = true
     for (;;) {

@@ -78,7 +78,9 @@ export class Draft {
     keepIn(this.#key, null)
   }
 
-  /** Saves what was typed for other targets than those that are edited now; not while none are, as before all is read. */
+  /**
+   * Saves what was typed for other targets than those that are edited now; not while none are, as before all is read.
+   */
   commitOthers(targets: readonly AnnotationTarget[]): void {
     if (targets.length > 0 && this.targets !== null && this.targets.join() !== targets.join()) this.commit()
   }

@@ -35,7 +35,9 @@ export interface QueueEnvironment {
   show(targets: readonly AnnotationTarget[]): void
 }
 
-/** Targets that a step's changes can be shown on before they are saved: merges and parts have no number before that. */
+/**
+ * Targets that a step's changes can be shown on before they are saved: merges and parts have no number before that.
+ */
 const targetsOf = ({ changes }: LabelStep): AnnotationTarget[] => [
   ...new Set(changes.flatMap((change) => (change.do === 'set' || change.do === 'clear' ? change.targets : [])))
 ]
@@ -47,8 +49,9 @@ const newId = (): string =>
 const kindOf = (error: unknown): ErrorKind | undefined => (error as { readonly kind?: ErrorKind }).kind
 
 /**
- * Saves steps of labelling one after another, in the order in which they were made, while the person goes on. What is on its way is
- * shown at once; what fails is taken back from view and kept with its text. Where the connection is lost, steps wait for it.
+ * Saves steps of labelling one after another, in the order in which they were made, while the person goes on. What is
+ * on its way is shown at once; what fails is taken back from view and kept with its text. Where the connection is
+ * lost, steps wait for it.
  */
 export class LabelQueue {
   readonly #environment: QueueEnvironment

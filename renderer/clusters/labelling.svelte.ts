@@ -19,7 +19,9 @@ import { allUnsent, dropUnsent, keepUnsent } from './outbox'
 import { suggestNames, withLaterNames } from './suggestions'
 import type { NamedCluster } from './suggestions'
 
-/** The queue of a clustering outlives the view of it, so that labels on their way arrive while a person is elsewhere. */
+/**
+ * The queue of a clustering outlives the view of it, so that labels on their way arrive while a person is elsewhere.
+ */
 interface Desk {
   readonly queue: LabelQueue
   labelling: Labelling
@@ -296,7 +298,9 @@ export class Labelling {
     } else explore.open(next)
   }
 
-  /** The next unseen cluster after the current one in the list's order, from its beginning again where there is none. */
+  /**
+   * The next unseen cluster after the current one in the list's order, from its beginning again where there is none.
+   */
   #next(): ClusterNumber | undefined {
     const { explore } = this
     const { order } = explore
@@ -347,8 +351,9 @@ export class Labelling {
   })
 
   /**
-   * Settles what is suggested for a cluster that is opened: a number means one name as long as it is open, whatever else is said meanwhile. Asks for names
-   * from patterns too, for it and for those that come next, so that they are there in time.
+   * Settles what is suggested for a cluster that is opened: a number means one name as long as it is open, whatever
+   * else is said meanwhile. Asks for names from patterns too, for it and for those that come next, so that they are
+   * there in time.
    */
   async prepare(cluster: ClusterNumber): Promise<void> {
     const { explore } = this

@@ -43,7 +43,9 @@ export interface Search {
 const unquoted = (text: string): string =>
   text.length >= 2 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text
 
-/** A word, a quoted text, /an expression/, or key:value where the value may be quoted; "-" before it turns it round. */
+/**
+ * A word, a quoted text, /an expression/, or key:value where the value may be quoted; "-" before it turns it round.
+ */
 const piecePattern = /(-?)(\/(?:\\.|[^\\/])+\/|[a-z]+:"[^"]*"|"[^"]*"|\S+)/gi
 const measurePattern =
   /^(size|conductance|phi|φ|purity|distinct|lift|stability|stable|rule)(<=|>=|<|>|=|:)(\d*\.?\d+(?:e[-+]?\d+)?)(%?)$/i
@@ -115,7 +117,9 @@ const conditionOf = (piece: string): Condition | string => {
   }
 }
 
-/** Reads what was typed into the search field: conditions apart by spaces, all of which have to hold. Never throws. */
+/**
+ * Reads what was typed into the search field: conditions apart by spaces, all of which have to hold. Never throws.
+ */
 export const parseSearch = (text: string): Search => {
   const terms: Term[] = []
   const problems: string[] = []
@@ -265,7 +269,9 @@ const holds = (
   }
 }
 
-/** Whether a cluster fits all terms; `answers` has the clusters for each question of `questionsOf`, by `questionKey`. */
+/**
+ * Whether a cluster fits all terms; `answers` has the clusters for each question of `questionsOf`, by `questionKey`.
+ */
 export const fits = (
   terms: readonly Term[],
   subject: Subject,

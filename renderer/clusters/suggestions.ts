@@ -43,7 +43,10 @@ const fittingNames = (
     .sort((a, b) => b.likeness - a.likeness || a.name.localeCompare(b.name))
 }
 
-/** Names drawn from what the list knows of a cluster: its kind of tokens, its one frequent token, several of them, and the subset that they are from. */
+/**
+ * Names drawn from what the list knows of a cluster: its kind of tokens, its one frequent token, several of them, and
+ * the subset that they are from.
+ */
 const ownNames = ({ size, topTokens, purity, subset }: ClusterEntry): string[] => {
   if (size === 0 || topTokens.length === 0) return []
   const [first] = topTokens
@@ -67,8 +70,8 @@ const ownNames = ({ size, topTokens, purity, subset }: ClusterEntry): string[] =
 
 /**
  * At most five names for a cluster, the likeliest first: one that a very similar cluster bears already, that of its
- * best rule, `drawn` ones (by the main side, where they have come), what the list itself tells, then other names in use
- * that fit.
+ * best rule, `drawn` ones (by the main side, where they have come), what the list itself tells, then other names in
+ * use that fit.
  */
 export const suggestNames = (
   entry: ClusterEntry,
@@ -89,6 +92,9 @@ export const suggestNames = (
   return [...new Set([...head, ...others, ...own])].slice(0, mostSuggestions)
 }
 
-/** Suggestions as they are shown, with later ones in the places that are still free: a number that is shown never comes to mean another name. */
+/**
+ * Suggestions as they are shown, with later ones in the places that are still free: a number that is shown never
+ * comes to mean another name.
+ */
 export const withLaterNames = (shown: readonly string[], later: readonly string[]): string[] =>
   [...new Set([...shown, ...later])].slice(0, mostSuggestions)

@@ -5,7 +5,9 @@ import { isGroupKind } from './groups'
 export type Colouring =
   { readonly by: GroupKind | 'subset' | 'status' } | { readonly by: 'component'; readonly component: string }
 
-/** The next way to colour: by each level there is, fine to coarse, by subset, by label status, then by `component`. */
+/**
+ * The next way to colour: by each level there is, fine to coarse, by subset, by label status, then by `component`.
+ */
 export const nextColouring = (
   colouring: Colouring,
   levels: readonly GroupKind[],

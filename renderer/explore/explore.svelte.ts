@@ -20,7 +20,10 @@ import type { ColumnTrust } from '../runs/trust'
 import type { Colouring } from './colouring'
 import { GroupTree, isGroupKind, levelWords } from './groups'
 
-/** What the three panes of the exploring view share: one clustering, what is selected in it, and what people have said of it. */
+/**
+ * What the three panes of the exploring view share: one clustering, what is selected in it, and what people have said
+ * of it.
+ */
 export class Explore {
   readonly workbench: Workbench
   readonly run: string
@@ -42,7 +45,10 @@ export class Explore {
   /** The token under the pointer, or under the gallery's cursor. */
   hovered: number | null = $state(null)
   colouring: Colouring = $state.raw({ by: 'cluster' })
-  /** Whether the gallery has shown something, or said why it cannot: what is large and not read is asked for after that. */
+  /**
+   * Whether the gallery has shown something, or said why it cannot: what is large and not read is asked for after
+   * that.
+   */
   galleryShown = $state(false)
   /** Labels that are on their way to the disk. */
   saving = $state(0)
@@ -71,7 +77,10 @@ export class Explore {
     )
   )
 
-  /** What people have said of clusters, of each one or of the merge that it is read in; only those of which something is said. */
+  /**
+   * What people have said of clusters, of each one or of the merge that it is read in; only those of which something
+   * is said.
+   */
   readonly #said: ReadonlyMap<ClusterNumber, Said> = $derived.by(() => saidOf(this.annotations.values()))
   /** How many of the groups count as labelled: clusters, and others. */
   readonly labelledCount: { readonly clusters: number; readonly others: number } = $derived.by(() => {
@@ -152,7 +161,10 @@ export class Explore {
     return this.#said.get(cluster)?.status ?? 'unseen'
   }
 
-  /** The name that a person gave to the merge that a cluster is read in, or to the cluster itself; "" where nobody did. */
+  /**
+   * The name that a person gave to the merge that a cluster is read in, or to the cluster itself; "" where nobody
+   * did.
+   */
   givenNameOf(cluster: ClusterNumber): string {
     return this.#said.get(cluster)?.name ?? ''
   }
@@ -264,7 +276,10 @@ export class Explore {
     return false
   }
 
-  /** Changes annotations as one step of undo, after those that are on their way. The answer is in force before the call settles. */
+  /**
+   * Changes annotations as one step of undo, after those that are on their way. The answer is in force before the
+   * call settles.
+   */
   async apply(changes: readonly AnnotationChange[], words: string): Promise<void> {
     await this.workbench.labelsSaved()
     await this.save(changes, words)

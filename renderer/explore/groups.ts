@@ -86,7 +86,9 @@ export class GroupTree {
     return this.path(group).find((above) => this.#entries.get(above)?.kind === level) ?? null
   }
 
-  /** Groups of a level that stand for another: itself, the one it is in, or those in it; empty where there is none. */
+  /**
+   * Groups of a level that stand for another: itself, the one it is in, or those in it; empty where there is none.
+   */
   standIns(group: ClusterNumber, level: GroupKind): ClusterNumber[] {
     const above = this.at(group, level)
     return above === null ? this.children(group).flatMap((child) => this.standIns(child, level)) : [above]

@@ -97,7 +97,10 @@ export class Gallery {
   selection = $state(false)
   shown: Shown | null = $state.raw(null)
   failure: string | null = $state(null)
-  /** How long what is asked for has been awaited: not, long enough to say so, or too long to show what was there before. */
+  /**
+   * How long what is asked for has been awaited: not, long enough to say so, or too long to show what was there
+   * before.
+   */
   waiting: 'no' | 'dim' | 'blank' = $state('no')
   /** Rows with more context than the others, by token. */
   readonly expanded = new SvelteMap<number, TokenInContext>()
@@ -430,7 +433,9 @@ export class Gallery {
     return { ...whole, sources: [{ ...this.#rowsOf(query), cluster, heading: null, opening: mostLines }] }
   }
 
-  /** What is wanted, as far as it can be told with these details; `null` details only where nothing depends on them. */
+  /**
+   * What is wanted, as far as it can be told with these details; `null` details only where nothing depends on them.
+   */
   #arrange(wanted: Wanted, details: ClusterDetails | null, similarDetails: ClusterDetails | null): Shown {
     const { cluster, selection, stratum, preferences } = wanted
     const key = JSON.stringify([

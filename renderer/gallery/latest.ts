@@ -1,15 +1,18 @@
 const mostAtOnce = 2
 
 /**
- * Work of which only the latest counts. Two can be under way; of those asked for meanwhile only the last one is begun, and only
- * what was asked for last is taken.
+ * Work of which only the latest counts. Two can be under way; of those asked for meanwhile only the last one is
+ * begun, and only what was asked for last is taken.
  */
 export class Latest {
   #asked = 0
   #underWay = 0
   #next: (() => void) | null = null
 
-  /** Begins the work, or keeps it for when there is room. `take` and `fail` are not called once something else was asked for. */
+  /**
+   * Begins the work, or keeps it for when there is room. `take` and `fail` are not called once something else was
+   * asked for.
+   */
   ask<T>(work: () => Promise<T>, take: (value: T) => void, fail: (error: unknown) => void): void {
     const turn = ++this.#asked
     this.#next = null

@@ -20,8 +20,8 @@ interface Options<T> {
 const mostAtOnce = 2
 
 /**
- * Rows that are read page by page as they come into sight. What scrolled out of sight before its turn is never asked for, and the page
- * after the ones in sight is read ahead.
+ * Rows that are read page by page as they come into sight. What scrolled out of sight before its turn is never asked
+ * for, and the page after the ones in sight is read ahead.
  */
 export class PagedRows<T> {
   readonly #options: Options<T>

@@ -1,6 +1,8 @@
 import type { ColumnTrust } from '../runs/trust'
 
-/** One component's place in a profile, layer by layer: the embedding, each layer's heads and its MLP, the unembedding. */
+/**
+ * One component's place in a profile, layer by layer: the embedding, each layer's heads and its MLP, the unembedding.
+ */
 export interface ProfileColumn {
   readonly component: string
   /** Index among the run's components. */
@@ -12,7 +14,10 @@ export interface ProfileColumn {
 
 const layered = /^(head|mlp):(\d+)(?:\.(\d+))?$/
 
-/** Components layer by layer, as a signal goes through the model; those whose layer can't be told stay where they are, first or last. */
+/**
+ * Components layer by layer, as a signal goes through the model; those whose layer can't be told stay where they are,
+ * first or last.
+ */
 export const inLayerOrder = (components: readonly string[]): ProfileColumn[] => {
   const keyed = components.map((component, index) => {
     const found = layered.exec(component)

@@ -33,7 +33,10 @@ export const contrast = (first: Rgb, second: Rgb): number => {
 
 const isShown = (parts: readonly number[]): boolean => parts.every((part) => part >= -1e-4 && part <= 1.0001)
 
-/** A colour of equal lightness to the eye whatever its hue (OKLCH): lightness 0 to 1, chroma 0 to 0.3, hue in degrees. Chroma gives way where a screen cannot show it. */
+/**
+ * A colour of equal lightness to the eye whatever its hue (OKLCH): lightness 0 to 1, chroma 0 to 0.3, hue in degrees.
+ * Chroma gives way where a screen cannot show it.
+ */
 export const fromLightness = (lightness: number, chroma: number, hue: number): Rgb => {
   const [cos, sin] = [Math.cos((hue * Math.PI) / 180), Math.sin((hue * Math.PI) / 180)]
   for (let given = chroma; ; given -= 0.01) {
@@ -81,8 +84,8 @@ export const readTheme = (of: (name: string) => string): GraphTheme => {
 }
 
 /**
- * Twelve colours, found by search: each stands out from its ground by 3 : 1, and any two are apart for those without the cones for long or
- * middle waves as well.
+ * Twelve colours, found by search: each stands out from its ground by 3 : 1, and any two are apart for those without
+ * the cones for long or middle waves as well.
  */
 const categories: Readonly<Record<'light' | 'dark', readonly Rgb[]>> = {
   light: [
@@ -129,7 +132,10 @@ export const categoryColour = (theme: GraphTheme, index: number): Rgb => {
 const turn = 137.50776
 const lightnesses = { light: [0.52, 0.64, 0.42], dark: [0.74, 0.86, 0.65] } as const
 
-/** The colour of a cluster among any number: neighbouring numbers are far apart in hue, and three lightnesses tell apart what hue does not. */
+/**
+ * The colour of a cluster among any number: neighbouring numbers are far apart in hue, and three lightnesses tell
+ * apart what hue does not.
+ */
 export const clusterColour = (theme: GraphTheme, cluster: number): Rgb => {
   if (cluster < 0) return plainColour(theme)
   const steps = lightnesses[theme.dark ? 'dark' : 'light']
@@ -141,14 +147,19 @@ export const statusColour = (theme: GraphTheme, status: LabelStatus): Rgb => {
   return status === 'unseen' ? plainColour(theme) : categoryColour(theme, order[status])
 }
 
-/** Values that a diverging scale runs between, the same on both sides of 0, and the percentiles that it is clipped at. */
+/**
+ * Values that a diverging scale runs between, the same on both sides of 0, and the percentiles that it is clipped at.
+ */
 export interface DivergingScale {
   readonly limit: number
   /** In percent: [2, 98]. */
   readonly percentiles: readonly [number, number]
 }
 
-/** A scale that shows the values between the `lower`-th and the `100 - lower`-th percentile apart, and those beyond as its ends. NaN is left out. */
+/**
+ * A scale that shows the values between the `lower`-th and the `100 - lower`-th percentile apart, and those beyond as
+ * its ends. NaN is left out.
+ */
 export const scaleOf = (values: Float32Array, lower = 2): DivergingScale => {
   const sorted = values.filter((value) => !Number.isNaN(value)).sort()
   const at = (percent: number): number =>
@@ -157,7 +168,9 @@ export const scaleOf = (values: Float32Array, lower = 2): DivergingScale => {
   return { limit: limit > 0 ? limit : Math.abs(sorted.at(-1) ?? 0) || 1, percentiles: [lower, 100 - lower] }
 }
 
-/** The colour of a value on a diverging scale: `position` is -1 at its lower end, 0 in the middle, 1 at its upper end. */
+/**
+ * The colour of a value on a diverging scale: `position` is -1 at its lower end, 0 in the middle, 1 at its upper end.
+ */
 export const divergingColour = (theme: GraphTheme, position: number): Rgb => {
   const bounded = Math.min(1, Math.max(-1, position))
   const middle: Rgb = theme.dark ? [78, 83, 89] : [205, 205, 200]
@@ -194,7 +207,10 @@ export const coloursByValue = (
   return new Uint8Array(colours.buffer)
 }
 
-/** Colours of points by the kind that each token is of: RGBA, four bytes a point. Kinds go from -1 to `colours.length - 2`. */
+/**
+ * Colours of points by the kind that each token is of: RGBA, four bytes a point. Kinds go from -1 to `colours.length
+ * - 2`.
+ */
 export const coloursByKind = (kinds: Int32Array, tokens: Int32Array | null, colours: readonly Rgb[]): Uint8Array => {
   const table = new Uint32Array(new Uint8Array(colours.flatMap((colour) => [...colour, 255])).buffer)
   const count = tokens?.length ?? kinds.length

@@ -26,7 +26,9 @@ const joined = (first: Float32Array, second: Float32Array): Float32Array => {
   return all
 }
 
-/** What is drawn: points with their highlights, discs, lines and names; given to the stage as each of them changes. */
+/**
+ * What is drawn: points with their highlights, discs, lines and names; given to the stage as each of them changes.
+ */
 export class GraphScene {
   /** The kind of the legend that is picked out. */
   emphasised: number | null = $state(null)
@@ -142,7 +144,10 @@ export class GraphScene {
     }
   }
 
-  /** All discs as they are where none of them is picked out: made once for many selections, as there may be ten thousand. */
+  /**
+   * All discs as they are where none of them is picked out: made once for many selections, as there may be ten
+   * thousand.
+   */
   readonly #plainDiscs: readonly ClusterDisc[] = $derived.by(() => {
     const { clusters } = this.#data
     const { theme } = this.#colours

@@ -43,7 +43,9 @@ export class GraphSelection {
     })
   }
 
-  /** Takes what is selected once the panes that are read have been painted, and on a slow device once a person stays. */
+  /**
+   * Takes what is selected once the panes that are read have been painted, and on a slow device once a person stays.
+   */
   #follow(): () => void {
     const { current, selected, similar } = this.#data.explore
     const own: Selected = { current, selected: [...selected], similar }

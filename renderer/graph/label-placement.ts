@@ -18,8 +18,8 @@ const overlaps = (a: LabelCandidate, b: LabelCandidate, gap: number): boolean =>
 const cellSize = 96
 
 /**
- * Indices of the candidates that can be shown without lying on one another, in the order given: those that matter most come first.
- * A grid of cells keeps it to a few comparisons a name.
+ * Indices of the candidates that can be shown without lying on one another, in the order given: those that matter
+ * most come first. A grid of cells keeps it to a few comparisons a name.
  */
 export const placeLabels = (
   candidates: readonly LabelCandidate[],

@@ -2,8 +2,8 @@
 export const restMilliseconds = 160
 
 /**
- * Does one piece of work at a time, and of those asked for meanwhile only the last: what a person has passed over is never asked for.
- * `failed` gets what a piece of work threw, unless a newer one has been asked for.
+ * Does one piece of work at a time, and of those asked for meanwhile only the last: what a person has passed over is
+ * never asked for. `failed` gets what a piece of work threw, unless a newer one has been asked for.
  */
 export class Latest {
   readonly #failed: (error: unknown) => void

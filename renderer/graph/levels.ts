@@ -30,8 +30,8 @@ const rank = (kind: ClusterEntry['kind'] | undefined): number =>
   isGroupKind(kind) ? groupKinds.indexOf(kind) : groupKinds.length
 
 /**
- * A colour for each group at its number + 1, from what is left over at 0: that of the group of `level` that it is in. A
- * coarser one has a colour of its own; what is in no group of the level is plain.
+ * A colour for each group at its number + 1, from what is left over at 0: that of the group of `level` that it is in.
+ * A coarser one has a colour of its own; what is in no group of the level is plain.
  */
 export const coloursAt = (
   theme: GraphTheme,

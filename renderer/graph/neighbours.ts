@@ -38,8 +38,8 @@ export const heaviestFirst = ({ weights }: Edges): Uint32Array =>
   Uint32Array.from({ length: weights.length }, (_, edge) => edge).sort((a, b) => weights[b] - weights[a])
 
 /**
- * Indices of the edges to draw: those that touch a chosen node, and of the others the heaviest, lightest first so that heavy ones lie on top.
- * `order`: all edges, heaviest first.
+ * Indices of the edges to draw: those that touch a chosen node, and of the others the heaviest, lightest first so
+ * that heavy ones lie on top. `order`: all edges, heaviest first.
  */
 export const drawnEdges = (
   { from, to }: Edges,

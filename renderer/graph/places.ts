@@ -6,7 +6,10 @@ export interface Extent {
   readonly top: number
 }
 
-/** Where the camera looks: the middle of the view, and how much of the plane it shows: 1 is all of it, 0.1 a tenth of its width. */
+/**
+ * Where the camera looks: the middle of the view, and how much of the plane it shows: 1 is all of it, 0.1 a tenth of
+ * its width.
+ */
 export interface View {
   readonly x: number
   readonly y: number
@@ -35,7 +38,10 @@ export const grown = ({ left, bottom, right, top }: Extent, factor: number): Ext
   return { left: left - x, bottom: bottom - y, right: right + x, top: top + y }
 }
 
-/** Moved and scaled evenly into the square from 0 to 1, the middle in its middle. Places that are not finite go to the middle. */
+/**
+ * Moved and scaled evenly into the square from 0 to 1, the middle in its middle. Places that are not finite go to the
+ * middle.
+ */
 export const intoSquare = (positions: Float32Array): Float32Array => {
   const { left, bottom, right, top } = extentOf(positions)
   const size = Math.max(right - left, top - bottom) || 1
@@ -48,7 +54,10 @@ export const intoSquare = (positions: Float32Array): Float32Array => {
   return places
 }
 
-/** The view that shows an extent whole, with a margin in pixels. At ratio 1 the shorter side of the window shows a length of 1. */
+/**
+ * The view that shows an extent whole, with a margin in pixels. At ratio 1 the shorter side of the window shows a
+ * length of 1.
+ */
 export const viewOf = (extent: Extent, width: number, height: number, margin = 24, least = 0.002): View => {
   const unit = Math.min(width, height)
   const [inner, outer] = [Math.max(width - 2 * margin, width / 4), Math.max(height - 2 * margin, height / 4)]
@@ -67,7 +76,9 @@ export interface Group {
   readonly spread: number
 }
 
-/** Groups of points by the cluster of each, which goes from -1 up; in order of cluster, those without points left out. */
+/**
+ * Groups of points by the cluster of each, which goes from -1 up; in order of cluster, those without points left out.
+ */
 export const groupsOf = (places: Float32Array, clusterOf: Int32Array): Group[] => {
   let most = -1
   for (let point = 0; point < clusterOf.length; point++) if (clusterOf[point] > most) most = clusterOf[point]
@@ -107,7 +118,10 @@ export const groupsOf = (places: Float32Array, clusterOf: Int32Array): Group[] =
     })
 }
 
-/** The extent in which all but the outermost twentieth of some points lie on each side: where a group is, whatever strays from it. */
+/**
+ * The extent in which all but the outermost twentieth of some points lie on each side: where a group is, whatever
+ * strays from it.
+ */
 export const innerExtentOf = (places: Float32Array, points: ArrayLike<number>): Extent => {
   if (points.length < 20) return extentOf(places, points)
   const [xs, ys] = [0, 1].map((axis) => Float32Array.from(points, (point) => places[2 * point + axis]).sort())
@@ -121,7 +135,10 @@ export const pointSize = (count: number, ratio: number): number => {
   return Math.min(14, base * Math.max(0.7, ratio ** -0.35))
 }
 
-/** Radius in pixels of a cluster's disc before the camera comes nearer: its area goes with its size, and the largest has `most`. */
+/**
+ * Radius in pixels of a cluster's disc before the camera comes nearer: its area goes with its size, and the largest
+ * has `most`.
+ */
 export const discRadius = (size: number, largest: number, most = 24): number =>
   most * Math.sqrt(size / Math.max(1, largest))
 

@@ -8,7 +8,10 @@ export interface Box {
   readonly bottom: number
 }
 
-/** The smallest box around a path of at least one point; y grows downwards or upwards as the path's does: `top` is the least y. */
+/**
+ * The smallest box around a path of at least one point; y grows downwards or upwards as the path's does: `top` is the
+ * least y.
+ */
 export const boxOf = (path: Path): Box => {
   let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity]
   for (let at = 0; at < path.length; at += 2) {
@@ -30,7 +33,10 @@ export const isInside = (path: Path, x: number, y: number): boolean => {
   return inside
 }
 
-/** A path without the points that are nearer than `least` to the one before them: a hand's path has more than it needs. */
+/**
+ * A path without the points that are nearer than `least` to the one before them: a hand's path has more than it
+ * needs.
+ */
 export const thinned = (path: Path, least: number): number[] => {
   const kept = path.slice(0, 2)
   for (let at = 2; at < path.length; at += 2) {

@@ -25,9 +25,14 @@ export interface Name {
   readonly strong: boolean
   /** Of what holds the others, as of a country on a map. */
   readonly large?: boolean
-  /** Shown where this length of the plane takes at least `nameReach` pixels: of what is small, only the first have a name from afar. */
+  /**
+   * Shown where this length of the plane takes at least `nameReach` pixels: of what is small, only the first have a
+   * name from afar.
+   */
   readonly reach: number
-  /** Radius of the disc that it stands below, before the camera comes nearer; 0 where it stands at the place itself. */
+  /**
+   * Radius of the disc that it stands below, before the camera comes nearer; 0 where it stands at the place itself.
+   */
   readonly radius: number | 'point'
 }
 
@@ -68,9 +73,9 @@ export const canDraw = (): boolean => {
 }
 
 /**
- * The drawn graph. Sigma has the camera, the gestures, the canvases and the loop that draws; the graph that it is given is only the frame
- * of the plane, the square from 0 to 1. Points, discs and lines are programs of Sigma with buffers of their own: an object for each of
- * 300,000 nodes would take a second to make and a frame's time to send.
+ * The drawn graph. Sigma has the camera, the gestures, the canvases and the loop that draws; the graph that it is
+ * given is only the frame of the plane, the square from 0 to 1. Points, discs and lines are programs of Sigma with
+ * buffers of their own: an object for each of 300,000 nodes would take a second to make and a frame's time to send.
  */
 export class Stage {
   readonly points: PointLayer = {
@@ -132,7 +137,8 @@ export class Stage {
       hideEdgesOnMove: false,
       doubleClickZoomingRatio: 1.8
     })
-    // Sigma would read a pixel back from the device at every move of the pointer to find a node there; nodes are found by place here.
+    // Sigma would read a pixel back from the device at every move of the pointer to find a node there; nodes are
+    // found by place here.
     this.#sigma.getMouseCaptor().removeAllListeners()
     this.#sigma.getTouchCaptor().removeAllListeners()
     const canvases = this.#sigma.getCanvases()
@@ -180,7 +186,10 @@ export class Stage {
     return this.#slow
   }
 
-  /** Notes whether the device is slow to draw all points and discs: the frame after the next comes late then, and not only once. */
+  /**
+   * Notes whether the device is slow to draw all points and discs: the frame after the next comes late then, and not
+   * only once.
+   */
   #time(): void {
     if (this.#slow || this.points.thinned || this.points.places.length + this.discs.discs.length === 0) return
     const begun = performance.now()
@@ -192,7 +201,10 @@ export class Stage {
     )
   }
 
-  /** Draws what was changed with the next frame; where that takes long, once nothing has changed for a while, so that the rest of the window need not wait for each. */
+  /**
+   * Draws what was changed with the next frame; where that takes long, once nothing has changed for a while, so that
+   * the rest of the window need not wait for each.
+   */
   draw(): void {
     window.clearTimeout(this.#drawing)
     if (!this.#alive) return

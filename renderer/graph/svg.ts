@@ -45,8 +45,14 @@ export const svgOf = ({ width, height, title, ground, lines, nodes, labels, lege
   const circle = ({ x, y, radius, colour, outline, hollow }: Drawing['nodes'][number]): string => {
     const at = `<circle cx="${short(x)}" cy="${short(y)}" r="${short(radius)}"`
     if (hollow === true)
-      return `${at} fill="${hexOf(ground)}" stroke="${hexOf(outline ?? colour)}" stroke-width="2" stroke-dasharray="4 2"/>`
-    return `${at} fill="${hexOf(colour)}"${outline === undefined ? '' : ` stroke="${hexOf(outline)}" stroke-width="1.5"`}/>`
+      return (
+        `${at} fill="${hexOf(ground)}" stroke="${hexOf(outline ?? colour)}" stroke-width="2" stroke-dasharray="4 ` +
+        `2"/>`
+      )
+    return (
+      `${at} ` +
+      `fill="${hexOf(colour)}"${outline === undefined ? '' : ` stroke="${hexOf(outline)}" stroke-width="1.5"`}/>`
+    )
   }
   const below = legend.length === 0 ? 0 : 16 * legend.length + 12
   const whole = height + below
@@ -59,7 +65,9 @@ export const svgOf = ({ width, height, title, ground, lines, nodes, labels, lege
     '<g fill="none" clip-path="url(#view)">',
     ...lines.map(
       (line) =>
-        `<line x1="${short(line.x1)}" y1="${short(line.y1)}" x2="${short(line.x2)}" y2="${short(line.y2)}" stroke="${hexOf(line.colour)}" stroke-width="${short(line.width)}" stroke-opacity="${short(line.opacity)}"/>`
+        `<line x1="${short(line.x1)}" y1="${short(line.y1)}" x2="${short(line.x2)}" y2="${short(line.y2)}" ` +
+        `stroke="${hexOf(line.colour)}" stroke-width="${short(line.width)}" ` +
+        `stroke-opacity="${short(line.opacity)}"/>`
     ),
     '</g>',
     '<g clip-path="url(#view)">',
@@ -68,14 +76,17 @@ export const svgOf = ({ width, height, title, ground, lines, nodes, labels, lege
     `<g text-anchor="middle" dominant-baseline="central" paint-order="stroke" stroke="${hexOf(ground)}" stroke-width="3" stroke-linejoin="round">`,
     ...labels.map(
       ({ x, y, text, code, strong, size, colour }) =>
-        `<text x="${short(x)}" y="${short(y)}" font-family="${code ? 'monospace' : 'sans-serif'}" font-size="${short(size)}"${strong ? ' font-weight="600"' : ''} fill="${hexOf(colour)}" xml:space="preserve">${escapeMarkup(text)}</text>`
+        `<text x="${short(x)}" y="${short(y)}" font-family="${code ? 'monospace' : 'sans-serif'}" ` +
+        `font-size="${short(size)}"${strong ? ' font-weight="600"' : ''} fill="${hexOf(colour)}" ` +
+        `xml:space="preserve">${escapeMarkup(text)}</text>`
     ),
     '</g>',
     ...legend.flatMap(({ colour, text }, index) => {
       const y = height + 4 + 16 * index
       return [
         `<rect x="12" y="${short(y)}" width="9" height="9" fill="${hexOf(colour)}"/>`,
-        `<text x="27" y="${short(y + 8)}" font-family="sans-serif" font-size="11" fill="${hexOf(ground[0] < 128 ? [230, 231, 232] : [29, 31, 33])}">${escapeMarkup(text)}</text>`
+        `<text x="27" y="${short(y + 8)}" font-family="sans-serif" font-size="11" ` +
+          `fill="${hexOf(ground[0] < 128 ? [230, 231, 232] : [29, 31, 33])}">${escapeMarkup(text)}</text>`
       ]
     }),
     '</svg>',

@@ -3,7 +3,9 @@ import { roundsOf } from '../../preload/contract'
 import { percent } from '../ui/format'
 import { isNoisy } from './diagnostics'
 
-/** Where a component is, of methods that go in rounds. Stopped: all rounds are spent and the target is not reached. */
+/**
+ * Where a component is, of methods that go in rounds. Stopped: all rounds are spent and the target is not reached.
+ */
 export type BlockState = 'waiting' | 'sampling' | 'done' | 'stopped' | 'failed'
 
 export const stateWords: Readonly<Record<BlockState, string>> = {

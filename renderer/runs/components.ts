@@ -11,7 +11,10 @@ export const placeOf = (component: string): Place => {
   return mlp === null ? { kind: 'other' } : { kind: 'mlp', layer: Number(mlp[1]) }
 }
 
-/** Components as a grid: a row a layer with its heads and its MLP (null where it has none), and those that stand alone. */
+/**
+ * Components as a grid: a row a layer with its heads and its MLP (null where it has none), and those that stand
+ * alone.
+ */
 export interface ComponentRows {
   readonly heads: number
   readonly layers: readonly {
@@ -40,7 +43,10 @@ export const componentRows = (components: readonly string[]): ComponentRows => {
   }
 }
 
-/** Chosen components after some were turned on, or all of them off if they were all on; in the model's order, and "all" where it is every one. */
+/**
+ * Chosen components after some were turned on, or all of them off if they were all on; in the model's order, and
+ * "all" where it is every one.
+ */
 export const toggled = (
   all: readonly string[],
   chosen: 'all' | readonly string[],

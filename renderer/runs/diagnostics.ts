@@ -72,8 +72,8 @@ export const healthRows = ({ run, diagnostics, initialLoss, threshold, columns }
 }
 
 /**
- * Rows in order of a column of numbers, those without a value last either way. Where `by` is 'component' they stay in the
- * model's order, or go the other way round.
+ * Rows in order of a column of numbers, those without a value last either way. Where `by` is 'component' they stay in
+ * the model's order, or go the other way round.
  */
 export const sortedRows = <K extends string, R extends Readonly<Record<Exclude<K, 'component'>, number | null>>>(
   rows: readonly R[],

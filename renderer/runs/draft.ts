@@ -21,7 +21,10 @@ export const withValue = (draft: Draft, path: string, value: unknown): Draft => 
     : { ...draft, [key]: next }
 }
 
-/** A draft less every value that a section would have by default anyway, so that only what a person changed stands in it. */
+/**
+ * A draft less every value that a section would have by default anyway, so that only what a person changed stands in
+ * it.
+ */
 export const withoutDefaults = (draft: Draft, fallback: (path: string) => unknown): Draft => {
   const strip = (part: Draft, prefix: string): Draft =>
     Object.fromEntries(

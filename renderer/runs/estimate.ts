@@ -40,7 +40,8 @@ export const estimateWarnings = ({
   if (total > longSeconds)
     warn(
       'warn',
-      `Takes ${duration(total)}: the preset "first-order" or "quick", fewer components or fewer probe rows would be ` +
+      `Takes ${duration(total)}: the preset "first-order" or "quick", fewer components or fewer probe rows ` +
+        'would be ' +
         'faster. You can pause it at any time.'
     )
   return warnings

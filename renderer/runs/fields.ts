@@ -139,8 +139,8 @@ export const fieldAt = (path: string): Field => {
 }
 
 /**
- * What is in force where a setting is not given: its own default, or that of the preset; of clustering's settings that
- * of `method`, or of the preset's method.
+ * What is in force where a setting is not given: its own default, or that of the preset; of clustering's settings
+ * that of `method`, or of the preset's method.
  */
 export const fallbackOf = (field: Field, preset: unknown, method?: ClusteringMethod): unknown => {
   const [place, key] = field.path.split('.')
@@ -175,8 +175,8 @@ export const valueWords = (field: Field, value: unknown): string => {
 export const choiceWords = (choice: string): string => (choice === 'true' ? 'yes' : choice === 'false' ? 'no' : choice)
 
 /**
- * What a person typed into a field, or chose, as the configuration takes it: undefined for an empty one, which asks for
- * the default. Text that is not a number stays text, so that the check can say so in its own words.
+ * What a person typed into a field, or chose, as the configuration takes it: undefined for an empty one, which asks
+ * for the default. Text that is not a number stays text, so that the check can say so in its own words.
  */
 export const typedValue = (field: Field, text: string): unknown => {
   const trimmed = text.trim()

@@ -1,6 +1,9 @@
 import type { HeatMap } from '../../preload/contract'
 
-/** Rows of a heat map in order: by size, largest first, or by the value in a column; what is left over stays last by size. */
+/**
+ * Rows of a heat map in order: by size, largest first, or by the value in a column; what is left over stays last by
+ * size.
+ */
 export const orderedRows = (
   { clusters, sizes, components, values }: HeatMap,
   by: 'size' | { readonly column: number; readonly descending: boolean }

@@ -30,7 +30,10 @@ export const readListing = (value: unknown): Listing | undefined => {
     : { by: column, descending, state: shown, archived }
 }
 
-/** Share of the latest clustering's clusters that are labelled; null where there is no clustering, or it has no cluster. */
+/**
+ * Share of the latest clustering's clusters that are labelled; null where there is no clustering, or it has no
+ * cluster.
+ */
 export const labelledShare = ({ clusters, labels }: RunEntry): number | null =>
   clusters === null || clusters === 0 ? null : (labels.labelled ?? 0) / clusters
 

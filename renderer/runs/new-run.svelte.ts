@@ -18,7 +18,10 @@ import { fallbackAt } from './fields'
 import { copyName } from './listing'
 import { methodOf, methodWords, presetOf, usualClustering, withPreset } from './methods'
 
-/** An answer that depends on what is typed: the last one that came, what went wrong, and whether another is on its way. */
+/**
+ * An answer that depends on what is typed: the last one that came, what went wrong, and whether another is on its
+ * way.
+ */
 export interface Asked<T> {
   readonly answer: T | null
   readonly failure: string | null
@@ -307,7 +310,10 @@ export class NewRunForm {
     )
   }
 
-  /** Asks what sampling takes with each preset, one after another; the draft's own is known. Returns what takes that back. */
+  /**
+   * Asks what sampling takes with each preset, one after another; the draft's own is known. Returns what takes that
+   * back.
+   */
   askPresets(): (() => void) | undefined {
     const number = ++this.#presetsAsked
     const { draft, baseFolder, preset, estimate } = this

@@ -1,6 +1,9 @@
 import type { TracePointRecord, TraceRecord } from '../../preload/contract'
 
-/** One chain's values so far; grows without copying at every point. NaN where a draw is missing or the chain had failed. */
+/**
+ * One chain's values so far; grows without copying at every point. NaN where a draw is missing or the chain had
+ * failed.
+ */
 export class ChainTrace {
   readonly component: string
   readonly chain: number
@@ -82,8 +85,8 @@ export class Traces {
 }
 
 /**
- * Indices to draw so that series of one length show every peak and dip with about `most` points: of each stretch of indices the least
- * and the greatest of every series, and both ends. Ascending; all of them where there are few.
+ * Indices to draw so that series of one length show every peak and dip with about `most` points: of each stretch of
+ * indices the least and the greatest of every series, and both ends. Ascending; all of them where there are few.
  */
 export const keptIndices = (series: readonly Float64Array[], length: number, most: number): number[] => {
   if (length <= most) return Array.from({ length }, (_, index) => index)

@@ -38,7 +38,10 @@ export const readKnown = (value: unknown): readonly KnownCommand[] | undefined =
   return value.filter(isKnown)
 }
 
-/** Those that are known now, then those kept from earlier that are not; by group, in the order in which groups come up. */
+/**
+ * Those that are known now, then those kept from earlier that are not; by group, in the order in which groups come
+ * up.
+ */
 export const merged = (
   now: readonly KnownCommand[],
   kept: readonly KnownCommand[]

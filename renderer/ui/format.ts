@@ -8,7 +8,10 @@ const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 export const whole = (value: number, format: NumberFormat = 'grouped'): string =>
   format === 'plain' ? String(value) : grouped.format(value)
 
-/** A measured number with `digits` significant digits; in powers of ten where it is far from 1, or always where the settings ask for it. */
+/**
+ * A measured number with `digits` significant digits; in powers of ten where it is far from 1, or always where the
+ * settings ask for it.
+ */
 export const measured = (value: number | null | undefined, digits = 3, format: NumberFormat = 'grouped'): string => {
   if (value === null || value === undefined || Number.isNaN(value)) return '–'
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞'

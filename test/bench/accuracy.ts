@@ -40,7 +40,10 @@ const largest = (values: readonly number[]): number =>
 const rms = (values: readonly number[]): number =>
   Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length)
 
-/** Largest float32 errors over components: of the gradient's norm at w* and of losses after sampling steps, relative; of χ in RMS of its column. */
+/**
+ * Largest float32 errors over components: of the gradient's norm at w* and of losses after sampling steps, relative;
+ * of χ in RMS of its column.
+ */
 export interface Errors {
   readonly gradient: number
   readonly losses: number
@@ -49,7 +52,10 @@ export interface Errors {
 
 type Each = (nBeta: number, component: string, errors: Errors) => void
 
-/** Float32 results of one fixture beside the float64 oracle's goldens; undefined where either is not there. `each` hears of every component. */
+/**
+ * Float32 results of one fixture beside the float64 oracle's goldens; undefined where either is not there. `each`
+ * hears of every component.
+ */
 export const float32Errors = async (
   name: string,
   fixtures: string | undefined,
@@ -144,7 +150,8 @@ export const benchAccuracy = async (
       threads,
       (nBeta, component, { gradient, losses, susceptibility }) =>
         console.log(
-          `  nβ ${nBeta} ${component.padEnd(9)} gradient norm ${gradient.toExponential(1)}, losses ${losses.toExponential(1)} relative; χ ${susceptibility.toExponential(1)} of the column's RMS`
+          `  nβ ${nBeta} ${component.padEnd(9)} gradient norm ${gradient.toExponential(1)}, losses ` +
+            `${losses.toExponential(1)} relative; χ ${susceptibility.toExponential(1)} of the column's RMS`
         ),
       engine
     )

@@ -369,7 +369,9 @@ const reliabilityEstimate = ({ halves, drawVariance: ofDraws }: Column, starts: 
 const fixed = ({ value, error }: Estimate, digits = 3): string => `${value.toFixed(digits)} ± ${error.toFixed(digits)}`
 const small = ({ value, error }: Estimate): string => `${value.toExponential(2)} ± ${error.toExponential(0)}`
 
-/** What a method's draws say of the posterior: mean φ, R̂, distances at the first draw, on average and at the last. */
+/**
+ * What a method's draws say of the posterior: mean φ, R̂, distances at the first draw, on average and at the last.
+ */
 const posteriorWords = (sampled: Sampled, { sampler }: Method): string[] => {
   if (sampler.method !== 'psgld') {
     const phis = (sampled as SampledBlocks).chains.flatMap(({ record }) => record.phis)
@@ -439,8 +441,8 @@ const slopesOf = (all: readonly Agreement[]): string[] => {
 }
 
 /**
- * Whether the methods measure the same: their columns of some components of the fixture (docs/method.md, sections 2 to
- * 3c).
+ * Whether the methods measure the same: their columns of some components of the fixture (docs/method.md, sections 2
+ * to 3c).
  */
 export const benchAgreement = async (options: AgreementOptions): Promise<void> => {
   const setting = await openFixture(options)

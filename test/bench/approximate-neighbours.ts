@@ -38,7 +38,9 @@ const squareBelow = ({ values, dimensions }: Points, i: number, j: number, bound
   return sum
 }
 
-/** Puts a point into another's list where it is nearer than the last one, ties to the lower index; false where not. */
+/**
+ * Puts a point into another's list where it is nearer than the last one, ties to the lower index; false where not.
+ */
 const offer = ({ size, indices, squares, isNew }: Lists, to: number, other: number, square: number): boolean => {
   const first = to * size
   let at = first + size - 1

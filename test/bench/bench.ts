@@ -36,7 +36,8 @@ const parts = [
 const program = new Command()
   .name('npm run bench --')
   .description(
-    'Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and layout, and how cost grows.'
+    'Measures this machine: sampling beside a plain PyTorch loop, float32 error, clustering, description and ' +
+      'layout, and how cost grows.'
   )
   .argument('<part>', parts)
   .option('--engines <names>', 'of the part loss: onnx-cpu, webgpu, webgpu-software', 'onnx-cpu,webgpu-software')

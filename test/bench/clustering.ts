@@ -4,7 +4,10 @@ import { plantedMatrix } from './planted-matrix'
 
 const components = 32
 
-/** Time and memory from a synthetic susceptibility matrix to clusters; run it in a process of its own, for its peak memory. */
+/**
+ * Time and memory from a synthetic susceptibility matrix to clusters; run it in a process of its own, for its peak
+ * memory.
+ */
 export const benchClustering = async (tokens: number, threads: number): Promise<void> => {
   const matrix = plantedMatrix(tokens, components)
   const before = process.memoryUsage.rss()
@@ -28,9 +31,11 @@ export const benchClustering = async (tokens: number, threads: number): Promise<
   const { clusters, leftover, ending, attempts } = discovery!
   const peak = process.resourceUsage().maxRSS * 1024
   console.log(
-    `  whole clustering after ${since()} s: ${clusters.length} clusters, ${leftover.kind} ${leftover.members.length}, ${edges} edges, ${attempts} seeds; ${ending}`
+    `  whole clustering after ${since()} s: ${clusters.length} clusters, ${leftover.kind} ` +
+      `${leftover.members.length}, ${edges} edges, ${attempts} seeds; ${ending}`
   )
   console.log(
-    `  peak memory ${(peak / 2 ** 20).toFixed(0)} MiB, ${((peak - before) / 2 ** 20).toFixed(0)} MiB of it for the clustering`
+    `  peak memory ${(peak / 2 ** 20).toFixed(0)} MiB, ${((peak - before) / 2 ** 20).toFixed(0)} MiB of it for ` +
+      'the clustering'
   )
 }

@@ -14,7 +14,9 @@ const pieces = ['the', ' a', '\n', ' (', ')', ');', '"', ' foo', 'bar', '12', ' 
 const sharedInts = (length: number): Int32Array => new Int32Array(new SharedArrayBuffer(4 * length))
 const sharedFloats = (length: number): Float32Array => new Float32Array(new SharedArrayBuffer(4 * length))
 
-/** Cluster of each token, sizes falling as a power of the cluster's number; what would be the last one is left over. */
+/**
+ * Cluster of each token, sizes falling as a power of the cluster's number; what would be the last one is left over.
+ */
 const memberships = (tokens: number, groups: number, next: () => number): Int32Array => {
   const ends = Float64Array.from({ length: groups }, (_, group) => 1 / (group + 5))
   for (let group = 1; group < groups; group++) ends[group] += ends[group - 1]
@@ -102,11 +104,15 @@ const measure = (work: () => string): void => {
   const words = work()
   const { user, system } = process.cpuUsage(used)
   console.log(
-    `  ${words} in ${((performance.now() - start) / 1000).toFixed(1)} s (${((user + system) / 1e6).toFixed(1)} s of processor time); peak memory ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB`
+    `  ${words} in ${((performance.now() - start) / 1000).toFixed(1)} s (${((user + system) / 1e6).toFixed(1)} ` +
+      `s of processor time); peak memory ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB`
   )
 }
 
-/** Time of a layout and of a description on one thread, of synthetic tokens in clusters of all sizes; run it in a process of its own, for its peak memory. */
+/**
+ * Time of a layout and of a description on one thread, of synthetic tokens in clusters of all sizes; run it in a
+ * process of its own, for its peak memory.
+ */
 export const benchDescription = (tokens: number, groups: number): void => {
   const placed = Math.min(tokens, 100_000)
   console.log(`\nlayout: ${placed} tokens × ${components} components, ${layoutNeighbours} neighbours, one thread`)

@@ -6,8 +6,8 @@ const side = 2048
 const products = 32
 
 /**
- * A device's rate of matrix products in operations a second, in the precision that the engine computes in: the best of some runs of a chain
- * of products of 2048 × 2048 matrices, of which only the first and the last cross.
+ * A device's rate of matrix products in operations a second, in the precision that the engine computes in: the best
+ * of some runs of a chain of products of 2048 × 2048 matrices, of which only the first and the last cross.
  */
 export const deviceProductRate = async (engine: string, precision: Precision): Promise<number> => {
   const executor = await openEngine(engine, precision)
@@ -36,6 +36,7 @@ export const benchDevice = async (name: string, precision: Precision): Promise<v
   const engine = await resolveEngine(name, precision)
   const { device, version, precision: own } = await describeEngine(engine, precision)
   console.log(
-    `${engine} on ${device}, ${version}, ${own}: products of ${side}³ at ${((await deviceProductRate(engine, precision)) / 1e12).toFixed(3)} TFLOP/s`
+    `${engine} on ${device}, ${version}, ${own}: products of ${side}³ at ` +
+      `${((await deviceProductRate(engine, precision)) / 1e12).toFixed(3)} TFLOP/s`
   )
 }

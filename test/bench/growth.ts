@@ -27,7 +27,10 @@ export interface GrowthPoint {
 }
 
 interface Measured {
-  /** Token ids of rows a second, of all chains together, through draws and through steps; NaN where there were too few to tell. */
+  /**
+   * Token ids of rows a second, of all chains together, through draws and through steps; NaN where there were too few
+   * to tell.
+   */
   readonly draw: number
   readonly step: number
   /** Peak resident memory of the process, MiB. */
@@ -189,25 +192,31 @@ const settings = (given: Partial<GrowthPoint>): string =>
     .map(([name, value]) => `${name === 'rowLength' ? 'row length' : name} ${whole(value)}`)
     .join(', ')
 
-/** Rates and memory along each axis, everything else as in `base`: a table, exponents, and a plot in `out/bench/growth.svg`. */
+/**
+ * Rates and memory along each axis, everything else as in `base`: a table, exponents, and a plot in
+ * `out/bench/growth.svg`.
+ */
 export const benchGrowth = async (chosen: readonly string[]): Promise<void> => {
   const unknown = chosen.find((name) => !growthAxes.includes(name as keyof GrowthPoint))
   if (unknown !== undefined) throw new Error(`There is no axis "${unknown}"; choose from ${growthAxes.join(', ')}.`)
   console.log(
-    `\ngrowth: GPT-NeoX of ${shape.layers} layers, width ${shape.hidden}, ${shape.heads} heads, random weights; ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cores} threads at most`
+    `\ngrowth: GPT-NeoX of ${shape.layers} layers, width ${shape.hidden}, ${shape.heads} heads, random ` +
+      `weights; ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cores} threads at most`
   )
   console.log(`  unless said otherwise ${settings(base)}; batch ${batch}; each point in a process of its own`)
   const curves: { readonly axis: Axis; readonly points: readonly (readonly [number, Measured])[] }[] = []
   for (const axis of axes.filter(({ name }) => chosen.length === 0 || chosen.includes(name))) {
     console.log(
-      `\n  ${axis.words.padEnd(26)}draws, tokens/s  steps, tokens/s  peak, MiB${axis.at === undefined ? '' : `   (${settings(axis.at)})`}`
+      `\n  ${axis.words.padEnd(26)}draws, tokens/s  steps, tokens/s  peak, ` +
+        `MiB${axis.at === undefined ? '' : `   (${settings(axis.at)})`}`
     )
     const points: (readonly [number, Measured])[] = []
     for (const value of axis.values) {
       const measured = await apart({ ...base, ...axis.at, [axis.name]: value })
       points.push([value, measured])
       console.log(
-        `  ${whole(value).padStart(24)}  ${whole(measured.draw).padStart(15)}  ${whole(measured.step).padStart(15)}  ${whole(measured.peak).padStart(9)}`
+        `  ${whole(value).padStart(24)}  ${whole(measured.draw).padStart(15)}  ` +
+          `${whole(measured.step).padStart(15)}  ${whole(measured.peak).padStart(9)}`
       )
     }
     curves.push({ axis, points })
@@ -215,7 +224,9 @@ export const benchGrowth = async (chosen: readonly string[]): Promise<void> => {
       exponent(points.map(([value, measured]) => [value, of(measured)])).toFixed(2)
     const [[x0, first], [x1, last]] = [points[0], points[points.length - 1]]
     console.log(
-      `  ${'exponents'.padStart(24)}  ${slope(({ draw }) => draw).padStart(15)}  ${slope(({ step }) => step).padStart(15)}  ${slope(({ peak }) => peak).padStart(9)}   memory ${(((last.peak - first.peak) * 2 ** 20) / (x1 - x0)).toFixed(1)} bytes more for each more, first to last`
+      `  ${'exponents'.padStart(24)}  ${slope(({ draw }) => draw).padStart(15)}  ` +
+        `${slope(({ step }) => step).padStart(15)}  ${slope(({ peak }) => peak).padStart(9)}   memory ` +
+        `${(((last.peak - first.peak) * 2 ** 20) / (x1 - x0)).toFixed(1)} bytes more for each more, first to last`
     )
   }
   const panels = curves.flatMap(({ axis: { words, at }, points }) => {

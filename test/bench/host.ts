@@ -42,7 +42,9 @@ const now = (): Times => {
 interface Took {
   readonly clock: number
   readonly processor: number
-  /** Processor time of the thread that had most, in ms: by the clock it can't be less, however many cores there are. */
+  /**
+   * Processor time of the thread that had most, in ms: by the clock it can't be less, however many cores there are.
+   */
   readonly busiest: number
 }
 
@@ -91,8 +93,9 @@ const took = async ({ architecture, weights }: Model, threads: number, steps: nu
 }
 
 /**
- * What the processor has to do for a step of every chain of all components beside a device that computes nothing: weights and activations
- * put together for its programs, gradients taken from them, noise, updates. The difference between runs of nine steps and of one.
+ * What the processor has to do for a step of every chain of all components beside a device that computes nothing:
+ * weights and activations put together for its programs, gradients taken from them, noise, updates. The difference
+ * between runs of nine steps and of one.
  */
 export const benchHost = async (names: readonly string[], threads: number, rounds: number): Promise<void> => {
   for (const name of names) {
@@ -100,7 +103,8 @@ export const benchHost = async (names: readonly string[], threads: number, round
     await writeRandomModel(folder, shapes[name])
     const model = await loadModel(folder)
     console.log(
-      `\n${name}, the processor's part of a step of ${componentNames(model.architecture).length * chains} chains, ${batch} rows of ${length}: ms by the clock, of processor time, and of the busiest thread's`
+      `\n${name}, the processor's part of a step of ${componentNames(model.architecture).length * chains} ` +
+        `chains, ${batch} rows of ${length}: ms by the clock, of processor time, and of the busiest thread's`
     )
     for (let round = 0; round < rounds; round++) {
       for (const each of [...new Set([2, threads])]) {

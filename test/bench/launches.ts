@@ -16,7 +16,10 @@ import { idleDevice } from './idle-device'
 import { gpt2Small, pythia14m, pythia410m, pythia70m, writeRandomModel } from './random-model'
 import { rowsOf } from './speed'
 
-/** Nodes of a model but for those that only give a tensor another shape or name: what a device is told to launch, before its provider fuses any. */
+/**
+ * Nodes of a model but for those that only give a tensor another shape or name: what a device is told to launch,
+ * before its provider fuses any.
+ */
 const launchesOf = (model: Uint8Array): number => {
   const fields = (bytes: Uint8Array, wanted: number): Uint8Array[] => {
     const reader = protobuf.Reader.create(bytes)
@@ -85,7 +88,10 @@ export const shapes: Readonly<Record<string, Architecture>> = {
 }
 export const [length, batch, chains] = [256, 16, 4]
 
-/** What some steps, or some draws, of all components' chains are given to the device to do, with what comes before them. */
+/**
+ * What some steps, or some draws, of all components' chains are given to the device to do, with what comes before
+ * them.
+ */
 const countsOf = async (
   { architecture, weights }: Model,
   memoryBytes: number,
@@ -142,8 +148,9 @@ const per = (more: Counts, fewer: Counts, times: number): Counts => ({
 })
 
 /**
- * Counts what a device is given to do for a step and for a draw of every chain of all components, one by one and together: the difference
- * between runs of three and of one. `memories`: GiB of the device that one of two evaluators may take.
+ * Counts what a device is given to do for a step and for a draw of every chain of all components, one by one and
+ * together: the difference between runs of three and of one. `memories`: GiB of the device that one of two evaluators
+ * may take.
  */
 export const benchLaunches = async (names: readonly string[], memories: readonly number[]): Promise<void> => {
   for (const name of names) {
@@ -153,7 +160,8 @@ export const benchLaunches = async (names: readonly string[], memories: readonly
     const replicas = componentNames(model.architecture).length * chains
     for (const kind of ['step', 'draw'] as const) {
       console.log(
-        `\n${name}, a ${kind} of ${replicas} chains, ${kind === 'step' ? batch : 32} rows of ${length}: program runs, launches, MB there and back, programs made again`
+        `\n${name}, a ${kind} of ${replicas} chains, ${kind === 'step' ? batch : 32} rows of ${length}: ` +
+          'program runs, launches, MB there and back, programs made again'
       )
       const row = async (words: string, memory: number, together: boolean): Promise<void> => {
         const [fewer, more] = [
@@ -162,7 +170,9 @@ export const benchLaunches = async (names: readonly string[], memories: readonly
         ]
         const { runs, launches, bytesThere, bytesBack, programs } = per(more, fewer, 2)
         console.log(
-          `  ${words.padEnd(28)} ${runs.toFixed(0).padStart(6)} ${launches.toFixed(0).padStart(9)} ${(bytesThere / 1e6).toFixed(0).padStart(7)} ${(bytesBack / 1e6).toFixed(0).padStart(7)} ${String(programs).padStart(5)}`
+          `  ${words.padEnd(28)} ${runs.toFixed(0).padStart(6)} ${launches.toFixed(0).padStart(9)} ` +
+            `${(bytesThere / 1e6).toFixed(0).padStart(7)} ${(bytesBack / 1e6).toFixed(0).padStart(7)} ` +
+            String(programs).padStart(5)
         )
       }
       await row('one by one', memories[0], false)

@@ -39,7 +39,10 @@ const marks = (low: number, high: number): number[] => {
   return []
 }
 
-/** From the least to the greatest with something to spare on both sides, `least` times as much at the end as at the beginning or more. */
+/**
+ * From the least to the greatest with something to spare on both sides, `least` times as much at the end as at the
+ * beginning or more.
+ */
 const rangeOf = (values: readonly number[], spare: number, least: number): readonly [number, number] => {
   const positive = values.filter((value) => value > 0 && Number.isFinite(value))
   const [low, high] = [Math.min(...positive) / spare, Math.max(...positive) * spare]
@@ -71,38 +74,49 @@ const panelSvg = ({ title, x, y, series }: Panel, left: number, top: number): st
     `<text x="${left + margin.left}" y="${top + 20}" class="title">${escaped(title)}</text>`,
     ...marks(yLow, yHigh).map(
       (value) =>
-        `<line x1="${left + margin.left}" x2="${left + margin.left + width}" y1="${at(up(value))}" y2="${at(up(value))}" class="grid"/><text x="${left + margin.left - 7}" y="${at(up(value) + 4)}" text-anchor="end">${short(value)}</text>`
+        `<line x1="${left + margin.left}" x2="${left + margin.left + width}" y1="${at(up(value))}" ` +
+        `y2="${at(up(value))}" class="grid"/><text x="${left + margin.left - 7}" y="${at(up(value) + 4)}" ` +
+        `text-anchor="end">${short(value)}</text>`
     ),
     ...shownMarks.map(
       (value) =>
-        `<line x1="${at(across(value))}" x2="${at(across(value))}" y1="${top + margin.top}" y2="${top + margin.top + height}" class="grid"/><text x="${at(across(value))}" y="${top + margin.top + height + 17}" text-anchor="middle">${short(value)}</text>`
+        `<line x1="${at(across(value))}" x2="${at(across(value))}" y1="${top + margin.top}" ` +
+        `y2="${top + margin.top + height}" class="grid"/><text x="${at(across(value))}" ` +
+        `y="${top + margin.top + height + 17}" text-anchor="middle">${short(value)}</text>`
     ),
     `<rect x="${left + margin.left}" y="${top + margin.top}" width="${width}" height="${height}" class="frame"/>`,
     `<text x="${left + margin.left + width / 2}" y="${top + panelHeight - 10}" text-anchor="middle">${escaped(x)}</text>`,
-    `<text transform="translate(${left + 14} ${top + margin.top + height / 2}) rotate(-90)" text-anchor="middle">${escaped(y)}</text>`
+    `<text transform="translate(${left + 14} ${top + margin.top + height / 2}) rotate(-90)" ` +
+      `text-anchor="middle">${escaped(y)}</text>`
   ]
   series.forEach(({ name, points }, i) => {
     const shown = points.filter(([, value]) => value > 0 && Number.isFinite(value))
     const colour = colours[i % colours.length]
     parts.push(
-      `<polyline points="${shown.map(([a, b]) => `${at(across(a))},${at(up(b))}`).join(' ')}" fill="none" stroke="${colour}" stroke-width="2"/>`
+      `<polyline points="${shown.map(([a, b]) => `${at(across(a))},${at(up(b))}`).join(' ')}" fill="none" ` +
+        `stroke="${colour}" stroke-width="2"/>`
     )
     for (const [a, b] of shown) parts.push(`<circle cx="${at(across(a))}" cy="${at(up(b))}" r="3.5" fill="${colour}"/>`)
     if (series.length > 1) {
       parts.push(
-        `<text x="${left + panelWidth - margin.right - (series.length - 1 - i) * 50}" y="${top + 20}" text-anchor="end" class="name" style="fill: ${colour}">${escaped(name)}</text>`
+        `<text x="${left + panelWidth - margin.right - (series.length - 1 - i) * 50}" y="${top + 20}" ` +
+          `text-anchor="end" class="name" style="fill: ${colour}">${escaped(name)}</text>`
       )
     }
   })
   return parts.join('\n')
 }
 
-/** Panels in rows of `columns`, as one SVG document that needs nothing else. `title` and `words` say what is shown, above them all. */
+/**
+ * Panels in rows of `columns`, as one SVG document that needs nothing else. `title` and `words` say what is shown,
+ * above them all.
+ */
 export const logPlot = (title: string, words: string, panels: readonly Panel[], columns: number): string => {
   const head = 52
   const [width, height] = [columns * panelWidth, head + Math.ceil(panels.length / columns) * panelHeight]
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escaped(title)}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" ` +
+      `height="${height}" role="img" aria-label="${escaped(title)}">`,
     '<style>text { font: 12px system-ui, sans-serif; fill: #333 } .title { font-weight: 600; font-size: 13px } .grid { stroke: #e3e3e3 } .frame { fill: none; stroke: #999 } .name { font-weight: 600 }</style>',
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     `<text x="16" y="22" style="font-size: 15px; font-weight: 600">${escaped(title)}</text>`,

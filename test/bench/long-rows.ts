@@ -123,7 +123,10 @@ const measured = async (point: RowsPoint): Promise<Measured> => {
 export const measureRowsPoint = async (point: string): Promise<void> =>
   console.log(JSON.stringify(await measured(JSON.parse(point) as RowsPoint)))
 
-/** Writes a model of random weights from a process of its own, so that the peak of who asked is not that of the writing. */
+/**
+ * Writes a model of random weights from a process of its own, so that the peak of who asked is not that of the
+ * writing.
+ */
 export const writeRowsModel = async (point: string): Promise<void> => {
   const { folder, shape } = JSON.parse(point) as { readonly folder: string; readonly shape: RowsPoint['shape'] }
   await writeRandomModel(folder, shapes[shape])
@@ -141,7 +144,10 @@ const apart = async (point: RowsPoint): Promise<Measured> => {
   return JSON.parse(stdout) as Measured
 }
 
-/** Rates and memory of one chain at GPT-2 small's size by the length of a row, beside what the estimate says; each in a process of its own. */
+/**
+ * Rates and memory of one chain at GPT-2 small's size by the length of a row, beside what the estimate says; each in
+ * a process of its own.
+ */
 export const benchLongRows = async (
   lengths: readonly number[],
   threads: number,
@@ -160,7 +166,10 @@ export const benchLongRows = async (
   }
   const { shape, batch, steps, rows, components, chains, estimator } = point
   console.log(
-    `\nlong rows: ${shape}, random weights, ${chains} chain(s) of ${components === 'all' ? 'all components' : components.join(', ')}, ${estimator}; batch ${batch}, ${steps} steps between two draws of ${rows} rows; ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${threads} threads`
+    `\nlong rows: ${shape}, random weights, ${chains} chain(s) of ` +
+      `${components === 'all' ? 'all components' : components.join(', ')}, ${estimator}; batch ${batch}, ` +
+      `${steps} steps between two draws of ${rows} rows; ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ` +
+      `${threads} threads`
   )
   console.log('                 draws alone                              with steps')
   console.log('  ids in a row   tokens/s  peak, MiB  estimated, MiB      tokens/s  peak, MiB  estimated, MiB')
@@ -171,7 +180,8 @@ export const benchLongRows = async (
     const cells = (rate: number, { peak, estimate }: Measured): string =>
       `${whole(rate).padStart(8)} ${whole(peak).padStart(10)}  ${whole(estimate).padStart(14)}`
     console.log(
-      `  ${whole(rowLength).padStart(12)}   ${cells(tokens(rows) / drawn.seconds, drawn)}      ${cells(tokens(steps * batch) / (stepped.seconds - drawn.seconds), stepped)}`
+      `  ${whole(rowLength).padStart(12)}   ${cells(tokens(rows) / drawn.seconds, drawn)}      ` +
+        cells(tokens(steps * batch) / (stepped.seconds - drawn.seconds), stepped)
     )
   }
 }

@@ -40,7 +40,10 @@ const timed = async (rounds: number, work: () => Promise<unknown>): Promise<numb
   return median(seconds)
 }
 
-/** How fast each engine makes losses and their gradient at Pythia-14M's vocabulary, how exactly, and their share of a head's whole gradient step. */
+/**
+ * How fast each engine makes losses and their gradient at Pythia-14M's vocabulary, how exactly, and their share of a
+ * head's whole gradient step.
+ */
 export const benchLoss = async (names: readonly string[], tokens: number, rounds: number): Promise<void> => {
   const { hidden, vocabulary } = pythia14m
   const { block, rows } = vocabularyBlocks(vocabulary)
@@ -90,7 +93,10 @@ export const benchLoss = async (names: readonly string[], tokens: number, rounds
         const u = flatten(weights, componentSlices(architecture, weights, 'head:0.0'))
         const step = await timed(rounds, () => evaluator.gradient('head:0.0', u, prefix, new Float32Array(u.length)))
         console.log(
-          `${name} (${executor.description.device}): ${(1000 * seconds).toFixed(0)} ms, ${((4 * tokens * vocabulary * hidden) / seconds / 1e9).toFixed(2)} GFLOP/s, errors ${errors.map((error) => error.toExponential(1)).join(' and ')}; head 0.0's step ${(1000 * step).toFixed(0)} ms`
+          `${name} (${executor.description.device}): ${(1000 * seconds).toFixed(0)} ms, ` +
+            `${((4 * tokens * vocabulary * hidden) / seconds / 1e9).toFixed(2)} GFLOP/s, errors ` +
+            `${errors.map((error) => error.toExponential(1)).join(' and ')}; head 0.0's step ` +
+            `${(1000 * step).toFixed(0)} ms`
         )
       } finally {
         await close()

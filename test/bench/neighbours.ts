@@ -24,7 +24,10 @@ const runPeers = (python: string, args: readonly string[]): Promise<void> =>
     child.on('close', () => resolve())
   })
 
-/** Exact neighbours of one matrix beside scikit-learn's brute force and hnswlib, on the same points with the same number of threads. */
+/**
+ * Exact neighbours of one matrix beside scikit-learn's brute force and hnswlib, on the same points with the same
+ * number of threads.
+ */
 const compare = async (tokens: number, dimensions: number, threads: number, python: string): Promise<void> => {
   const points = preprocess(
     plantedMatrix(tokens, dimensions),
@@ -40,7 +43,8 @@ const compare = async (tokens: number, dimensions: number, threads: number, pyth
   await pool.close()
   const rate = (2 * tokens * tokens * dimensions) / seconds / 1e9
   console.log(
-    `\nneighbours: ${tokens} × ${dimensions}, k = ${k}, ${threads} threads\n  ours, exact: ${seconds.toFixed(1)} s (${rate.toFixed(0)} G multiplications and additions a second)`
+    `\nneighbours: ${tokens} × ${dimensions}, k = ${k}, ${threads} threads\n  ours, exact: ` +
+      `${seconds.toFixed(1)} s (${rate.toFixed(0)} G multiplications and additions a second)`
   )
   const folder = await mkdtemp(join(tmpdir(), 'spectroscope-bench-'))
   try {

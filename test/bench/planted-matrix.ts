@@ -1,6 +1,8 @@
 import { uniforms } from '../tiny-model'
 
-/** Planted clusters of many sizes in Gaussian noise: [tokens, components], three tokens in ten belong to a cluster. */
+/**
+ * Planted clusters of many sizes in Gaussian noise: [tokens, components], three tokens in ten belong to a cluster.
+ */
 export const plantedMatrix = (tokens: number, components: number): Float32Array => {
   const next = uniforms(7)
   const normal = (): number => Math.sqrt(-2 * Math.log(next() + 2 ** -33)) * Math.cos(2 * Math.PI * next())

@@ -155,13 +155,15 @@ const table = (rows: readonly (readonly string[])[]): void => {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
   for (const row of rows)
     console.log(
-      `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join('  ')}`
+      '  ' +
+        row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join('  ')
     )
 }
 
 /**
- * What a precision does to χ on the fixture model, with the random numbers of float32: for each column the correlation with float32's and the
- * error as a share of its spread, and how many of its clusters come back. The same of float32 with another seed tells what sampling alone does.
+ * What a precision does to χ on the fixture model, with the random numbers of float32: for each column the
+ * correlation with float32's and the error as a share of its spread, and how many of its clusters come back. The same
+ * of float32 with another seed tells what sampling alone does.
  */
 export const benchPrecisions = async (
   precisions: readonly Precision[],
@@ -179,7 +181,9 @@ export const benchPrecisions = async (
     engine: await resolveEngine(chosen.engine)
   }
   console.log(
-    `\nneox-2m: ${base.components.length} components × ${base.chains} chains × ${base.draws} draws, ${stepsBetweenDraws} steps of ${stepSize} apart, nβ 3, ${base.probe} probe rows of ${rowLength}, ${observation} more observation rows`
+    `\nneox-2m: ${base.components.length} components × ${base.chains} chains × ${base.draws} draws, ` +
+      `${stepsBetweenDraws} steps of ${stepSize} apart, nβ 3, ${base.probe} probe rows of ${rowLength}, ` +
+      `${observation} more observation rows`
   )
   const exact = await apart({ ...base, precision: 'float32', seed: 1 })
   const others: { readonly name: string; readonly sampled: Sampled }[] = []
@@ -201,7 +205,9 @@ export const benchPrecisions = async (
     return { component, noise, beside }
   })
   console.log(
-    `\n  χ of ${exact.tokens} tokens beside float32's (${exact.engine}, ${exact.seconds.toFixed(0)} s): correlation, and error as a share of the column's spread; the noise of float32's own χ between chains, likewise`
+    `\n  χ of ${exact.tokens} tokens beside float32's (${exact.engine}, ${exact.seconds.toFixed(0)} s): ` +
+      `correlation, and error as a share of the column's spread; the noise of float32's own χ between chains, ` +
+      'likewise'
   )
   const figures = (one: { readonly correlation: number; readonly error: number }): string[] => [
     one.correlation.toFixed(5),

@@ -24,7 +24,10 @@ const multiply = async (seconds: number): Promise<{ products: number; seconds: n
   return { products, seconds: (performance.now() - start) / 1000 }
 }
 
-/** The machine's rate of float32 matrix products in operations a second: one single-threaded worker a thread, best of `rounds`. */
+/**
+ * The machine's rate of float32 matrix products in operations a second: one single-threaded worker a thread, best of
+ * `rounds`.
+ */
 export const productRate = async (threads = availableParallelism(), rounds = 3): Promise<number> => {
   const workers = Array.from({ length: threads }, () => new Worker(join(projectRoot, 'out', 'bench', 'products.js')))
   const round = async (): Promise<number> => {

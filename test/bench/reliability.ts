@@ -35,7 +35,9 @@ import { rowsOf } from './speed'
 
 const fisher = (r: number): number => Math.atanh(Math.max(-1 + 1e-12, Math.min(1 - 1e-12, r)))
 
-/** A reliability with an interval of 80 %, and what it lies below with 90 % confidence, also where it seems below 0. */
+/**
+ * A reliability with an interval of 80 %, and what it lies below with 90 % confidence, also where it seems below 0.
+ */
 interface Known {
   readonly value: number
   readonly low: number

@@ -17,7 +17,10 @@ const at = (sorted: readonly number[], share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
 const words = (values: readonly number[]): string => {
   const sorted = [...values].sort((a, b) => a - b)
-  return `median ${at(sorted, 0.5).toFixed(1)}, p95 ${at(sorted, 0.95).toFixed(1)}, p99 ${at(sorted, 0.99).toFixed(1)}, longest ${at(sorted, 1).toFixed(1)} ms`
+  return (
+    `median ${at(sorted, 0.5).toFixed(1)}, p95 ${at(sorted, 0.95).toFixed(1)}, p99 ` +
+    `${at(sorted, 0.99).toFixed(1)}, longest ${at(sorted, 1).toFixed(1)} ms`
+  )
 }
 
 /** How late this process's event loop is, and how long calls of the store take, for so many seconds. */
@@ -33,11 +36,15 @@ const watch = async (what: string, workspace: Workspace, seconds: number): Promi
   delay.disable()
   const late = (percentile: number): string => Math.max(0, delay.percentile(percentile) / 1e6 - 5).toFixed(1)
   console.log(
-    `  ${what.padEnd(28)} calls of the store: ${words(trips)} (${trips.length}); shell late by: median ${late(50)}, p95 ${late(95)}, p99 ${late(99)}, longest ${late(100)} ms`
+    `  ${what.padEnd(28)} calls of the store: ${words(trips)} (${trips.length}); shell late by: median ` +
+      `${late(50)}, p95 ${late(95)}, p99 ${late(99)}, longest ${late(100)} ms`
   )
 }
 
-/** The shell's side while nothing happens, then while compute samples on so many threads: what a person at the window would wait for. */
+/**
+ * The shell's side while nothing happens, then while compute samples on so many threads: what a person at the window
+ * would wait for.
+ */
 export const benchResponsiveness = async (threads: number, seconds: number): Promise<void> => {
   const folder = await mkdtemp(join(tmpdir(), 'spectroscope-responsiveness-'))
   const workspace = await openWorkspace(join(folder, 'work'), { create: true })

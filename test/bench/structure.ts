@@ -68,7 +68,10 @@ export const samplerOf = (exported: string): BlockConfiguration =>
     }
   ).configuration.sampler
 
-/** Clusters the whole, the halves of its draws and a cloud without clusters, as a run does; with the seconds that each took. */
+/**
+ * Clusters the whole, the halves of its draws and a cloud without clusters, as a run does; with the seconds that each
+ * took.
+ */
 export const clusterWithSplits = async (
   { tokens, components, whole, parts }: PartMatrices,
   configuration: ClusteringConfiguration,
@@ -129,11 +132,13 @@ export const benchStructure = async ({ sums, exported, trials, sizes, threads }:
       const configuration = suitClustering(clusteringSchema.parse(trial), count)
       const { structure, seconds } = await clusterWithSplits(matrices, configuration, threads)
       console.log(
-        `\n${count} tokens, ${JSON.stringify(trial)}: ${seconds.toFixed(0)} s, ${structure.ending}, k ${configuration.neighbours}${configuration.whiten ? ', whitened' : ''}`
+        `\n${count} tokens, ${JSON.stringify(trial)}: ${seconds.toFixed(0)} s, ${structure.ending}, k ` +
+          `${configuration.neighbours}${configuration.whiten ? ', whitened' : ''}`
       )
       for (const { kind, groups, stableGroups, stableShare, error, nullShare } of structure.stability?.levels ?? []) {
         console.log(
-          `  ${kind.padEnd(14)} ${String(groups).padStart(5)} groups, ${String(stableGroups).padStart(4)} stable with ${percent(stableShare)} of tokens (± ${percent(error)}, shapeless ${percent(nullShare)})`
+          `  ${kind.padEnd(14)} ${String(groups).padStart(5)} groups, ${String(stableGroups).padStart(4)} ` +
+            `stable with ${percent(stableShare)} of tokens (± ${percent(error)}, shapeless ${percent(nullShare)})`
         )
       }
       console.log(`  left over ${percent(structure.leftover.members.length / count)}`)
@@ -148,7 +153,10 @@ export const benchStructure = async ({ sums, exported, trials, sizes, threads }:
         modularity
       } of structure.sweep) {
         console.log(
-          `    ${String(resolution).padStart(7)} ${String(groups).padStart(6)} ${String(stableGroups).padStart(5)} ${percent(stableShare).padStart(8)} ± ${percent(error).padStart(6)}  shapeless ${percent(nullShare).padStart(7)}  detail ${detail.toFixed(3)}  Q ${modularity.toFixed(4)}`
+          `    ${String(resolution).padStart(7)} ${String(groups).padStart(6)} ` +
+            `${String(stableGroups).padStart(5)} ${percent(stableShare).padStart(8)} ± ` +
+            `${percent(error).padStart(6)}  shapeless ${percent(nullShare).padStart(7)}  detail ` +
+            `${detail.toFixed(3)}  Q ${modularity.toFixed(4)}`
         )
       }
     }

@@ -458,8 +458,9 @@ const layOut = (
 }
 
 /**
- * Writes a workspace with one finished run of that size, through the store's own writers: clusters of power-law sizes with favourite tokens and
- * subsets, Zipf tokens, a matrix, neighbours, a clustering with its description, a layout. The same sizes give the same data.
+ * Writes a workspace with one finished run of that size, through the store's own writers: clusters of power-law sizes
+ * with favourite tokens and subsets, Zipf tokens, a matrix, neighbours, a clustering with its description, a layout.
+ * The same sizes give the same data.
  */
 export const writeSyntheticWorkspace = async (
   folder: string,

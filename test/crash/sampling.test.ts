@@ -42,7 +42,10 @@ describe.skipIf(!built)(
     })
     afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-    /** Runs the child until it finishes, or until it has said `lines` lines and `delay` ms have gone, then kills it. It writes a checkpoint every few stages. */
+    /**
+     * Runs the child until it finishes, or until it has said `lines` lines and `delay` ms have gone, then kills it.
+     * It writes a checkpoint every few stages.
+     */
     const run = async (
       threads: number,
       kill?: { readonly lines: number; readonly delay: number },
@@ -72,7 +75,8 @@ describe.skipIf(!built)(
       expect((await run(3)).at(-1)).toBe(expected)
       clear()
       let draws = 10 * 12
-      // By line 25 the third draw has begun, ten steps after a checkpoint of the first; by line 14 of the next, the one after that.
+      // By line 25 the third draw has begun, ten steps after a checkpoint of the first; by line 14 of the next, the
+      // one after that.
       for (const [lines, delay, kept] of [
         [1, 0, 0],
         [8, 3, 0],
@@ -91,7 +95,8 @@ describe.skipIf(!built)(
     })
 
     it.skipIf(missing !== undefined)(
-      `gives the same numbers where threads update what a device computes, and after being killed${missing === undefined ? '' : ` (skipped: ${missing})`}`,
+      'gives the same numbers where threads update what a device computes, and after being ' +
+        `killed${missing === undefined ? '' : ` (skipped: ${missing})`}`,
       async () => {
         // Few components, as software Vulkan compiles the shaders of each anew in every process.
         const device: Partial<SamplingInput> = { engine: 'webgpu-software', components: ['unembed'] }

@@ -10,7 +10,10 @@ import { childrenOf, clusterRows, deskForEach, describeInBrowser, openServed, op
 import type { Opened, OpenedShell, Place } from './harness'
 import { startStudy, writeStudy } from './study'
 
-/** Of runs that something happens to while they sample: of lower priority than what does it, they are far from their end then. */
+/**
+ * Of runs that something happens to while they sample: of lower priority than what does it, they are far from their
+ * end then.
+ */
 const draws = 20
 
 /** What the terminal says of the only run of a workspace that nobody has open. */
@@ -60,7 +63,10 @@ describeInBrowser('what goes wrong in the middle', () => {
 
   const compute = (shell: OpenedShell, signal: 'SIGSTOP' | 'SIGCONT'): void =>
     childrenOf(shell.process, 'compute').forEach((pid) => process.kill(pid, signal))
-  /** Asks the window to close, of a run whose compute process is stopped so that it is at work still when that is answered. */
+  /**
+   * Asks the window to close, of a run whose compute process is stopped so that it is at work still when that is
+   * answered.
+   */
   const asking = async (shell: OpenedShell): Promise<Locator> => {
     compute(shell, 'SIGSTOP')
     expect(await shell.closeWindow()).toBe(false)
@@ -113,7 +119,10 @@ describeInBrowser('what goes wrong in the middle', () => {
     expect(await again.close()).toBe(0)
   })
 
-  /** A window on a workspace of 20 clusters, with one label saved and another one typed when the server had been killed. */
+  /**
+   * A window on a workspace of 20 clusters, with one label saved and another one typed when the server had been
+   * killed.
+   */
   const labelledWhenGone = async (): Promise<Opened> => {
     await writeSyntheticWorkspace(desk.place.workspace, { tokens: 2000, clusters: 20 })
     const opened = await openServed(desk.browser, desk.place)

@@ -51,7 +51,8 @@ describeInBrowser('a person who starts for the first time', () => {
       const { page } = desk.opened
       await startDemo(page)
       await isAtWork(page)
-      // The first round takes as long as a busy machine needs; what is shown after it is looked at where runs are short.
+      // The first round takes as long as a busy machine needs; what is shown after it is looked at where runs are
+      // short.
       await page.getByRole('heading', { name: 'Reliability', exact: true }).waitFor()
 
       await button(page, /^Pause/).click()

@@ -26,7 +26,10 @@ const browserArguments = ['--no-sandbox', '--disable-dev-shm-usage', '--enable-u
 export const launchBrowser = (...args: string[]): Promise<Browser> =>
   chromium.launch({ executablePath: executablePath!, args: [...browserArguments, ...args] })
 
-/** A folder for one test: a workspace, settings and what is exported; settings have what an earlier place measured of this machine. */
+/**
+ * A folder for one test: a workspace, settings and what is exported; settings have what an earlier place measured of
+ * this machine.
+ */
 export interface Place {
   readonly folder: string
   readonly workspace: string
@@ -38,7 +41,10 @@ export interface Place {
   remove(): void
 }
 
-/** What the program measured of this machine and kept with its settings: once for all tests of a file, as it takes longer than many of them. */
+/**
+ * What the program measured of this machine and kept with its settings: once for all tests of a file, as it takes
+ * longer than many of them.
+ */
 let machine: unknown
 
 export const makePlace = (): Place => {
@@ -161,7 +167,10 @@ export const pictures = (): string => {
   return folder
 }
 
-/** Keeps a picture of what the window shows when a test has failed, beside those of the views, and says what the program wrote. */
+/**
+ * Keeps a picture of what the window shows when a test has failed, beside those of the views, and says what the
+ * program wrote.
+ */
 export const keepFailure = async ({ task }: TestContext, opened: Opened | undefined): Promise<void> => {
   if (task.result?.state !== 'fail' || opened === undefined || opened.page.isClosed()) return
   console.error(opened.output())
@@ -353,7 +362,10 @@ export const startAgain = async (place: Place, ...args: string[]): Promise<numbe
   return ended(child)
 }
 
-/** The built shell and its window: on Electron where SPECTROSCOPE_ELECTRON names its program, else on the stand-in for it. */
+/**
+ * The built shell and its window: on Electron where SPECTROSCOPE_ELECTRON names its program, else on the stand-in for
+ * it.
+ */
 export const openShell = (place: Place, ...args: string[]): Promise<OpenedShell> => {
   const executable = process.env['SPECTROSCOPE_ELECTRON'] ?? ''
   return executable === '' ? openOnStandIn(place, args) : openOnElectron(executable, place, args)
@@ -382,8 +394,8 @@ export const clusterRows = (page: Page): Locator =>
   page.locator(':is([role=tree], [role=listbox])[aria-label=Clusters] :is([role=treeitem], [role=option])')
 
 /**
- * Gives each test of the describe that calls it a place of its own, as `prepare` leaves it, and `end`s the window that a test leaves open; keeps
- * a picture of one that failed.
+ * Gives each test of the describe that calls it a place of its own, as `prepare` leaves it, and `end`s the window
+ * that a test leaves open; keeps a picture of one that failed.
  */
 export const deskForEach = ({
   prepare = (place) => place,

@@ -6,7 +6,10 @@ import { uniforms, writeTinyModel } from '../tiny-model'
 
 const words = ['the', 'a', 'on', 'in', 'other', 'there', 'rain', 'stone', 'an', 'tea,', 'then.']
 
-/** A tiny random model in `folder`/tiny that takes rows of the usual length, and a small corpus of two subsets in `folder`/texts. */
+/**
+ * A tiny random model in `folder`/tiny that takes rows of the usual length, and a small corpus of two subsets in
+ * `folder`/texts.
+ */
 export const writeStudy = async (folder: string): Promise<void> => {
   await writeTinyModel(join(folder, 'tiny'), { contextLength: 128 })
   const texts = join(folder, 'texts')
@@ -19,7 +22,8 @@ export const writeStudy = async (folder: string): Promise<void> => {
       Array.from(
         { length: 8 },
         () =>
-          `if (${pick(['a', 'b', 'n'])} < ${Math.floor(100 * uniform())}) {\n  return [${pick(['x', 'y'])}, "${pick(['on', 'in'])}"]\n}\n`
+          `if (${pick(['a', 'b', 'n'])} < ${Math.floor(100 * uniform())}) {\n  return [${pick(['x', 'y'])}, ` +
+          `"${pick(['on', 'in'])}"]\n}\n`
       ).join('')
   }
   for (const [subset, text] of Object.entries(kinds)) {
@@ -30,7 +34,10 @@ export const writeStudy = async (folder: string): Promise<void> => {
   }
 }
 
-/** Settings with which the study takes some seconds and gives about ten clusters of 920 tokens; of `draws` draws, as many as a test needs time. */
+/**
+ * Settings with which the study takes some seconds and gives about ten clusters of 920 tokens; of `draws` draws, as
+ * many as a test needs time.
+ */
 export const studyConfiguration = (
   draws = 8
 ): Readonly<Record<'model' | 'corpus' | 'sampler' | 'clustering', unknown>> => ({

@@ -41,7 +41,8 @@ const deviation = (actual: ArrayLike<number>, expected: readonly number[]): numb
 
 /**
  * Stand-ins for GPUs on the processor take minutes for all components, so each samples one of either model, a head to
- * first order and an MLP to all orders. (test/golden/engine.test.ts has the gradients of all components on all engines.)
+ * first order and an MLP to all orders. (test/golden/engine.test.ts has the gradients of all components on all
+ * engines.)
  */
 const ofSlow: Partial<Record<string, string>> = { 'first-order neox-2m': 'head:5.3', 'gradient gpt2-2m': 'mlp:3' }
 const casesOf = (golden: string) =>

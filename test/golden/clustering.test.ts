@@ -49,7 +49,9 @@ const standardise = (matrix: readonly (readonly number[])[]): Points => {
   return { values, count, dimensions }
 }
 
-/** Andersen, Chung and Lang's approximate PageRank (FOCS 2006) by pushing, for comparison: [p, r] with r_u < ε d_u. */
+/**
+ * Andersen, Chung and Lang's approximate PageRank (FOCS 2006) by pushing, for comparison: [p, r] with r_u < ε d_u.
+ */
 const push = (
   { nodes, starts, columns, weights, degrees }: Graph,
   seed: number,

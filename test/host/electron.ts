@@ -1,6 +1,7 @@
 /**
- * Stands in for the `electron` module where its runtime cannot be had: drives the built shell against a Chromium page, so that what a
- * person sees and what the shell does are the program's own. Types are those of electron.d.ts; a drift fails the type check.
+ * Stands in for the `electron` module where its runtime cannot be had: drives the built shell against a Chromium
+ * page, so that what a person sees and what the shell does are the program's own. Types are those of electron.d.ts; a
+ * drift fails the type check.
  */
 import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -296,7 +297,10 @@ class HostWindow extends EventEmitter {
     const script = readFileSync(here('./page.js'), 'utf8')
     if (this.#preload !== undefined)
       await page.addInitScript({
-        content: `if (location.origin === ${JSON.stringify(pageOrigin)}) (() => {\n${script}\nconst { require } = hostPageModule.hostPage(${this.number}, ${port});\nconst module = { exports: {} }; const exports = module.exports;\n${this.#preload}\n})()`
+        content:
+          `if (location.origin === ${JSON.stringify(pageOrigin)}) (() => {\n${script}\nconst { require } = ` +
+          `hostPageModule.hostPage(${this.number}, ${port});\nconst module = { exports: {} }; const exports = ` +
+          `module.exports;\n${this.#preload}\n})()`
       })
     page.on('close', () => this.#gone())
     await page.goto(url.replace(appOrigin, pageOrigin))

@@ -46,7 +46,9 @@ const home = '/home/person'
 const author = 'Ada'
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/** The main side of a window on a synthetic workspace: every call is checked as it would be, and answered from memory. */
+/**
+ * The main side of a window on a synthetic workspace: every call is checked as it would be, and answered from memory.
+ */
 export const fakeBridge = (options: FakeOptions): Bridge => {
   const data = new SyntheticClustering(options)
   const runs = new SyntheticRuns(data, options.empty)
@@ -471,7 +473,8 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       } catch (error) {
         throw new SpectroscopeError(
           'input',
-          `The regular expression "${text}" cannot be read (${error instanceof Error ? error.message : ''}); correct it.`
+          `The regular expression "${text}" cannot be read (${error instanceof Error ? error.message : ''}); ` +
+            'correct it.'
         )
       }
     },

@@ -1,6 +1,9 @@
 import { fakeBridge } from './fake-bridge'
 
-/** The window on a synthetic workspace: `preview.html?clusters=300&tokens=60000&components=32&latency=20&fail=clusters.details,tokens.edges`. */
+/**
+ * The window on a synthetic workspace:
+ * `preview.html?clusters=300&tokens=60000&components=32&latency=20&fail=clusters.details,tokens.edges`.
+ */
 const page = globalThis as unknown as { readonly location: { readonly search: string }; spectroscope?: unknown }
 const asked = new URLSearchParams(page.location.search)
 const number = (key: string, fallback: number): number => Number(asked.get(key) ?? fallback)

@@ -26,8 +26,8 @@ const bodyShare = 0.35
 
 /**
  * Tokens of rows of 128, in clusters of power-law sizes around favourite tokens and subsets, with a main body; always
- * the same for the same sizes. The clusters lie in a tree of groups, and have a stability; `flat` asks for them as ACL
- * finds them, without either.
+ * the same for the same sizes. The clusters lie in a tree of groups, and have a stability; `flat` asks for them as
+ * ACL finds them, without either.
  */
 export class SyntheticClustering {
   readonly tokens: number

@@ -407,7 +407,9 @@ export class SyntheticRuns {
           .map(({ component, splitRHat }) => ({
             component,
             kind: 'not-mixed',
-            message: `${component}: chains do not agree (R̂ ${splitRHat?.toFixed(2)}); give them more burn-in or more draws.`
+            message:
+              `${component}: chains do not agree (R̂ ${splitRHat?.toFixed(2)}); give them more burn-in or more ` +
+              'draws.'
           })),
         ...diagnostics
           .filter(({ reliability }) => reliability < 0.5)
@@ -501,7 +503,9 @@ export class SyntheticRuns {
             type: 'note',
             warning: true,
             message:
-              'Sampling needs about 26.1 GB of memory even on one thread, and there is 25.3 GB: it goes on one, and may be slow or end early; if so, study fewer tokens or components, set fewer "sampler.chains", or divide the run with `spectroscope shard`.'
+              'Sampling needs about 26.1 GB of memory even on one thread, and there is 25.3 GB: it goes on ' +
+              'one, and may be slow or end early; if so, study fewer tokens or components, set fewer ' +
+              '"sampler.chains", or divide the run with `spectroscope shard`.'
           }
         }
       ],

@@ -234,7 +234,9 @@ export const noted =
 const row = (seed: number, length: number): Int32Array =>
   Int32Array.from({ length }, (_, t) => (seed * 7 + t * t * 3 + (seed % 3) * t) % 10)
 
-/** Observation rows of two lengths, and probe rows of four: slices have several chunks, and probe rows several blocks. */
+/**
+ * Observation rows of two lengths, and probe rows of four: slices have several chunks, and probe rows several blocks.
+ */
 const mixedStudy: BlocksInput['study'] = (() => {
   const probe = [6, 4, 6, 9, 5, 4, 6].map((length, i) => row(30 + i, length))
   return {

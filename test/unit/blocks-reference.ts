@@ -26,7 +26,9 @@ const meanGradient = (pairs: readonly Loss[], d: Float64Array): Float64Array => 
   return scaled(1 / pairs.length, total)
 }
 
-/** What a component's losses are over: pairs of all observation rows, of a slice of them, and of the studied tokens. */
+/**
+ * What a component's losses are over: pairs of all observation rows, of a slice of them, and of the studied tokens.
+ */
 export interface Study {
   readonly size: number
   readonly observed: readonly Loss[]
@@ -258,8 +260,9 @@ const product = (a: Float64Array, b: Float64Array, size: number): Float64Array =
 }
 
 /**
- * χ = -Cov(φ, ℓ - L) of quadratic losses under the localised posterior, which is Gaussian: all, and first order. The posterior's
- * precision is P = γ + nβ A and its mean m = -nβ P⁻¹ b; Cov(φ, ℓ) = (b + A m)·P⁻¹(c + B m) + ½ tr(A P⁻¹ B P⁻¹).
+ * χ = -Cov(φ, ℓ - L) of quadratic losses under the localised posterior, which is Gaussian: all, and first order. The
+ * posterior's precision is P = γ + nβ A and its mean m = -nβ P⁻¹ b; Cov(φ, ℓ) = (b + A m)·P⁻¹(c + B m) + ½ tr(A P⁻¹ B
+ * P⁻¹).
  */
 export const exactSusceptibilities = (
   { size, observed, tokens }: Study,

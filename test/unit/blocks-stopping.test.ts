@@ -328,7 +328,8 @@ describe.each(kinds)('a number that is not finite, %s', (_name, sampler) => {
     const whole = await sampled(more)
     const { result } = await sampled({ ...more, begun })
     for (const component of others) expect(columnOf(result, component)).toEqual(columnOf(whole.result, component))
-    // It is left out still, or has the numbers of a run in which all was well; never those of sums that are not whole.
+    // It is left out still, or has the numbers of a run in which all was well; never those of sums that are not
+    // whole.
     if (result.components.includes('mlp:1')) expect(columnOf(result, 'mlp:1')).toEqual(columnOf(whole.result, 'mlp:1'))
     else
       expect(result.diagnostics.find(({ component }) => component === 'mlp:1')!.failedChains.length).toBeGreaterThan(0)

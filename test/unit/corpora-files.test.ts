@@ -97,7 +97,8 @@ describe('what a folder gave', () => {
       'The corpus: 2 .jsonl files with 3 documents, 1 .log file as plain text; ' +
         '1 document of only whitespace not counted; ' +
         'left out: c/.gitattributes (hidden); c/LICENSE, c/README.md, c/dataset_info.json and 1 more ' +
-        '(cards and metadata, not data; name such a file itself to have it read); c/d.txt, c/e.png (no text in UTF-8).'
+        '(cards and metadata, not data; name such a file itself to have it read); c/d.txt, c/e.png (no text in ' +
+        'UTF-8).'
     )
   })
 

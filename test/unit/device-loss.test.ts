@@ -116,7 +116,10 @@ describe('a run that goes on on an engine which takes other numbers of tokens at
   })
 })
 
-/** An executor of whose device a part is taken: programs over more than so many targets fail, when they are made or when they are run. */
+/**
+ * An executor of whose device a part is taken: programs over more than so many targets fail, when they are made or
+ * when they are run.
+ */
 const short = (
   executor: Executor,
   targets: () => number,
@@ -180,7 +183,8 @@ describe('a device whose memory is short', () => {
     numbersOf(evaluator, component, centre, await evaluator.prefix(rows))
 
   it.each(['made', 'run'] as const)(
-    'takes half of the rows, and half of those, when a program that is %s fails, and gives the same numbers within float32 noise',
+    'takes half of the rows, and half of those, when a program that is %s fails, and gives the same numbers ' +
+      'within float32 noise',
     async (when) => {
       const { architecture, weights } = await loadModel(await writeTinyModel(join(folder, 'model')))
       for (const component of ['head:0.1', 'mlp:1', 'full']) {

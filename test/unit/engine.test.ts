@@ -238,7 +238,8 @@ for (const { name: engine, title, skipped } of executorCases) {
         }
       })
 
-      // Moving all rows of the unembedding together moves every logit of a token alike, which softmax does not notice.
+      // Moving all rows of the unembedding together moves every logit of a token alike, which softmax does not
+      // notice.
       it.each([60, -60])(
         'stay the same when every logit moves by as much as %i times the hidden state',
         async (factor) => {

@@ -37,7 +37,10 @@ afterAll(() => rmSync(folder, { recursive: true }))
 const configurationOf = (changes: object = {}): RunConfiguration =>
   parseConfiguration({ model: 'model', rows: 'rows.json', ...changes }, 'c')
 
-/** Passes everything on and counts target positions, in rows' own numbers, and floating-point operations as the evaluator tells them. */
+/**
+ * Passes everything on and counts target positions, in rows' own numbers, and floating-point operations as the
+ * evaluator tells them.
+ */
 class CountingEvaluator implements Evaluator {
   gradientTokens = 0
   lossTokens = 0

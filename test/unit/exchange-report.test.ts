@@ -109,7 +109,9 @@ const report = async (name: string, options: Partial<ReportOptions> = {}): Promi
 
 const voidTags = new Set(['meta', 'img', 'line', 'rect', 'br', '!doctype'])
 
-/** Names of the tags of a page, after a check that they are nested rightly and that no attribute could run anything. */
+/**
+ * Names of the tags of a page, after a check that they are nested rightly and that no attribute could run anything.
+ */
 const tagsOf = (html: string): Set<string> => {
   const open: string[] = []
   const names = new Set<string>()

@@ -93,7 +93,8 @@ describe('npy', () => {
     const [file, back] = [out('to.npy'), out('from.npy')]
     await writeNpy(file, [20, 3], [matrixOf(20)])
     const script =
-      'import numpy, sys, json; a = numpy.load(sys.argv[1]); numpy.save(sys.argv[2], a * 2); print(json.dumps([str(a.dtype), a.shape, bool(a.flags.c_contiguous), a[4].tolist()]))'
+      'import numpy, sys, json; a = numpy.load(sys.argv[1]); numpy.save(sys.argv[2], a * 2); ' +
+      'print(json.dumps([str(a.dtype), a.shape, bool(a.flags.c_contiguous), a[4].tolist()]))'
     const [dtype, shape, contiguous, row] = JSON.parse(
       execFileSync('/usr/bin/python3', ['-c', script, file, back], { encoding: 'utf8' })
     ) as unknown[]

@@ -321,7 +321,10 @@ describe('a blind test', () => {
   })
 })
 
-/** Clusters by the lengths of their runs of tokens: [5, 3] is five of cluster 0, then three of cluster 1; the rest is left over. */
+/**
+ * Clusters by the lengths of their runs of tokens: [5, 3] is five of cluster 0, then three of cluster 1; the rest is
+ * left over.
+ */
 const membership = (tokens: number, ...lengths: number[]): Int32Array =>
   Int32Array.from([
     ...lengths.flatMap((length, cluster) => Array<number>(length).fill(cluster)),

@@ -136,7 +136,8 @@ describe('the embedding kernel', () => {
   })
 
   it('counts an entry in its share of the epochs', () => {
-    // Nothing pushes where the only other node is the neighbour itself at a great distance: each count moves both ends by about 2 / distance.
+    // Nothing pushes where the only other node is the neighbour itself at a great distance: each count moves both
+    // ends by about 2 / distance.
     const moved = (share: number): number => {
       const graph = {
         nodes: 2,

@@ -40,7 +40,10 @@ const largest = (values: Float32Array): number => values.reduce((most, value) =>
 const difference = (values: Float32Array, expected: Float32Array): number =>
   largest(values.map((value, at) => value - expected[at])) / largest(expected)
 
-/** To the nearest number of `digits` binary digits, ties to even, whose unit is at least `least`; from the definition of the formats. */
+/**
+ * To the nearest number of `digits` binary digits, ties to even, whose unit is at least `least`; from the definition
+ * of the formats.
+ */
 const rounding =
   (digits: number, least: number) =>
   (value: number): number => {
@@ -71,7 +74,9 @@ const product = (): Graph => {
 
 const [tokens, width, vocabulary, block] = [6, 8, 29, 8]
 
-/** A loss over a vocabulary with its gradients, and attention with its own; `factor` is the size of the hidden states. */
+/**
+ * A loss over a vocabulary with its gradients, and attention with its own; `factor` is the size of the hidden states.
+ */
 const model = (factor: number) => {
   const builder = new GraphBuilder()
   const [h, w] = [builder.input('h', [tokens, width]), builder.input('w', [4 * block, width])]

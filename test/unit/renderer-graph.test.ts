@@ -61,7 +61,9 @@ const themes: readonly (readonly [string, GraphTheme])[] = [
 ]
 const [[, day]] = themes
 
-/** How a colour looks without the cones for long or middle waves (Viénot, Brettel and Mollon 1999), in linear light. */
+/**
+ * How a colour looks without the cones for long or middle waves (Viénot, Brettel and Mollon 1999), in linear light.
+ */
 const simulated = (colour: Rgb, kind: 'protan' | 'deutan'): Rgb => {
   const linear = colour.map((part) => (part / 255) ** 2.2)
   const rows =

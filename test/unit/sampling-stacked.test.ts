@@ -30,7 +30,10 @@ interface Asked {
   readonly width: number
 }
 
-/** Quadratic losses of replicas together, which are to the bit those of each alone. `sumOf` may change the sum of a replica's losses. */
+/**
+ * Quadratic losses of replicas together, which are to the bit those of each alone. `sumOf` may change the sum of a
+ * replica's losses.
+ */
 class StackingEvaluator extends QuadraticEvaluator {
   readonly stacked: StackedEvaluator = {
     losses: async (replicas, width, prefix) => {
@@ -210,7 +213,10 @@ describe('a run on a device', () => {
   const groups = 5
   const full = 2
   const replicas = 14
-  /** 20 steps of one chunk, 6 draws of a block of observation and one of probe rows; the first losses are of those blocks at w*. */
+  /**
+   * 20 steps of one chunk, 6 draws of a block of observation and one of probe rows; the first losses are of those
+   * blocks at w*.
+   */
   const [passes, atStar] = [20 + 6 * 2, 2]
   const isPiece = ({ outputs }: Graph): boolean => outputs.has('losses')
 
@@ -251,7 +257,8 @@ describe('a run on a device', () => {
   for (const name of ['tfjs-gpu', 'webgpu-software'] as const) {
     const { missing } = executors[name]
     it.skipIf(missing !== undefined)(
-      `is that of the processor within float32 noise on ${name}${missing === undefined ? '' : ` (skipped: ${missing})`}`,
+      'is that of the processor within float32 noise on ' +
+        `${name}${missing === undefined ? '' : ` (skipped: ${missing})`}`,
       async () => {
         const { checkpoint: _, ...run } = await input()
         let runs = 0

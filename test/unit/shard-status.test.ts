@@ -154,7 +154,8 @@ describe('how far shards are', () => {
     expect(error.kind).toBe('usage')
     expect(error.message).toBe(
       `4 of 6 shards of ${folder} are not done (lost: 4; damaged: 1,3; waiting: 5); run what nobody is at with ` +
-        `\`sbatch --array=1,3-5 ${folder}/sbatch.sh\`, or here with \`spectroscope shards run ${folder} 1\` and so on.`
+        `\`sbatch --array=1,3-5 ${folder}/sbatch.sh\`, or here with \`spectroscope shards run ${folder} 1\` ` +
+        'and so on.'
     )
     expect(error.details).toMatchObject({
       missing: [4, 1, 3, 5],

@@ -125,7 +125,8 @@ for (const { name, title, skipped } of cases) {
           const found = await together(device, replicas, replicas.length, own)
           expect(ran).toEqual([replicas.length, replicas.length])
           found.forEach((numbers, at) => expectSame(numbers, expected[at], `${replicas[at].component} ${at}`))
-          // One that is left alone has its place in the program of all, and so the numbers that it had beside the others.
+          // One that is left alone has its place in the program of all, and so the numbers that it had beside the
+          // others.
           ran.length = 0
           const [rest] = await together(device, replicas.slice(1, 2), replicas.length, own)
           expect(ran).toEqual([replicas.length, replicas.length])

@@ -33,7 +33,9 @@ const members = (cluster: number): number[] =>
   )
 const groups = [0, 1, -1]
 
-/** Central order: descending by token. Every third token leads out, to cluster 1 from 0, and to the main body from 1. */
+/**
+ * Central order: descending by token. Every third token leads out, to cluster 1 from 0, and to the main body from 1.
+ */
 const level = (): LevelDescription => {
   const perGroup = <T>(of: (group: number, column: number) => T): T[] =>
     groups.flatMap((_, group) => components.map((__, column) => of(group, column)))

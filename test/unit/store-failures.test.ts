@@ -140,7 +140,9 @@ describe('opening', () => {
     for (const readOnly of [false, true]) {
       await expect(openWorkspace(folder, { readOnly })).rejects.toMatchObject({
         kind: 'workspace',
-        message: `${folder}: the workspace is open in another program (process ${first.pid}); close that one first, or use another workspace.`
+        message:
+          `${folder}: the workspace is open in another program (process ${first.pid}); close that one first, or ` +
+          'use another workspace.'
       })
     }
     await first.close()
@@ -260,7 +262,8 @@ describe('a schema', () => {
     const instance = await openDatabase(folder, { create: true, readOnly: false }, migrations.slice(0, 2))
     const connection = await instance.connect()
     await connection.run(
-      "INSERT INTO runs VALUES (1, '20260101-000000-abcd', 'an old run', 'interrupted', 'sample', now()::TIMESTAMP, NULL, NULL, $1::JSON, '/somewhere', '{}', NULL)",
+      "INSERT INTO runs VALUES (1, '20260101-000000-abcd', 'an old run', 'interrupted', 'sample', " +
+        "now()::TIMESTAMP, NULL, NULL, $1::JSON, '/somewhere', '{}', NULL)",
       [JSON.stringify({ ...configuration, sampler })]
     )
     await connection.run(

@@ -33,7 +33,10 @@ export const newRun = (name = 'a run'): NewRun => ({
 export const texts = ['the', ' "quoted"', ',', '\n', 'naïve\r', ' ', '\t', 'NULL', '😀', '\u0001']
 export const tokenText = (id: number): string => texts[id]
 
-/** `rows` probe rows of 6 ids, of which all 5 target positions are studied; two documents, the second from column 3 on. */
+/**
+ * `rows` probe rows of 6 ids, of which all 5 target positions are studied; two documents, the second from column 3
+ * on.
+ */
 export const smallStudy = (rows = 4): StudyRecord => {
   const probe = Array.from({ length: rows }, (_, row) =>
     Int32Array.from({ length: 6 }, (_, column) => (row * 3 + column) % texts.length)

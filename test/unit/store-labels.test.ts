@@ -425,7 +425,8 @@ const fill = (path: string): void => {
 }
 
 test.skipIf(!root)(
-  'a label that a full disk has no room for is refused and is not there later; those before it are (mounting needs root)',
+  'a label that a full disk has no room for is refused and is not there later; those before it are (mounting ' +
+    'needs root)',
   async (context) => {
     const small = join(place.folder, 'small')
     await mkdir(small)
@@ -560,12 +561,14 @@ test('a workspace from before there were labels is upgraded, after a copy of it 
   const instance = await openDatabase(old, { create: true, readOnly: false }, migrations.slice(0, 1))
   const connection = await instance.connect()
   await connection.run(
-    "INSERT INTO runs VALUES (1, '20260101-000000-abcd', 'old', 'finished', NULL, now()::TIMESTAMP, NULL, NULL, $1::JSON, '/', '{}'::JSON, NULL)",
+    "INSERT INTO runs VALUES (1, '20260101-000000-abcd', 'old', 'finished', NULL, now()::TIMESTAMP, NULL, " +
+      "NULL, $1::JSON, '/', '{}'::JSON, NULL)",
     [JSON.stringify(newRun().configuration)]
   )
   for (const clustering of [1, 4]) {
     await connection.run(
-      `INSERT INTO clusterings VALUES (1, ${clustering}, 'c', '{}'::JSON, 1, now()::TIMESTAMP, 'done', 1, 1, 1, 0, 'unclustered', 0)`
+      `INSERT INTO clusterings VALUES (1, ${clustering}, 'c', '{}'::JSON, 1, now()::TIMESTAMP, 'done', 1, 1, ` +
+        `1, 0, 'unclustered', 0)`
     )
   }
   connection.closeSync()

@@ -61,7 +61,8 @@ describe.skipIf(lack !== undefined)(`a wheel${lack === undefined ? '' : ` (skipp
     const file = join(root, 'index', 'made-1.0-py3-none-any.whl')
     mkdirSync(join(root, 'index'))
     const script =
-      'import json, sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as z:\n for n, t in json.loads(sys.argv[2]).items(): z.writestr(n, t)'
+      'import json, sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as z:\n for n, ' +
+      't in json.loads(sys.argv[2]).items(): z.writestr(n, t)'
     execFileSync('python3', ['-c', script, file, JSON.stringify(inWheel)])
     const content = readFileSync(file)
     wheel = {

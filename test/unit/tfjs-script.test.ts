@@ -32,7 +32,10 @@ const missing =
 /** An addon of no use, but one that Node loads. */
 const addonSource = 'void *napi_register_module_v1(void *env, void *exports) { (void)env; return exports; }'
 
-/** Windows' installation, by the package's own scripts, as they are under Linux: in a folder of the test's, beside links to all other packages; the servers are one on this machine. */
+/**
+ * Windows' installation, by the package's own scripts, as they are under Linux: in a folder of the test's, beside
+ * links to all other packages; the servers are one on this machine.
+ */
 describe.skipIf(missing !== undefined)(
   `the install script of tfjs-node-gpu${missing === undefined ? '' : ` (skipped: ${missing})`}`,
   () => {

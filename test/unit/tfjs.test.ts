@@ -222,7 +222,8 @@ describe('the GPU engine', () => {
     ).toMatch(/^TensorFlow could not start CUDA \(cuInit: UNKNOWN ERROR \(303\)\); see that the NVIDIA driver works/)
     expect(
       lackIn(
-        "I0000 dso_loader.cc] Could not load dynamic library 'libcudnn.so.9'; dlerror: libcudnn.so.9: cannot open\nW0000 gpu_device.cc:2341] Cannot dlopen some GPU libraries.\n"
+        "I0000 dso_loader.cc] Could not load dynamic library 'libcudnn.so.9'; dlerror: libcudnn.so.9: cannot " +
+          'open\nW0000 gpu_device.cc:2341] Cannot dlopen some GPU libraries.\n'
       )
     ).toMatch(/could not load libcudnn\.so\.9; run `spectroscope engines remove tfjs` and install again/)
     expect(lackIn('')).toBeUndefined()

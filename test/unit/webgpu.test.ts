@@ -86,7 +86,8 @@ describe('the adapter', () => {
     })
     expect(
       namesOfMac(
-        '{"SPDisplaysDataType":[{"_name":"Apple M2 Pro","sppci_model":"Apple M2 Pro"},{"_name":"spdisplays_display"}]}'
+        '{"SPDisplaysDataType":[{"_name":"Apple M2 Pro","sppci_model":"Apple M2 ' +
+          'Pro"},{"_name":"spdisplays_display"}]}'
       )
     ).toEqual(['Apple M2 Pro'])
     expect(namesOfMac('{}')).toEqual([])
@@ -95,7 +96,10 @@ describe('the adapter', () => {
 
 describe('what the process writes to standard error', () => {
   it('is kept up to the mark and passed on after it, but for the lines of the loader, however it is cut', async () => {
-    const text = `${made('llvmpipe', 'libvulkan_lvp.so')}Warning: maxDynamicUniformBuffersPerPipelineLayout artificially reduced from 1000000 to 16\n${openedMark}DEBUG | LAYER:    Unloading layer library x.so\nterminate called\n`
+    const text =
+      `${made('llvmpipe', 'libvulkan_lvp.so')}Warning: maxDynamicUniformBuffersPerPipelineLayout artificially ` +
+      `reduced from 1000000 to 16\n${openedMark}DEBUG | LAYER:    Unloading layer library x.so\nterminate ` +
+      `called\n`
     for (const size of [1, 7, text.length]) {
       const passed: string[] = []
       const output = new StartupOutput(vulkanChatter, (line) => passed.push(line))

@@ -59,7 +59,8 @@ const asEngineError = (library: string, error: unknown): unknown =>
     ? error
     : new SpectroscopeError(
         'engine',
-        `${library} failed: ${messageOf(error).split('\n')[0].replace(/\.$/, '')}; see that no other program has the GPU's memory, and resume the run.`,
+        `${library} failed: ${messageOf(error).split('\n')[0].replace(/\.$/, '')}; see that no other program ` +
+          `has the GPU's memory, and resume the run.`,
         { cause: error }
       )
 
@@ -99,8 +100,9 @@ class RemoteProgram implements Program {
 }
 
 /**
- * An executor whose work a process of its own does, because a native fault of a library or a driver must not take the compute process with
- * it. Weights and graphs go there once; inputs and outputs of every run are copied through the channel.
+ * An executor whose work a process of its own does, because a native fault of a library or a driver must not take the
+ * compute process with it. Weights and graphs go there once; inputs and outputs of every run are copied through the
+ * channel.
  */
 export class ProcessExecutor implements Executor {
   readonly apart = true
@@ -112,7 +114,10 @@ export class ProcessExecutor implements Executor {
     readonly description: EngineDescription
   ) {}
 
-  /** Throws an `engine` error where the process can't open the executor, or dies of it. `describe` may add to what the process says that it is. */
+  /**
+   * Throws an `engine` error where the process can't open the executor, or dies of it. `describe` may add to what the
+   * process says that it is.
+   */
   static async open<Options>(
     { entry, library, options, environment = {}, lostAtStart, onErrorOutput }: ProcessSettings<Options>,
     describe: Describe = (own) => own

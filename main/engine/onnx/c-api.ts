@@ -11,7 +11,10 @@ type Given = Pointer | number | string | ArrayBufferView | readonly (number | bi
 /** A function of the API. What it answers is a status, which becomes an error. */
 interface Call {
   (...given: readonly Given[]): void
-  /** The same in a thread of its own, so that this one can go on meanwhile; arrays that it is given are kept meanwhile. */
+  /**
+   * The same in a thread of its own, so that this one can go on meanwhile; arrays that it is given are kept
+   * meanwhile.
+   */
   readonly apart: (...given: readonly Given[]) => Promise<void>
 }
 
@@ -155,8 +158,9 @@ const load = (path: string): OnnxApi => {
 const loaded = new Map<string, OnnxApi>()
 
 /**
- * onnxruntime's C API, of the library that has a provider, for what the binding for Node does not do: tensors that stay on a device, and the
- * options of a provider. Once for each thread. Throws an `engine` error where it can't be loaded.
+ * onnxruntime's C API, of the library that has a provider, for what the binding for Node does not do: tensors that
+ * stay on a device, and the options of a provider. Once for each thread. Throws an `engine` error where it can't be
+ * loaded.
  */
 export const onnxApi = (provider: Provider): OnnxApi => {
   const path = libraryPath(provider)

@@ -36,7 +36,10 @@ export interface CudaInstallOptions extends InstallOptions {
   readonly retryDelay?: number
 }
 
-/** What script/install-metadata.js of the package says, as far as it is used: for Windows it names NuGet's package, and installs nothing of it. */
+/**
+ * What script/install-metadata.js of the package says, as far as it is used: for Windows it names NuGet's package,
+ * and installs nothing of it.
+ */
 interface Metadata {
   readonly packages: Readonly<
     Record<
@@ -80,7 +83,9 @@ const what = "onnxruntime's provider for CUDA"
 const unreachable = (url: string, words: string, cause?: unknown): SpectroscopeError =>
   new SpectroscopeError(
     'network',
-    `${new URL(url).host} can't be reached (${words}), from where ${what} is downloaded; connect this machine to the network, or name a mirror's index in SPECTROSCOPE_NUGET, or a downloaded package in SPECTROSCOPE_CUDA_PACKAGE.`,
+    `${new URL(url).host} can't be reached (${words}), from where ${what} is downloaded; connect this machine ` +
+      `to the network, or name a mirror's index in SPECTROSCOPE_NUGET, or a downloaded package in ` +
+      'SPECTROSCOPE_CUDA_PACKAGE.',
     { cause }
   )
 
@@ -112,7 +117,10 @@ const json = async <T>(url: string, schema: z.ZodType<T>, signal: AbortSignal): 
   return schema.safeParse(await response.json().catch(() => undefined)).data
 }
 
-/** Length and SHA-512 of a package, from the feed's catalogue (NuGet's server API, "RegistrationsBaseUrl" and "Catalog"). */
+/**
+ * Length and SHA-512 of a package, from the feed's catalogue (NuGet's server API, "RegistrationsBaseUrl" and
+ * "Catalog").
+ */
 const registered = async (
   base: string | undefined,
   name: string,
@@ -131,7 +139,9 @@ const registered = async (
   }
 }
 
-/** Asks the feed. Throws an `engine` error where there is nothing for this platform or driver, and `network` errors. */
+/**
+ * Asks the feed. Throws an `engine` error where there is nothing for this platform or driver, and `network` errors.
+ */
 export const planCuda = async (
   signal: AbortSignal,
   platform: NodeJS.Platform = process.platform,
@@ -148,7 +158,8 @@ export const planCuda = async (
     if (bytes === 0)
       throw new SpectroscopeError(
         'input',
-        `SPECTROSCOPE_CUDA_PACKAGE names ${given}, and there is no such file; correct it, or unset it to download ${name} ${version}.`
+        `SPECTROSCOPE_CUDA_PACKAGE names ${given}, and there is no such file; correct it, or unset it to ` +
+          `download ${name} ${version}.`
       )
     return { url: given, bytes, checksum: null, folder, version, platform, device }
   }
@@ -164,7 +175,8 @@ export const planCuda = async (
   if (!head.ok)
     throw new SpectroscopeError(
       'network',
-      `${new URL(url).host} has no ${name} ${version} (HTTP ${head.status}); name a mirror's index in SPECTROSCOPE_NUGET, or a downloaded package in SPECTROSCOPE_CUDA_PACKAGE.`
+      `${new URL(url).host} has no ${name} ${version} (HTTP ${head.status}); name a mirror's index in ` +
+        'SPECTROSCOPE_NUGET, or a downloaded package in SPECTROSCOPE_CUDA_PACKAGE.'
     )
   const length = Number(head.headers.get('content-length') ?? NaN)
   return { url, bytes: bytes ?? (Number.isFinite(length) ? length : null), checksum, folder, version, platform, device }
@@ -172,7 +184,10 @@ export const planCuda = async (
 
 const isFile = ({ url }: CudaPlan): boolean => !/^https?:/.test(url)
 
-/** What a person should know before the download. Which CUDA a package is built for that was brought along is seen once it is unpacked. */
+/**
+ * What a person should know before the download. Which CUDA a package is built for that was brought along is seen
+ * once it is unpacked.
+ */
 export const cudaPlanWords = (plan: CudaPlan): string => {
   const { bytes, checksum, folder, version, platform, device } = plan
   const size = bytes === null ? 'a file of unknown size' : `${(bytes / 1e6).toFixed(0)} MB`
@@ -192,11 +207,15 @@ export const cudaPlanWords = (plan: CudaPlan): string => {
     ...(lack === undefined ? [] : [lack]),
     isFile(plan)
       ? `It is unpacked from ${plan.url} into ${folder}.`
-      : `It downloads ${size} from ${new URL(plan.url).host}${checksum === null ? ', which gives no checksum' : ', whose checksum is compared'}, and unpacks about twice as much into ${folder}.`
+      : `It downloads ${size} from ` +
+        `${new URL(plan.url).host}${checksum === null ? ', which gives no checksum' : ', whose checksum is compared'}, ` +
+        `and unpacks about twice as much into ${folder}.`
   ].join(' ')
 }
 
-/** The whole package at `path`, its checksum compared; what an earlier call has downloaded is not downloaded again. */
+/**
+ * The whole package at `path`, its checksum compared; what an earlier call has downloaded is not downloaded again.
+ */
 const download = async (
   { url, bytes, checksum }: CudaPlan,
   path: string,
@@ -224,7 +243,8 @@ const download = async (
         if (there === 0) return unreachable(url, fault.message, fault)
         return new SpectroscopeError(
           'network',
-          `The download of ${what} from ${host} was cut off after ${(there / 1e6).toFixed(0)} MB (${fault.message}); install again to go on with it.`,
+          `The download of ${what} from ${host} was cut off after ${(there / 1e6).toFixed(0)} MB ` +
+            `(${fault.message}); install again to go on with it.`,
           { cause: fault }
         )
       }
@@ -240,7 +260,8 @@ const download = async (
     return download({ url, bytes, checksum } as CudaPlan, path, { onProgress, signal, retryDelay, onNote: () => {} })
   throw new SpectroscopeError(
     'network',
-    `What ${host} sent for ${what} has another checksum than it says and was removed; install again, or name a mirror's index in SPECTROSCOPE_NUGET.`
+    `What ${host} sent for ${what} has another checksum than it says and was removed; install again, or name a ` +
+      `mirror's index in SPECTROSCOPE_NUGET.`
   )
 }
 
@@ -260,7 +281,10 @@ const copyPackage = async (copy: string): Promise<void> => {
   await cp(librariesFolder(installedFolder()), librariesFolder(copy), { recursive: true, dereference: true })
 }
 
-/** The provider's libraries, among those of a copy of onnxruntime's package; under Windows without the rest of it, which npm's is used for. */
+/**
+ * The provider's libraries, among those of a copy of onnxruntime's package; under Windows without the rest of it,
+ * which npm's is used for.
+ */
 const unpack = async (archive: string, plan: CudaPlan, signal: AbortSignal): Promise<void> => {
   const { folder, platform } = plan
   try {
@@ -289,15 +313,17 @@ const unpack = async (archive: string, plan: CudaPlan, signal: AbortSignal): Pro
       })
     throw new SpectroscopeError(
       'input',
-      `${archive} is not a whole package of ${what}: ${error.message}; name ${wanted(platform).name} ${plan.version} in SPECTROSCOPE_CUDA_PACKAGE.`,
+      `${archive} is not a whole package of ${what}: ${error.message}; name ${wanted(platform).name} ` +
+        `${plan.version} in SPECTROSCOPE_CUDA_PACKAGE.`,
       { cause: error }
     )
   }
 }
 
 /**
- * Downloads the provider's package and unpacks it beside a copy of onnxruntime's, which is in its place only once it is whole. A download that
- * is cut off is gone on with the next time. Throws `network`, `input`, `storage` and `interrupted` errors.
+ * Downloads the provider's package and unpacks it beside a copy of onnxruntime's, which is in its place only once it
+ * is whole. A download that is cut off is gone on with the next time. Throws `network`, `input`, `storage` and
+ * `interrupted` errors.
  */
 export const installCuda = async (plan: CudaPlan, options: CudaInstallOptions): Promise<void> => {
   const { folder } = plan

@@ -3,8 +3,8 @@ import { type NvidiaDevice, cudaDevice, isAtLeast } from '../nvidia'
 import { folderWithCuda, packagedCuda } from './package'
 
 /**
- * Least drivers for each CUDA (NVIDIA's CUDA Toolkit release notes, "Minimum Required Driver Version for CUDA Minor Version Compatibility";
- * for 13 under Windows, where that brings no driver, "CUDA Compatibility", table 1).
+ * Least drivers for each CUDA (NVIDIA's CUDA Toolkit release notes, "Minimum Required Driver Version for CUDA Minor
+ * Version Compatibility"; for 13 under Windows, where that brings no driver, "CUDA Compatibility", table 1).
  */
 const leastDrivers: Readonly<Record<number, Readonly<Partial<Record<NodeJS.Platform, string>>>>> = {
   12: { linux: '525.60.13', win32: '528.33' },
@@ -22,7 +22,8 @@ export const checkCudaPlatform = (
   if ((platform === 'linux' || platform === 'win32') && architecture === 'x64') return
   throw new SpectroscopeError(
     'engine',
-    `onnxruntime has CUDA under Linux and Windows on x64 only, and this is ${platform} on ${architecture}; choose another engine.`
+    `onnxruntime has CUDA under Linux and Windows on x64 only, and this is ${platform} on ${architecture}; ` +
+      'choose another engine.'
   )
 }
 
@@ -52,7 +53,8 @@ export const driverWords = (device: NvidiaDevice, platform: NodeJS.Platform = pr
   const least = newerDriver(device, packagedCuda, platform)
   return least === undefined
     ? undefined
-    : `The NVIDIA driver is ${device.driver}, and CUDA ${packagedCuda} needs ${least} at least: install a newer one first.`
+    : `The NVIDIA driver is ${device.driver}, and CUDA ${packagedCuda} needs ${least} at least: install a newer ` +
+        'one first.'
 }
 
 /** That there is no GPU, or not the one that is asked for. */
@@ -61,7 +63,8 @@ export const noDevice = (): SpectroscopeError => {
   return visible === undefined
     ? new SpectroscopeError(
         'engine',
-        'There is no NVIDIA GPU here that nvidia-smi knows of; install the NVIDIA driver where there is one, or choose another engine.'
+        'There is no NVIDIA GPU here that nvidia-smi knows of; install the NVIDIA driver where there is one, ' +
+          'or choose another engine.'
       )
     : new SpectroscopeError(
         'engine',

@@ -12,7 +12,10 @@ const memoryShare = 0.8
 /** Of exponentials at once: as much as keeps a card busy, and a small part of its memory. */
 const partBytes = 512 * 2 ** 20
 
-/** Threads that have it at once, so that one puts inputs together and takes gradients in while the other's program computes. */
+/**
+ * Threads that have it at once, so that one puts inputs together and takes gradients in while the other's program
+ * computes.
+ */
 export const cudaEvaluators = 2
 
 /** Sets the process up for CUDA, before its threads open it: the libraries read its environment once. */
@@ -20,7 +23,8 @@ export const settleCuda = (): void => {
   if (!isMainThread) return
   // Devices as nvidia-smi counts them.
   process.env['CUDA_DEVICE_ORDER'] ??= 'PCI_BUS_ID'
-  // Sums of parts of a float16 product are kept in float32 (bit 2 of cuda_common.cc's options); products of other formats don't look at it.
+  // Sums of parts of a float16 product are kept in float32 (bit 2 of cuda_common.cc's options); products of other
+  // formats don't look at it.
   process.env['ORT_CUDA_GEMM_OPTIONS'] ??= '2'
 }
 

@@ -64,7 +64,10 @@ export interface DeviceSettings {
 const elements = { float32: 1, int32: 6 } as const
 /** OrtDeviceAllocator, and OrtMemTypeDefault. */
 const [deviceAllocator, defaultMemory] = [0, 0]
-/** ORT_LOGGING_LEVEL_ERROR: a device's provider warns of every node that it leaves to the processor, as it does with shapes on purpose. */
+/**
+ * ORT_LOGGING_LEVEL_ERROR: a device's provider warns of every node that it leaves to the processor, as it does with
+ * shapes on purpose.
+ */
 const errorsAlone = 3
 /** ORT_ENABLE_ALL. */
 const allOptimizations = 99
@@ -213,7 +216,10 @@ class Device {
   }
 }
 
-/** Numbers that are put on the device when a program first takes them; where that fails, as for lack of memory, the next one tries again. */
+/**
+ * Numbers that are put on the device when a program first takes them; where that fails, as for lack of memory, the
+ * next one tries again.
+ */
 class DeviceTensor {
   readonly #device: Device
   readonly #put: () => Promise<Pointer>
@@ -279,9 +285,10 @@ class DeviceProgram implements Program {
 }
 
 /**
- * onnxruntime on a device with a memory of its own, through its C API: residents stay there, once for all programs, and what a program takes
- * and gives beside them is copied from and into arrays of this process, so that nothing else crosses. Its work is done in other threads, and
- * the one that asks for it is free meanwhile. Throws what the library says, or `OutOfDeviceMemory`.
+ * onnxruntime on a device with a memory of its own, through its C API: residents stay there, once for all programs,
+ * and what a program takes and gives beside them is copied from and into arrays of this process, so that nothing else
+ * crosses. Its work is done in other threads, and the one that asks for it is free meanwhile. Throws what the library
+ * says, or `OutOfDeviceMemory`.
  */
 export class DeviceExecutor implements Executor {
   readonly description: EngineDescription

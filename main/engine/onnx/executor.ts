@@ -45,16 +45,19 @@ const sessionOptions: Onnx.InferenceSession.SessionOptions = {
 }
 
 /**
- * onnxruntime on the processor. Sessions are single-threaded: the sampler runs one executor in each of its worker threads, which keeps every
- * product within one core's caches and makes results independent of the number of threads. Memory patterns are off: a program would hold
- * its memory twice, once for the pattern and once from its first run.
+ * onnxruntime on the processor. Sessions are single-threaded: the sampler runs one executor in each of its worker
+ * threads, which keeps every product within one core's caches and makes results independent of the number of threads.
+ * Memory patterns are off: a program would hold its memory twice, once for the pattern and once from its first run.
  */
 export class OnnxExecutor implements Executor {
   private readonly onnx = loadOnnx()
 
   readonly description: EngineDescription
 
-  /** With `partBytes`, so many bytes of exponentials of a vocabulary at once, as on a device; without it, one small block after another, as suits a core. `products` are rounded then. */
+  /**
+   * With `partBytes`, so many bytes of exponentials of a vocabulary at once, as on a device; without it, one small
+   * block after another, as suits a core. `products` are rounded then.
+   */
   constructor(
     precision: Precision,
     private readonly partBytes?: number,
@@ -81,7 +84,10 @@ export class OnnxExecutor implements Executor {
 /** Of exponentials at once where products are rounded: those are lowered as for a device. */
 const roundedPartBytes = 8 * 2 ** 20
 
-/** The processor computes in float32; other formats it rounds to, which is slower, so that what they cost in accuracy can be seen anywhere. */
+/**
+ * The processor computes in float32; other formats it rounds to, which is slower, so that what they cost in accuracy
+ * can be seen anywhere.
+ */
 export const openOnnxCpu = (precision: Precision = 'float32'): OnnxExecutor =>
   precision === 'float32'
     ? new OnnxExecutor(precision)

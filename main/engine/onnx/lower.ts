@@ -9,8 +9,8 @@ const bytes = (array: Float32Array | BigInt64Array | Int32Array): Uint8Array =>
 export interface RoundedProducts {
   readonly format: Exclude<Precision, 'float32'>
   /**
-   * Whether float32 operators multiply the rounded numbers: the same as a device that has operators of the format, up to the order of its
-   * sums. Without it those operators are used; TF32 has none, as a device rounds for itself.
+   * Whether float32 operators multiply the rounded numbers: the same as a device that has operators of the format, up
+   * to the order of its sums. Without it those operators are used; TF32 has none, as a device rounds for itself.
    */
   readonly emulated: boolean
 }
@@ -18,10 +18,16 @@ export interface RoundedProducts {
 /** Element types of the formats that have operators of their own. */
 const halfTypes = { float16: elementType.float16, bfloat16: elementType.bfloat16 } as const
 
-/** x (2¹³ + 1) - (x (2¹³ + 1) - x) keeps 24 - 13 = 11 bits of x, as TF32 has, to nearest (Dekker 1971, Veltkamp's splitting). */
+/**
+ * x (2¹³ + 1) - (x (2¹³ + 1) - x) keeps 24 - 13 = 11 bits of x, as TF32 has, to nearest (Dekker 1971, Veltkamp's
+ * splitting).
+ */
 const tf32Factor = 2 ** 13 + 1
 
-/** Rows of a table [R, d], by the name of a part of it, and the exponentials [M, rows] of the hidden states' products with them. */
+/**
+ * Rows of a table [R, d], by the name of a part of it, and the exponentials [M, rows] of the hidden states' products
+ * with them.
+ */
 interface Part {
   readonly rows: number
   readonly part: string
@@ -106,7 +112,10 @@ class Lowering {
     return this.emit('Sub', [far, this.emit('Sub', [far, x])], {}, output)
   }
 
-  /** A Gemm or MatMul of two operands in the format of products: an operator of a half format gives back the type that it takes, so its result is rounded too. */
+  /**
+   * A Gemm or MatMul of two operands in the format of products: an operator of a half format gives back the type that
+   * it takes, so its result is rounded too.
+   */
   private product(
     opType: 'Gemm' | 'MatMul',
     operands: readonly string[],
@@ -225,8 +234,9 @@ class Lowering {
   }
 
   /**
-   * A Scan over blocks of the table, as it hands its body views of them and keeps one block's exponentials at a time, which fit in a
-   * core's cache: written as nodes of one graph, onnxruntime would compute all blocks' exponentials before it sums the second time.
+   * A Scan over blocks of the table, as it hands its body views of them and keeps one block's exponentials at a time,
+   * which fit in a core's cache: written as nodes of one graph, onnxruntime would compute all blocks' exponentials
+   * before it sums the second time.
    */
   private exponentialSums(
     [hidden, table]: readonly Value[],
@@ -329,7 +339,10 @@ class Lowering {
     }))
   }
 
-  /** Σ of a part's exponentials times its rows, where `sum` is that of its exponentials: these leave float16's range, and their shares of it do not. */
+  /**
+   * Σ of a part's exponentials times its rows, where `sum` is that of its exponentials: these leave float16's range,
+   * and their shares of it do not.
+   */
   private weightedRows(exponentials: string, sum: string, part: string): string {
     if (!this.half) return this.product('Gemm', [exponentials, part])
     const shares = this.emit('Mul', [exponentials, this.emit('Reciprocal', [sum])])
@@ -337,9 +350,9 @@ class Lowering {
   }
 
   /**
-   * On a device there is no core for a block to stay near, and to go round a loop is to wait for the processor. A part is summed block by
-   * block, for its rounding. Its sums and its products are added to the others' side by side: what follows needs all of both, so that no
-   * part's exponentials are kept until the next one's.
+   * On a device there is no core for a block to stay near, and to go round a loop is to wait for the processor. A
+   * part is summed block by block, for its rounding. Its sums and its products are added to the others' side by side:
+   * what follows needs all of both, so that no part's exponentials are kept until the next one's.
    */
   private exponentialSumsAtOnce(
     parts: readonly Part[],
@@ -423,8 +436,9 @@ class Lowering {
   }
 
   /**
-   * A Scan over the items of causal attention [N, T, w]. `block` adds the nodes for one block of queries, whose slices it is given beside
-   * those of the keys and values up to its end, and the probabilities; `join` names the body's outputs.
+   * A Scan over the items of causal attention [N, T, w]. `block` adds the nodes for one block of queries, whose
+   * slices it is given beside those of the keys and values up to its end, and the probabilities; `join` names the
+   * body's outputs.
    */
   private causalScan(
     inputs: readonly Value[],
@@ -501,7 +515,10 @@ class Lowering {
     })
   }
 
-  /** For a device: probabilities of as many items at once as `partBytes` allow, of each part with its inputs; `work` names its outputs. */
+  /**
+   * For a device: probabilities of as many items at once as `partBytes` allow, of each part with its inputs; `work`
+   * names its outputs.
+   */
   private causalAtOnce(
     inputs: readonly Value[],
     outputs: readonly Value[],
@@ -604,7 +621,11 @@ class Lowering {
     )
   }
 
-  /** A device would add by atomics, in another order each time: here it is a product with what is one where an id falls on a row, in parts of `partBytes`, and in float32 whatever products are computed in, since it stands for sums. */
+  /**
+   * A device would add by atomics, in another order each time: here it is a product with what is one where an id
+   * falls on a row, in parts of `partBytes`, and in float32 whatever products are computed in, since it stands for
+   * sums.
+   */
   private scatterAddAsProduct([updates, ids]: readonly Value[], rows: number, output: string, partBytes: number): void {
     const [tokens] = updates.shape
     const most = Math.max(1, Math.floor(partBytes / (4 * tokens)))
@@ -717,8 +738,9 @@ class Lowering {
 }
 
 /**
- * The graph as a serialised ONNX model. Inputs are named `v<id>`, outputs as in the graph. A vocabulary is taken block by block, as suits a
- * processor's core; with `partBytes`, for a device, so many bytes of exponentials at once. `products` that are not float32's need these.
+ * The graph as a serialised ONNX model. Inputs are named `v<id>`, outputs as in the graph. A vocabulary is taken
+ * block by block, as suits a processor's core; with `partBytes`, for a device, so many bytes of exponentials at once.
+ * `products` that are not float32's need these.
  */
 export const lowerToOnnx = (
   graph: Graph,

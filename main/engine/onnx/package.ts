@@ -20,17 +20,22 @@ export const librariesFolder = (
   architecture: string = process.arch
 ): string => join(folder, 'bin', 'napi-v6', platform, architecture)
 
-/** A folder in the place of npm's for the package, and of what it requires, with CUDA's provider among its libraries. */
+/**
+ * A folder in the place of npm's for the package, and of what it requires, with CUDA's provider among its libraries.
+ */
 export const copyRoot = (): string => join(enginesFolder(), `onnxruntime-node-${onnxVersion()}-cuda`)
 export const copyFolder = (root = copyRoot()): string => join(root, 'node_modules', 'onnxruntime-node')
 
 /**
- * onnxruntime with CUDA under Windows, which npm's is without. It has no WebGPU, so both are needed; and a process that has loaded a library
- * takes it for every other of its name, so it has another one than npm's.
+ * onnxruntime with CUDA under Windows, which npm's is without. It has no WebGPU, so both are needed; and a process
+ * that has loaded a library takes it for every other of its name, so it has another one than npm's.
  */
 const windowsLibrary = 'onnxruntime_cuda.dll'
 
-/** CUDA's provider and what else of NuGet's package belongs to it, by its name there: what it is called here. The provider is the first. */
+/**
+ * CUDA's provider and what else of NuGet's package belongs to it, by its name there: what it is called here. The
+ * provider is the first.
+ */
 export const cudaFiles = (platform: NodeJS.Platform = process.platform): Readonly<Record<string, string>> =>
   platform === 'win32'
     ? {
@@ -44,8 +49,8 @@ export const cudaFiles = (platform: NodeJS.Platform = process.platform): Readonl
       }
 
 /**
- * The CUDA that NuGet's package is built for, by all that is known before it is there: its maker has had CUDA 12 in another feed since
- * onnxruntime 1.27, though the list of onnxruntime-node still says 12.
+ * The CUDA that NuGet's package is built for, by all that is known before it is there: its maker has had CUDA 12 in
+ * another feed since onnxruntime 1.27, though the list of onnxruntime-node still says 12.
  */
 export const packagedCuda = 13
 
@@ -74,8 +79,8 @@ const libraryNames: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
 }
 
 /**
- * Path of libonnxruntime that a process uses for a provider. Under Windows that is another for CUDA, where it is installed; elsewhere it is
- * the one that the binding for Node uses, with CUDA where there is one.
+ * Path of libonnxruntime that a process uses for a provider. Under Windows that is another for CUDA, where it is
+ * installed; elsewhere it is the one that the binding for Node uses, with CUDA where there is one.
  */
 export const libraryPath = (
   provider: Provider,
@@ -98,9 +103,10 @@ export const loadingRemedy =
     : 'run npm ci again on this machine'
 
 /**
- * onnxruntime, loaded when first asked for, so that a machine without its binary can still read what it has. A process has room for one:
- * whatever its first provider is, that is the one with CUDA where there is one (under Windows npm's own, beside which there is room for the
- * one with CUDA). Throws an `engine` error where it can't be loaded.
+ * onnxruntime, loaded when first asked for, so that a machine without its binary can still read what it has. A
+ * process has room for one: whatever its first provider is, that is the one with CUDA where there is one (under
+ * Windows npm's own, beside which there is room for the one with CUDA). Throws an `engine` error where it can't be
+ * loaded.
  */
 export const loadOnnx = (): typeof Onnx => {
   try {

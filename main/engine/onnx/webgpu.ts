@@ -5,7 +5,10 @@ import { loadOnnx } from './package'
 /** Bytes of a vocabulary's exponentials at once: half of what WebGPU promises every buffer. */
 const webGpuPart = 64 * 2 ** 20
 
-/** WebGPU in this process, which it may take with it: client.ts of webgpu/ has one for that. Throws an `engine` error where there is no adapter, of software or not. */
+/**
+ * WebGPU in this process, which it may take with it: client.ts of webgpu/ has one for that. Throws an `engine` error
+ * where there is no adapter, of software or not.
+ */
 export const openOnnxWebGpu = async (software: boolean): Promise<DeviceExecutor> => {
   if (
     !loadOnnx()

@@ -138,7 +138,9 @@ const causalAttentionSlope = (
 const exponentialsOf = (h: Numbers, w: Numbers, hidden: Value, table: Value): Numbers =>
   matmul(h, w, [hidden, table], { ...hidden, shape: [hidden.shape[0], table.shape[0]] }, false, true).map(Math.exp)
 
-/** Each operation in float64, for clarity: what the fast executors are checked against. Outputs in the node's order. */
+/**
+ * Each operation in float64, for clarity: what the fast executors are checked against. Outputs in the node's order.
+ */
 const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[]): Numbers[] => {
   const [x] = values
   const [out] = outputs
@@ -290,7 +292,10 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
   }
 }
 
-/** Interprets a graph in float64, slowly: the second opinion that tests hold against the fast executors and against differences. */
+/**
+ * Interprets a graph in float64, slowly: the second opinion that tests hold against the fast executors and against
+ * differences.
+ */
 export class ReferenceExecutor implements Executor {
   readonly description: EngineDescription = {
     name: 'reference',

@@ -1,4 +1,5 @@
-// Runs the package's own install script in this process, as npm would: node scripts/install.js gpu download. Its folder is the third argument.
+// Runs the package's own install script in this process, as npm would: node scripts/install.js gpu download. Its
+// folder is the third argument.
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { InstallProgress } from '../installing'

@@ -92,7 +92,9 @@ const unembedLoss = ([hidden, unembedding, ids]: readonly tf.Tensor[]): tf.Tenso
   return [tf.neg(tf.gatherND(logProbabilities, places)), logProbabilities]
 }
 
-/** Spans of rows of a table whose exponentials for so many tokens are made at once: whole blocks, but for the last. */
+/**
+ * Spans of rows of a table whose exponentials for so many tokens are made at once: whole blocks, but for the last.
+ */
 const spans = (rows: number, block: number, tokens: number): { readonly start: number; readonly length: number }[] => {
   const most = block * Math.max(1, Math.floor(partNumbers / (tokens * block)))
   return Array.from({ length: Math.ceil(rows / most) }, (_, part) => ({

@@ -94,7 +94,10 @@ const agentFor = ({ require }: Package): Agent | undefined => {
   return proxy === undefined ? undefined : new (require('https-proxy-agent') as new (address: string) => Agent)(proxy)
 }
 
-/** The size of what lies at an address, null where the server keeps it to itself; undefined where nothing does. Throws a `network` error. */
+/**
+ * The size of what lies at an address, null where the server keeps it to itself; undefined where nothing does. Throws
+ * a `network` error.
+ */
 const sizeAt = (url: string, own: Package, signal: AbortSignal): Promise<number | null | undefined> =>
   new Promise((resolve, reject) => {
     const agent = agentFor(own)
@@ -126,11 +129,15 @@ const stopped = (cause?: unknown): SpectroscopeError =>
 const unreachable = (url: string, words: string, cause?: unknown): SpectroscopeError =>
   new SpectroscopeError(
     'network',
-    `${new URL(url).host} can't be reached (${words}), from where TensorFlow's library is downloaded; connect this machine to the network, or name a mirror in TFJS_NODE_CDN_STORAGE.`,
+    `${new URL(url).host} can't be reached (${words}), from where TensorFlow's library is downloaded; connect ` +
+      'this machine to the network, or name a mirror in TFJS_NODE_CDN_STORAGE.',
     { cause }
   )
 
-/** Looks at the servers. Throws an `engine` error where there is nothing for this platform, and a `network` error where it can't be known. */
+/**
+ * Looks at the servers. Throws an `engine` error where there is nothing for this platform, and a `network` error
+ * where it can't be known.
+ */
 export const planInstallation = async (own: Package, signal: AbortSignal): Promise<InstallationPlan> => {
   const url = libraryUrl(own)
   const bytes = await sizeAt(url, own, signal)
@@ -192,7 +199,8 @@ const runScript = (
       reject(
         new SpectroscopeError(
           'engine',
-          `The install script of ${packageName} could not be started (${error.message}); run npm ci again on this machine.`,
+          `The install script of ${packageName} could not be started (${error.message}); run npm ci again on ` +
+            'this machine.',
           { cause: error }
         )
       )
@@ -204,7 +212,8 @@ const runScript = (
         return reject(
           new SpectroscopeError(
             'storage',
-            `The disk of ${own.folder} is full, so TensorFlow's library is not installed; free some space and install again.`
+            `The disk of ${own.folder} is full, so TensorFlow's library is not installed; free some space and ` +
+              'install again.'
           )
         )
       // The script ends well where the connection does not.
@@ -212,7 +221,8 @@ const runScript = (
         return reject(
           new SpectroscopeError(
             'network',
-            `The download of TensorFlow's library from ${new URL(url).host} was cut off after ${(last.done / 1e6).toFixed(0)} of ${(last.total / 1e6).toFixed(0)} MB; install again.`
+            `The download of TensorFlow's library from ${new URL(url).host} was cut off after ` +
+              `${(last.done / 1e6).toFixed(0)} of ${(last.total / 1e6).toFixed(0)} MB; install again.`
           )
         )
       if (code === 0) return resolve()
@@ -223,7 +233,8 @@ const runScript = (
       reject(
         new SpectroscopeError(
           'engine',
-          `The install script of ${packageName} failed (${killed ?? `exit code ${code}`}: ${problemIn(output)}); set it right and install again.`,
+          `The install script of ${packageName} failed (${killed ?? `exit code ${code}`}: ` +
+            `${problemIn(output)}); set it right and install again.`,
           { cause: new Error(output) }
         )
       )
@@ -236,9 +247,9 @@ const clear = async (own: Package): Promise<void> => {
 }
 
 /**
- * Runs the package's own install script, which downloads libtensorflow and then the addon, or compiles that. The addon comes last and
- * whatever is left of an installation that fails is taken away, so that one cut off never looks whole. Throws `network`, `storage`,
- * `engine` or `interrupted` errors.
+ * Runs the package's own install script, which downloads libtensorflow and then the addon, or compiles that. The
+ * addon comes last and whatever is left of an installation that fails is taken away, so that one cut off never looks
+ * whole. Throws `network`, `storage`, `engine` or `interrupted` errors.
  */
 export const install = async (own: Package, options: Pick<InstallOptions, 'onProgress' | 'signal'>): Promise<void> => {
   const manifest = join(own.folder, 'package.json')
@@ -248,7 +259,8 @@ export const install = async (own: Package, options: Pick<InstallOptions, 'onPro
   } catch (cause) {
     throw new SpectroscopeError(
       'storage',
-      `${own.folder} can't be written to, so TensorFlow's library can't be installed there; install as the user whom it belongs to.`,
+      `${own.folder} can't be written to, so TensorFlow's library can't be installed there; install as the ` +
+        'user whom it belongs to.',
       { cause }
     )
   }
@@ -260,7 +272,8 @@ export const install = async (own: Package, options: Pick<InstallOptions, 'onPro
     if (!isComplete(own))
       throw new SpectroscopeError(
         'engine',
-        `The install script of ${packageName} ended without an error, but not all of its files are there; install again.`
+        `The install script of ${packageName} ended without an error, but not all of its files are there; ` +
+          'install again.'
       )
   } catch (error) {
     await clear(own)
@@ -271,7 +284,10 @@ export const install = async (own: Package, options: Pick<InstallOptions, 'onPro
   }
 }
 
-/** Windows: what the package's own script brings, which is TensorFlow 2.9.1, as PyPI has no newer one with GPUs for Windows. */
+/**
+ * Windows: what the package's own script brings, which is TensorFlow 2.9.1, as PyPI has no newer one with GPUs for
+ * Windows.
+ */
 export const planScript = async (own: Package, signal: AbortSignal): Promise<PlannedInstallation> => {
   const plan = await planInstallation(own, signal)
   return {

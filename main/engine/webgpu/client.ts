@@ -13,7 +13,10 @@ export const vulkanChatter =
 
 const softwareDrivers = '*lvp*,*swiftshader*'
 
-/** What a process has to have in its environment, under Linux: which drivers the loader of Vulkan may take, and that it tells which device it makes, as onnxruntime does not. */
+/**
+ * What a process has to have in its environment, under Linux: which drivers the loader of Vulkan may take, and that
+ * it tells which device it makes, as onnxruntime does not.
+ */
 export const vulkanEnvironment = (kind: Kind, environment: NodeJS.ProcessEnv): Record<string, string> => {
   const disabled = environment['VK_LOADER_DRIVERS_DISABLE'] ?? ''
   const filter =
@@ -34,13 +37,15 @@ export const deviceOfKind = (
     if (platform === 'darwin' && kind === 'hardware') return 'a GPU without a name'
     throw new SpectroscopeError(
       'engine',
-      "WebGPU has a device that does not say what it is, so it may be software; update the system's Vulkan loader (libvulkan1), or choose another engine."
+      "WebGPU has a device that does not say what it is, so it may be software; update the system's Vulkan " +
+        'loader (libvulkan1), or choose another engine.'
     )
   }
   if (adapter.software && kind === 'hardware') {
     throw new SpectroscopeError(
       'engine',
-      `WebGPU has no GPU here, but ${adapter.name}, which is software on the processor; install the GPU's driver, or choose another engine.`
+      `WebGPU has no GPU here, but ${adapter.name}, which is software on the processor; install the GPU's ` +
+        'driver, or choose another engine.'
     )
   }
   if (!adapter.software && kind === 'software')
@@ -52,8 +57,8 @@ export const deviceOfKind = (
 }
 
 /**
- * onnxruntime's WebGPU provider in a process of its own, as a fault of a driver must not take compute with it. Throws an `engine` error
- * where there is no adapter of the kind. `environment` is for tests: which drivers there are.
+ * onnxruntime's WebGPU provider in a process of its own, as a fault of a driver must not take compute with it. Throws
+ * an `engine` error where there is no adapter of the kind. `environment` is for tests: which drivers there are.
  */
 export const openWebGpu = (
   kind: Kind,
@@ -70,7 +75,8 @@ export const openWebGpu = (
       lostAtStart: (words) =>
         new SpectroscopeError(
           'engine',
-          `The WebGPU process ended (${words}) while it opened its device; update the GPU's driver, or choose another engine.`
+          `The WebGPU process ended (${words}) while it opened its device; update the GPU's driver, or choose ` +
+            'another engine.'
         ),
       onErrorOutput: (text) => output.take(text)
     },

@@ -8,13 +8,18 @@ export type Frames = readonly number[]
 
 /** What a page tells of itself, in `window.probe`. */
 export interface Probe {
-  /** From the next key or change of a field until the gallery shows the rows of the cluster that the list has as its current one, which is another then. */
+  /**
+   * From the next key or change of a field until the gallery shows the rows of the cluster that the list has as its
+   * current one, which is another then.
+   */
   untilSwitched(): Promise<Waited>
   /** From the next input into a field until the list has been searched. */
   untilSearched(): Promise<Waited>
   /** From the next change of the colouring until all points are drawn in other colours, by the device too. */
   untilColoured(points: number): Promise<Waited>
-  /** Until as many points are drawn at once, by the device too: the page's clock then, and how long the device took. */
+  /**
+   * Until as many points are drawn at once, by the device too: the page's clock then, and how long the device took.
+   */
   untilDrawn(points: number): Promise<{ readonly at: number; readonly device: number }>
   /** The page's clock once an element that fits is there and has been painted. */
   untilShown(selector: string): Promise<number>

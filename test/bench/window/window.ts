@@ -22,7 +22,8 @@ const ms = (value: number): string => `${value < 10 ? value.toFixed(1) : value.t
 const quantile = (values: readonly number[], share: number): number =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))]
 const spread = (values: readonly number[]): string =>
-  `median ${ms(quantile(values, 0.5))}, p95 ${ms(quantile(values, 0.95))}, max ${ms(Math.max(...values))} (${values.length})`
+  `median ${ms(quantile(values, 0.5))}, p95 ${ms(quantile(values, 0.95))}, max ${ms(Math.max(...values))} ` +
+  `(${values.length})`
 const say = (what: string, words: string): void => console.log(`  ${what.padEnd(58)} ${words}`)
 const head = (words: string): void =>
   console.log(
@@ -33,7 +34,10 @@ const head = (words: string): void =>
 
 // ── Workspaces ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A place with a copy of a synthetic workspace, which is made when it is first asked for and kept in the system's folder for temporary files. */
+/**
+ * A place with a copy of a synthetic workspace, which is made when it is first asked for and kept in the system's
+ * folder for temporary files.
+ */
 const placeOf = async ({ tokens, clusters }: Size): Promise<Place> => {
   const kept = join(
     tmpdir(),
@@ -85,7 +89,10 @@ const awaiting = async <T, A>(
 const untilSwitched = (page: Page, act: () => Promise<unknown>): Promise<Waited> =>
   awaiting(page, () => window.probe.untilSwitched(), null, act)
 
-/** Milliseconds from the navigation until the list of runs is there; then from the click on Explore until each pane shows. */
+/**
+ * Milliseconds from the navigation until the list of runs is there; then from the click on Explore until each pane
+ * shows.
+ */
 const measureOpening = async (page: Page, points: number, navigate: () => Promise<unknown>): Promise<Opening> => {
   await navigate()
   const runs = await page.evaluate(() => window.probe.untilShown('button'))
@@ -338,7 +345,8 @@ const measureGraph = async (browser: Browser, size: Size): Promise<void> => {
 const program = new Command()
   .name('npm run bench -- window')
   .description(
-    'Measures the window on synthetic workspaces, through `serve` and a Chromium of this machine: opening, switching, labelling, searching, memory, frames of the graph.'
+    'Measures the window on synthetic workspaces, through `serve` and a Chromium of this machine: opening, ' +
+      'switching, labelling, searching, memory, frames of the graph.'
   )
   .option('--tokens <n>', 'tokens of the workspace that is opened', '1000000')
   .option('--clusters <n>', 'clusters in it', '10000')
@@ -360,7 +368,8 @@ const browser = await launchBrowser()
 try {
   const rows = 127
   console.log(
-    `\nwindow: ${browser.version()}, drawing by software (SwiftShader) on the processor; a graphics device would draw faster`
+    `\nwindow: ${browser.version()}, drawing by software (SwiftShader) on the processor; a graphics device ` +
+      'would draw faster'
   )
   const wholeRows = (asked: string): number => Math.ceil(Number(asked) / rows) * rows
   if (only !== 'graph')
