@@ -48,12 +48,16 @@ export interface Store extends Opened {
 /** The store process ended before it answered. */
 export class StoreLost extends SpectroscopeError {}
 
+/** Without those at the end that are not given: a frame would carry null for each. */
+const given = (parameters: readonly unknown[]): readonly unknown[] =>
+  parameters.slice(0, parameters.findLastIndex((each) => each !== undefined) + 1)
+
 /** A function for each method of the service; the store says which there are. */
 export const clientOf = (store: Store): StoreClient =>
   Object.fromEntries(
     Object.keys(store.retries).map((method) => [
       method,
-      (...parameters: readonly unknown[]) => store.call(method, parameters, randomUUID())
+      (...parameters: readonly unknown[]) => store.call(method, given(parameters), randomUUID())
     ])
   ) as unknown as StoreClient
 

@@ -64,8 +64,8 @@ const stageOf = (row: Row): StageRecord => {
 
 /** Earlier versions called the shards of a gathered run "pieces". */
 const withShards = (provenance: Provenance): Provenance => {
-  const gathered: object | undefined = provenance.gathered
-  if (gathered === undefined || !('pieces' in gathered)) return provenance
+  const gathered = (provenance as Provenance | null)?.gathered as object | null | undefined
+  if (typeof gathered !== 'object' || gathered === null || !('pieces' in gathered)) return provenance
   const { pieces, ...rest } = gathered
   return { ...provenance, gathered: { shards: pieces, ...rest } as NonNullable<Provenance['gathered']> }
 }

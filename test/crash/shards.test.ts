@@ -159,7 +159,7 @@ describe.skipIf(!isBuilt)('a run in shards', () => {
     const result = path('study-shards', 'shards', '2', 'result')
     const before = readFileSync(result)
     rmSync(result)
-    const limit = { SLURM_MEM_PER_NODE: '100' }
+    const limit = { SLURM_MEM_PER_NODE: '60' }
     const starved = start(['shards', 'run', folder, '2', '--json', ...often], limit)
     await starved.said(/Sampling: \d+ %/)
     process.kill(starved.childOf('compute')!, 'SIGKILL')
@@ -168,15 +168,21 @@ describe.skipIf(!isBuilt)('a run in shards', () => {
     process.kill(starved.childOf('compute')!, 'SIGKILL')
     const { code, stdout, stderr } = await starved.finished
     expect(code).toBe(9)
-    expect(stderr).toMatch(/Shard 2 ran out of memory: it used \d+ MB of the 105 MB that it may use; /)
+    expect(stderr).toMatch(/Shard 2 ran out of memory: it used \d+ MB of the 63 MB that it may use; /)
     expect(stderr).toMatch(/`sbatch --array=2 --mem=\d+M .*sbatch\.sh`/)
-    expect((JSON.parse(stdout) as { error: { limitBytes: number } }).error.limitBytes).toBe(100 * 2 ** 20)
+    expect((JSON.parse(stdout) as { error: { limitBytes: number } }).error.limitBytes).toBe(60 * 2 ** 20)
     const said = (await gather().finished).stderr
     expect(said).toMatch(/ are not done \((interrupted|waiting): 2\); Shard 2 ran out of memory: it used \d+ MB /)
     expect(said).toMatch(/`sbatch --array=2 --mem=\d+M /)
 
     const silent = start(['shards', 'run', folder, '2', ...often], limit)
     await silent.said(/Sampling: \d+ %/)
+    const progress = path('study-shards', 'shards', '2', 'progress.json')
+    const used = (): number => {
+      const { memory } = JSON.parse(readFileSync(progress, 'utf8')) as { memory: { mostBytes: number } }
+      return memory.mostBytes
+    }
+    await until(() => existsSync(progress) && used() > 60 * 2 ** 20, 'a report of memory near the limit')
     silent.killAll()
     await silent.finished
     const { shards } = (await answerOf(['shards', 'status', folder])) as unknown as SetStatus

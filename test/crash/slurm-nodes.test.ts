@@ -151,9 +151,13 @@ else
     it('go on elsewhere when their node is lost', async () => {
       const job = await queue(4)
       await underWay(4)
-      const { host } = await statusOf(4)
+      const { host, pid } = await statusOf(4)
       expect(nodes).toContain(host)
+      // Held, so that it is not done before its node is lost, which takes it along.
+      const held = [pid!, ...childrenOf(pid!)]
+      for (const each of held) process.kill(each, 'SIGSTOP')
       await cluster!.loseNode(host!)
+      for (const each of held) if (existsSync(`/proc/${each}`)) process.kill(each, 'SIGKILL')
       expect(await over(job, 4)).toMatchObject({ state: 'COMPLETED', restarts: 1 })
       goesOn(4)
     })

@@ -563,7 +563,7 @@ describe('the search for clusters', () => {
         here
       )
     )
-    expect(foreign.message).toContain('start the clustering anew')
+    expect(foreign.message).toContain('start the clustering again')
   })
 
   it('stops where it stands when interrupted, and goes on from there', async () => {

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { entryPath } from '../../main/base/entries'
 import { presets } from '../../preload/configuration'
+import { encode } from '../../preload/wire'
 import { openDatabase, select } from '../../main/store/database'
 import { migrations } from '../../main/store/schema'
 import { openWorkspace } from '../../main/store/store'
@@ -119,9 +120,23 @@ test.skipIf(process.platform === 'win32')(
     process.kill(workspace.pid, 'SIGHUP')
     const run = await storeRun(workspace)
     await workspace.close()
-    const script = `const { fork } = require('node:child_process'); const child = fork(${JSON.stringify(entryPath('store'))}, [], { serialization: 'advanced' })
-    child.once('message', () => console.log(child.pid)); child.send({ type: 'call', id: 1, method: 'open', parameters: ${JSON.stringify({ folder, create: false, readOnly: false })} }); setInterval(() => {}, 1000)`
-    const parent = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const opening = encode({
+      type: 'call',
+      id: 1,
+      method: 'open',
+      parameters: { folder, create: false, readOnly: false }
+    })
+    const length = Buffer.alloc(4)
+    length.writeUInt32LE(opening.length)
+    const script = `
+      const stdio = ['ignore', 'inherit', 'inherit', 'pipe']
+      const child = require('node:child_process').spawn(process.execPath, [process.argv[1]], { stdio })
+      child.stdio[3].once('data', () => console.log(child.pid))
+      child.stdio[3].write(Buffer.from(process.argv[2], 'base64'))`
+    const message = Buffer.concat([length, opening]).toString('base64')
+    const parent = spawn(process.execPath, ['-e', script, entryPath('store'), message], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
     const pid = Number(
       await new Promise<string>((resolve) => parent.stdout.once('data', (data: Buffer) => resolve(data.toString())))
     )
