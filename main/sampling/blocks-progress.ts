@@ -70,17 +70,16 @@ export class BlocksProgress {
     })
   }
 
-  /** Operations that the wave is expected to have still to do. */
+  /** Operations that are expected still to be done, by this wave and those after it. */
   #remaining(): number {
-    const { components, run } = this.#wave
-    const left = components.reduce((sum, component) => {
-      const isOver = this.#state.hasFailed(component) || this.#state.isDone(component)
-      return (
-        sum +
-        (isOver
-          ? 0
-          : (this.#expectedRounds(component) - this.#state.rounds.get(component)!) * this.#roundCost(component))
-      )
+    const { run } = this.#wave
+    const pending = this.#plan.components.filter(
+      (component) =>
+        !this.#finished.has(component) && !this.#state.hasFailed(component) && !this.#state.isDone(component)
+    )
+    const left = pending.reduce((sum, component) => {
+      const rounds = this.#expectedRounds(component) - (this.#state.rounds.get(component) ?? 0)
+      return sum + rounds * this.#roundCost(component)
     }, 0)
     const inRound = run.replicas.reduce((sum, { component }, replica) => {
       const count = this.#blocksOf(component)
@@ -90,7 +89,7 @@ export class BlocksProgress {
   }
 
   #blocksOf(component: string): number {
-    return this.#wave.run.replicas.filter((block) => block.component === component).length
+    return this.#plan.chosen.filter((block) => block.component === component).length
   }
 
   /** Operations of one round of a component. */

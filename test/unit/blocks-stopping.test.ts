@@ -185,6 +185,22 @@ describe.each(cases)('with a target of reliability, %s', (_name, sampler) => {
       expect(rounds).toEqual(rounds.toSorted((a, b) => a - b))
     }
   })
+
+  it('progress counts what components that are sampled later have to do', async () => {
+    const reports: SamplingProgress[] = []
+    const onProgress = (progress: SamplingProgress): void => void reports.push(progress)
+    await sampled({ ...input(2), threads: 1, onProgress }, { waveBytes: 1 })
+    const early = reports.filter(
+      ({ reliabilities }) =>
+        reliabilities!.some(({ done }) => done) && reliabilities!.some(({ rounds }) => rounds === 0)
+    )
+    expect(early.length).toBeGreaterThan(0)
+    for (const { fractionDone, secondsLeft } of early) {
+      expect(fractionDone).toBeLessThan(0.9)
+      expect(secondsLeft).toBeGreaterThan(0)
+    }
+    expect(reports.at(-1)!.fractionDone).toBe(1)
+  })
 })
 
 describe.each(kinds)('a number that is not finite, %s', (_name, sampler) => {
