@@ -76,13 +76,15 @@ export class Estimates {
     return done
   }
 
-  /**
-   * An estimate for this machine and the disk of the workspace; measures the engines first where that has not been
-   * done.
-   */
+  /** The engines of this machine; measures them first where that has not been done. */
+  async rates(): Promise<readonly EngineRate[]> {
+    const kept = this.#kept()?.engines ?? []
+    return kept.length > 0 ? kept : this.#measure()
+  }
+
+  /** An estimate for this machine and the disk of the workspace, at `rates`. */
   async of(configuration: RunConfiguration, baseFolder: string, workspace: Workspace): Promise<Estimate> {
-    const engines = this.#kept()?.engines ?? []
-    const rates = engines.length > 0 ? engines : await this.#measure()
+    const rates = await this.rates()
     const engine = resolveAmong(
       configuration.engine,
       rates.flatMap(({ name, available }) => (available ? [name] : []))

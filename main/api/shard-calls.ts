@@ -1,39 +1,32 @@
 import { basename, resolve } from 'node:path'
-import type { EngineRate } from '../../preload/contract'
 import type { ShardFolder } from '../../preload/shards'
 import { readClusterSet } from '../pipeline/cluster-set'
 import { gatheredAs, shardClustering } from '../pipeline/cluster-shards'
 import { planClustering } from '../pipeline/cluster-shard-plan'
-import { measureEnginesApart } from '../pipeline/session'
 import { planShards } from '../pipeline/shard-plan'
 import { modelFolder, readSet } from '../pipeline/shard-set'
-import { readyShards } from '../pipeline/shard-task'
+import { checkDone, readyShards } from '../pipeline/shard-task'
 import { gatheredRun, shardRun } from '../pipeline/shards'
-import { checkDone } from '../pipeline/shard-task'
 import type { HandlersOf, WorkbenchContext } from './context'
+import type { Estimates } from './estimates'
 import type { JobControl, Jobs } from './jobs'
 import { checked } from './run-calls'
 import type { CheckedBy } from './run-calls'
 import type { RunManager } from './run-manager'
 import { holdsClustering, statusOfShards } from './shards'
 
-export const shardCalls = (context: WorkbenchContext, managed: () => RunManager, jobs: Jobs): HandlersOf<'shards'> => {
+export const shardCalls = (
+  context: WorkbenchContext,
+  managed: () => RunManager,
+  estimates: Estimates,
+  jobs: Jobs
+): HandlersOf<'shards'> => {
   const by = (): CheckedBy => ({ settings: context.settings(), reach: context.reach })
   const within = async (given: string): Promise<string> => {
     const folder = resolve(given)
     await context.reach.check(folder)
     return folder
   }
-  let rates: Promise<readonly EngineRate[]> | undefined
-  /** Measured once: it takes seconds, and a person changes the number of shards again and again. */
-  const ratesHere = (): Promise<readonly EngineRate[]> => {
-    rates ??= measureEnginesApart().catch((error: unknown) => {
-      rates = undefined
-      throw error
-    })
-    return rates
-  }
-
   /** What the shards of a set are of, and what they became in this workspace. */
   const aboutFolder = async (folder: string): Promise<Pick<ShardFolder, 'kind' | 'of' | 'gathered'>> => {
     const workspace = context.workspace()
@@ -70,7 +63,7 @@ export const shardCalls = (context: WorkbenchContext, managed: () => RunManager,
     },
     planRun: async ({ configuration, baseFolder, shards }) => {
       const full = await checked(configuration, baseFolder, by())
-      return planShards(full, resolve(baseFolder), await ratesHere(), shards === undefined ? {} : { shards })
+      return planShards(full, resolve(baseFolder), await estimates.rates(), shards === undefined ? {} : { shards })
     },
     planClustering: async ({ run, configuration, shards }) => {
       const record = await context.workspace().getRun(run)

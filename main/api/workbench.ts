@@ -130,7 +130,7 @@ class OpenWorkbench implements Workbench {
       files: fileCalls(context),
       ...modelCalls(context, this.#jobs),
       runs: runCalls(context, () => this.#manager(), this.#estimates, this.#jobs),
-      shards: shardCalls(context, () => this.#manager(), this.#jobs),
+      shards: shardCalls(context, () => this.#manager(), this.#estimates, this.#jobs),
       ...exploreCalls(context, this.#jobs),
       labels: labelCalls(context),
       exports: exportCalls(context),
