@@ -88,13 +88,12 @@ const conditionName = (condition: RuleCondition): string => {
 const inName: readonly RuleCondition['on'][] = ['token', 'pattern', 'previous', 'next', 'position', 'subset']
 
 /**
- * A short name drawn from the rule that predicts a cluster best, such as “the” after “of”; undefined for a rule whose
- * F1 is too low to name it. `rules` has the best one first.
+ * A short name drawn from the best rule of a cluster, such as “the” after “of”; undefined where there is none, or
+ * where its F1 is too low to name it.
  */
-export const nameOfRules = (rules: readonly RuleRecord[]): string | undefined => {
-  const best = rules.at(0)
-  if (best === undefined || best.f1 < tellingShare || best.conditions.length === 0) return undefined
-  return [...best.conditions]
+export const nameOfRule = (rule: RuleRecord | undefined): string | undefined => {
+  if (rule === undefined || rule.f1 < tellingShare || rule.conditions.length === 0) return undefined
+  return [...rule.conditions]
     .sort((a, b) => inName.indexOf(a.on) - inName.indexOf(b.on))
     .map(conditionName)
     .join(' ')

@@ -1,6 +1,6 @@
 import type { PatternCount, PatternName } from '../../preload/contract-explore'
 import type { RuleRecord, SubsetCount, TokenCount } from '../../preload/records'
-import { nameOfRules, patternPhrases, quotedToken, tellingShare, tokenKind } from '../../preload/token-names'
+import { nameOfRule, patternPhrases, quotedToken, tellingShare, tokenKind } from '../../preload/token-names'
 
 /** Properties of a cluster from which a name can be derived. */
 export interface Evidence {
@@ -56,7 +56,7 @@ export const suggestNames = ({ size, topTokens, patterns, subsets, rules }: Evid
   const [top] = subsets
   const place =
     top !== undefined && top.subset !== '' && share(top.count) >= 0.8 && top.lift >= 1.5 ? top.subset : undefined
-  const rule = nameOfRules(rules)
+  const rule = nameOfRule(rules.at(0))
   return distinct([
     ...(rule === undefined ? [] : [rule]),
     ...(place === undefined

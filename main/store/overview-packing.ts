@@ -1,6 +1,7 @@
 import type { ClusterEntry, StandingOut } from '../../preload/contract-explore'
 import { groupKinds, leftoverCluster } from '../../preload/records'
-import type { GroupKind, LeftoverKind, TokenCount } from '../../preload/records'
+import type { GroupKind, LeftoverKind, RuleRecord, TokenCount } from '../../preload/records'
+import { nameOfRule } from '../../preload/token-names'
 import type { Columns } from './reads'
 
 export interface Overview {
@@ -59,8 +60,6 @@ export interface GroupHead {
   readonly subsetCounts: ArrayLike<number>
   /** χ̂ per component; empty where the clustering is not described. */
   readonly means: ArrayLike<number>
-  /** F1 of its best rule; NaN where there is none. */
-  readonly ruleF1: number
 }
 
 export interface PackingNames {
@@ -68,8 +67,8 @@ export interface PackingNames {
   readonly subsets: readonly string[]
   readonly columns: Columns | undefined
   readonly leftoverKind: LeftoverKind
-  /** Undefined where the best rule names no group. */
-  readonly ruleNameOf: (cluster: number) => string | undefined
+  /** The best rule of a group; undefined where there is none. */
+  readonly ruleOf: (cluster: number) => RuleRecord | undefined
   /** Undefined for what is left over. */
   readonly cutOf: (cluster: number) => Cut | undefined
 }
@@ -115,7 +114,7 @@ interface Head {
   readonly cluster: number
   readonly size: number
   readonly cut: Cut | undefined
-  readonly ruleF1: number
+  readonly rule: RuleRecord | undefined
   readonly distinctTokens: number
   readonly subset: number
   readonly purity: number
@@ -134,9 +133,9 @@ export class OverviewPacker {
   constructor(private readonly names: PackingNames) {}
 
   add(head: GroupHead): void {
-    const { cluster, size, distinctTokens, topIds, topCounts, topLifts, means, ruleF1 } = head
+    const { cluster, size, distinctTokens, topIds, topCounts, topLifts, means } = head
     const { subsetIndices, subsetCounts } = head
-    const { columns, cutOf } = this.names
+    const { columns, cutOf, ruleOf } = this.names
     for (let i = 0; i < Math.min(topTokensOfEntry, topIds.length); i++) {
       this.#topIds.push(topIds[i])
       this.#topCounts.push(topCounts[i])
@@ -147,7 +146,7 @@ export class OverviewPacker {
       cluster,
       size,
       cut: cutOf(cluster),
-      ruleF1,
+      rule: ruleOf(cluster),
       distinctTokens,
       subset: subsetIndices[0],
       purity: subsetCounts[0] / size,
@@ -157,7 +156,7 @@ export class OverviewPacker {
   }
 
   packed(): PackedOverview {
-    const { texts, subsets, columns, leftoverKind, ruleNameOf } = this.names
+    const { texts, subsets, columns, leftoverKind } = this.names
     const ids = Int32Array.from(new Set(this.#topIds))
     return {
       clusters: Int32Array.from(this.#heads, ({ cluster }) => cluster),
@@ -166,8 +165,8 @@ export class OverviewPacker {
       parents: Int32Array.from(this.#heads, ({ cut }) => cut?.parent ?? -1),
       conductances: Float64Array.from(this.#heads, ({ cut }) => cut?.conductance ?? Number.NaN),
       stabilities: Float64Array.from(this.#heads, ({ cut }) => cut?.stability ?? Number.NaN),
-      ruleF1s: Float64Array.from(this.#heads, ({ ruleF1 }) => ruleF1),
-      ruleNames: this.#heads.map(({ cluster }) => ruleNameOf(cluster) ?? ''),
+      ruleF1s: Float64Array.from(this.#heads, ({ rule }) => rule?.f1 ?? Number.NaN),
+      ruleNames: this.#heads.map(({ rule }) => nameOfRule(rule) ?? ''),
       distinctTokens: Int32Array.from(this.#heads, ({ distinctTokens }) => distinctTokens),
       subsetIndices: Int32Array.from(this.#heads, ({ subset }) => subset),
       purities: Float64Array.from(this.#heads, ({ purity }) => purity),

@@ -4,7 +4,6 @@ import type { ClusterDetails, ClusterLayout, NearCluster, PatternCount } from '.
 import type { HeatMap } from '../../preload/contract-runs'
 import { SpectroscopeError } from '../../preload/errors'
 import type { ClusteringRecord, GroupKind, RuleRecord } from '../../preload/records'
-import { nameOfRules } from '../../preload/token-names'
 import { missingGroup } from '../base/group-tree'
 import { forEachBlock } from './blocks'
 import { bestRules, checkedRules } from './clusters'
@@ -45,8 +44,7 @@ const forEachGroup = async (
   await forEachBlock(
     connection,
     `SELECT cluster, size, distinct_tokens, ${['top_ids', 'top_counts', 'top_lifts'].map(slice).join(', ')},
-       subset_indices, subset_counts, patterns, means, standard_deviations,
-       coalesce((rules->0->>'f1')::DOUBLE, 'nan'::DOUBLE) AS rule_f1
+       subset_indices, subset_counts, patterns, means, standard_deviations
      FROM group_descriptions WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'} ORDER BY cluster < 0, cluster`,
     [run, clustering, ...(cluster === undefined ? [] : [cluster])],
     (block) => {
@@ -61,7 +59,6 @@ const forEachGroup = async (
       }
       const [topIds, topCounts, subsetIndices, subsetCounts, patterns] = [3, 4, 6, 7, 8].map(integers)
       const [topLifts, means, standardDeviations] = [5, 9, 10].map(floats)
-      const ruleF1s = block.doubles(11)
       for (let row = 0; row < block.rows; row++) {
         each({
           cluster: clusters[row],
@@ -74,8 +71,7 @@ const forEachGroup = async (
           subsetCounts: subsetCounts(row),
           patterns: patterns(row),
           means: means(row),
-          standardDeviations: standardDeviations(row),
-          ruleF1: ruleF1s[row]
+          standardDeviations: standardDeviations(row)
         })
       }
     }
@@ -86,8 +82,7 @@ const undescribed = (group: GroupCounts): Group => ({
   ...group,
   means: none,
   standardDeviations: none,
-  patterns: new Int32Array(0),
-  ruleF1: Number.NaN
+  patterns: new Int32Array(0)
 })
 
 const cutsOf = async (
@@ -130,14 +125,14 @@ const packerOf = async (
   connection: DuckDBConnection,
   { number: run, clustering, columns }: KnownClustering,
   cuts: ReadonlyMap<number, Cut>,
-  ruleNames: ReadonlyMap<number, string | undefined>
+  ruleOf: (cluster: number) => RuleRecord | undefined
 ): Promise<OverviewPacker> =>
   new OverviewPacker({
     texts: await knownTexts(connection, run),
     subsets: (await knownSubsets(connection, run)).subsets,
     columns,
     leftoverKind: clustering.leftoverKind,
-    ruleNameOf: (cluster) => ruleNames.get(cluster),
+    ruleOf,
     cutOf: (cluster) => cuts.get(cluster)
   })
 
@@ -150,8 +145,12 @@ export const getOverview = async (
   const { number: run, clustering } = known
   return remembered(`overview ${clustering.number} ${runId}`, async () => {
     const rules = await bestRules(connection, run, clustering.number)
-    const names = new Map([...rules].map(([cluster, { rule }]) => [cluster, nameOfRules(rule === null ? [] : [rule])]))
-    const packer = await packerOf(connection, known, await cutsOf(connection, run, clustering.number), names)
+    const packer = await packerOf(
+      connection,
+      known,
+      await cutsOf(connection, run, clustering.number),
+      (cluster) => rules.get(cluster)?.rule ?? undefined
+    )
     if (known.described)
       await forEachGroup(connection, run, clustering.number, topTokensOfEntry, undefined, (group) => packer.add(group))
     else
@@ -276,7 +275,7 @@ export const getClusterDetails = async (
     ? await describedGroup(connection, run, clustering.number, cluster)
     : await countedGroup(connection, runId, run, clustering, cluster)
   const cuts = await cutsOf(connection, run, clustering.number, cluster)
-  const packer = await packerOf(connection, known, cuts, new Map([[cluster, nameOfRules(rules)]]))
+  const packer = await packerOf(connection, known, cuts, () => rules.at(0))
   packer.add(group)
   const {
     clusters: [entry],

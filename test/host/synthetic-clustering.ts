@@ -16,7 +16,7 @@ import type {
 } from '../../preload/contract'
 import type { CallParameters } from '../../preload/contract'
 import { patternNames } from '../../preload/contract'
-import { nameOfRules } from '../../preload/token-names'
+import { nameOfRule } from '../../preload/token-names'
 import { hash, normal, pick, sumsOf } from './random'
 import { ruleOf, SyntheticGroups } from './synthetic-groups'
 import { subsets, texts } from './synthetic-texts'
@@ -207,7 +207,7 @@ export class SyntheticClustering {
       conductance: cluster < 0 ? null : 0.02 + 0.75 * hash(29, cluster),
       stability: flat || cluster < 0 ? null : this.groups.stability(cluster),
       ruleF1: flat ? null : (this.rules(cluster).at(0)?.f1 ?? null),
-      ruleName: flat ? null : (nameOfRules(this.rules(cluster)) ?? null),
+      ruleName: flat ? null : (nameOfRule(this.rules(cluster).at(0)) ?? null),
       distinctTokens: tokens.length,
       purity: (subset?.count ?? 0) / Math.max(1, members.length),
       subset: subset?.subset ?? '',

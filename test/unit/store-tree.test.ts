@@ -15,7 +15,7 @@ import {
   treeRules,
   value
 } from './store-fixture'
-import { nameOfRules } from '../../preload/token-names'
+import { nameOfRule } from '../../preload/token-names'
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let workspace: Workspace
@@ -169,7 +169,7 @@ describe('a tree of clusters', () => {
         members.length,
         stability,
         treeRules(order)[0].f1,
-        nameOfRules(treeRules(order)) ?? null
+        nameOfRule(treeRules(order)[0]) ?? null
       ]),
       [-1, 'unclustered', null, 4, null, null, null]
     ])
