@@ -6,18 +6,22 @@ import type { AnnotationsChanged, AnnotationTarget, BlindScore, JournalStep, Und
 import { index, limits, text } from './limits'
 import type { ClusterNumber, TokenInContext } from './records'
 
+/** A label that goes from one clustering to another, or would. */
+export interface CarriedLabel {
+  readonly target: AnnotationTarget
+  /** Original group: for a merge its first group, for a part the group it belongs to. */
+  readonly from: ClusterNumber
+  /** New group; for a merge its first. */
+  readonly to: ClusterNumber
+  /** Jaccard index: tokens in common over tokens in either. */
+  readonly jaccard: number
+  readonly name: string
+  /** Name already there, which would be replaced; null if there is none. */
+  readonly replaces: string | null
+}
+
 export interface Carried {
-  /**
-   * `target` is what carries the label; `from` is its cluster: of a merge the first one, of a part the one it is of.
-   */
-  readonly proposals: readonly {
-    readonly target: AnnotationTarget
-    readonly from: ClusterNumber
-    readonly to: ClusterNumber
-    readonly jaccard: number
-    readonly name: string
-    readonly replaces: string | null
-  }[]
+  readonly proposals: readonly CarriedLabel[]
   readonly applied: boolean
 }
 

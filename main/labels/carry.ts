@@ -1,3 +1,4 @@
+import type { CarriedLabel } from '../../preload/calls-labels'
 import type { Annotation, AnnotationBody, AnnotationTarget } from '../../preload/contract-annotations'
 import type { ClusterNumber } from '../../preload/records'
 import { leftoverCluster } from '../../preload/records'
@@ -54,19 +55,6 @@ export interface CarrySource {
 export interface CarryDestination extends CarrySource {
   readonly nextMerge: number
   readonly nextPart: number
-}
-
-export interface CarriedLabel {
-  readonly target: AnnotationTarget
-  /** Original group: for a merge its first group, for a part the group it belongs to. */
-  readonly from: ClusterNumber
-  /** New group; for a merge its first. */
-  readonly to: ClusterNumber
-  /** Jaccard index: tokens in common over tokens in either. */
-  readonly jaccard: number
-  readonly name: string
-  /** Name already there, which would be replaced; null if there is none. */
-  readonly replaces: string | null
 }
 
 export interface CarriedLabels {

@@ -3,9 +3,10 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { Study } from '../corpora/study'
 import { resolveEngine } from '../engine/engines'
 import type { Model } from '../models/architecture'
-import { type FirstOrderConfiguration, roundsOf } from '../../preload/configuration'
+import { type BlockConfiguration, type FirstOrderConfiguration, roundsOf } from '../../preload/configuration'
 import { resultOfBlocks } from '../sampling/block-columns'
-import { type SampledBlocks } from '../sampling/sampled'
+import type { SamplingInput } from '../sampling/input'
+import type { SampledBlocks } from '../sampling/sampled'
 import { sampleBlocks } from '../sampling/blocks-sampler'
 import { pairsOf, roundsNeeded } from '../sampling/rounds'
 import { nonlinearity, sampleRemainders } from '../sampling/remainder'
@@ -118,6 +119,18 @@ export const previewSignal = async (
   const started = performance.now()
   const elapsed = (): number => (performance.now() - started) / 1000
   const engine = await resolveEngine(chosen ?? configuration.engine, precision)
+  const inputOf = <S extends BlockConfiguration>(component: string, settings: S): SamplingInput<S> => ({
+    model,
+    study: part,
+    components: [component],
+    sampler: settings,
+    seed,
+    observationIncludesProbe: false,
+    engine,
+    precision,
+    threads,
+    signal
+  })
   const found: SignalPreview['components'][number][] = []
   let operations = 0
   /** What was sampled of the components, the least linear first. */
@@ -136,34 +149,12 @@ export const previewSignal = async (
       targetReliability: false,
       remainderDraws: previewDraws
     }
-    const input = {
-      model,
-      study: part,
-      components: [component],
-      sampler: first,
-      seed,
-      observationIncludesProbe: false,
-      engine,
-      precision,
-      threads,
-      signal
-    }
+    const input = inputOf(component, first)
     const record = (await sampleRemainders(input, sampled)).get(component)?.record
     return record === undefined ? null : { component, share: record.share, error: record.error }
   }
   for (const component of previewOrder(components)) {
-    const input = {
-      model,
-      study: part,
-      components: [component],
-      sampler: own,
-      seed,
-      observationIncludesProbe: false,
-      engine,
-      precision,
-      threads,
-      signal
-    }
+    const input = inputOf(component, own)
     const sampled = await sampleBlocks(input)
     const {
       diagnostics: [{ reliability, blocks }]

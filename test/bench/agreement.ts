@@ -18,14 +18,13 @@ import { loadModel } from '../../main/models/load'
 import { loadTokenizer } from '../../main/models/tokenizer'
 import { combinedColumns } from '../../main/sampling/block-estimates'
 import { effectiveShare } from '../../main/sampling/mean-gradient'
-import { type SampledBlocks } from '../../main/sampling/sampled'
+import type { Sampled, SampledBlocks, SampledChains } from '../../main/sampling/sampled'
 import { splitRHat } from '../../main/sampling/diagnostics'
 import { meanPhi } from '../../main/sampling/estimates'
-import { type SampledChains } from '../../main/sampling/sampled'
 import { correlationOverRows, drawVariance } from '../../main/sampling/reliability'
 import { rowStartsOf } from '../../main/sampling/rows'
 import { sampleSome } from '../../main/sampling/sample'
-import { type Sampled } from '../../main/sampling/sampled'
+import { splitsOf } from '../../main/sampling/splits'
 import { type Group, estimate, reliabilityOf } from '../../main/sampling/susceptibility'
 
 export const rowLength = 64
@@ -121,25 +120,11 @@ export interface Column {
 const aliveOf = (chains: Sampled['chains'], component: string): number[] =>
   chains.flatMap((chain, at) => (chain.component === component && chain.failure === null ? [at] : []))
 
-const splits = [
-  [
-    [0, 2],
-    [1, 3]
-  ],
-  [
-    [0, 1],
-    [2, 3]
-  ],
-  [
-    [0, 3],
-    [1, 2]
-  ]
-] as const
 const four = [0, 1, 2, 3] as const
 
 /** A column of which any of four groups of draws make one too. */
 const columnFrom = (of: (parts: readonly number[]) => Float64Array, starts: Int32Array): Column => {
-  const halved = splits.map(([a, b]) => [of(a), of(b)] as const)
+  const halved = splitsOf(four.length).map(([a, b]) => [of(a), of(b)] as const)
   return {
     values: of(four),
     halves: [...halved[0]],
