@@ -4,6 +4,8 @@ import { entryAddress } from './bridge'
 
 /** In the tab's own storage: a reload keeps it, a duplicate of the tab has it, and no other address sees it. */
 const key = 'spectroscope.secret'
+/** The view that an address led to before this tab had a link. */
+const placeKey = 'spectroscope.place'
 
 const answerSchema = z.object({ secret: z.string().min(1) })
 
@@ -28,10 +30,16 @@ export const enter = async (): Promise<Entry> => {
   const { hash, pathname, search } = window.location
   const kept = sessionStorage.getItem(key)
   const before: Entry = kept === null ? { missing: 'none' } : { secret: kept }
-  if (!hash.startsWith(linkPrefix)) return before
+  if (!hash.startsWith(linkPrefix)) {
+    if (kept === null && hash.startsWith('#/')) sessionStorage.setItem(placeKey, hash)
+    return before
+  }
   const entry = await exchanged(hash.slice(linkPrefix.length))
   // A link that nobody took is still good: loading the page again uses it.
-  if (!('missing' in entry && entry.missing === 'lost')) history.replaceState(null, '', pathname + search)
+  if (!('missing' in entry && entry.missing === 'lost')) {
+    history.replaceState(null, '', pathname + search + (sessionStorage.getItem(placeKey) ?? ''))
+    sessionStorage.removeItem(placeKey)
+  }
   if ('secret' in entry) sessionStorage.setItem(key, entry.secret)
   return 'secret' in entry || kept === null ? entry : before
 }

@@ -5,19 +5,9 @@ import type { Client } from '../client'
 import { sendUnsent, takeUnsentFile } from '../clusters/outbox'
 import { HealthCache } from '../runs/health.svelte'
 import { endWords } from '../runs/listing'
+import { fragmentOf, routeAt } from './address'
+import type { Route } from './address'
 import { Commands } from './commands.svelte'
-
-export type Route =
-  | { readonly view: 'runs' }
-  | { readonly view: 'new-run'; readonly from?: string; readonly dropped?: string }
-  | { readonly view: 'run'; readonly run: string; readonly tab: 'progress' | 'diagnostics' | 'heat-map' | 'settings' }
-  | { readonly view: 'explore'; readonly run: string; readonly clustering: number; readonly cluster?: number }
-  | {
-      readonly view: 'compare'
-      readonly left?: { readonly run: string; readonly clustering: number }
-      readonly right?: { readonly run: string; readonly clustering: number }
-    }
-  | { readonly view: 'settings' }
 
 /** A message that goes by itself, or stays until it is read. */
 export interface Toast {
@@ -95,10 +85,14 @@ export class Workbench {
     ]
     const systemChanged = (): void => this.#showTheme()
     this.#systemIsDark.addEventListener('change', systemChanged)
+    const addressChanged = (): void => this.#followAddress()
+    this.#followAddress()
+    window.addEventListener('popstate', addressChanged)
     this.#showTheme()
     void this.load()
     return () => {
       off.forEach((remove) => remove())
+      window.removeEventListener('popstate', addressChanged)
       this.#systemIsDark.removeEventListener('change', systemChanged)
     }
   }
@@ -181,8 +175,25 @@ export class Workbench {
       theme === 'system' ? (this.#systemIsDark.matches ? 'dark' : 'light') : theme
   }
 
+  /** Shows the view that the address leads to: at the start, and after Back or a change of the address by hand. */
+  #followAddress(): void {
+    const { hash } = window.location
+    const route = routeAt(hash)
+    if (route === undefined && hash.startsWith('#/')) this.tell('note', 'This address leads to no view.')
+    this.route = route ?? { view: 'runs' }
+  }
+
+  /** Goes to a view, as a step that the browser's Back undoes. */
   readonly go = (route: Route): void => {
     this.route = route
+    const fragment = fragmentOf(route)
+    if (fragment !== window.location.hash) window.history.pushState(null, '', fragment)
+  }
+
+  /** Writes into the address what the view shows now, so that Back and a reload return to it. Takes no step. */
+  readonly showInAddress = (route: Route): void => {
+    const fragment = fragmentOf(route)
+    if (fragment !== window.location.hash) window.history.replaceState(null, '', fragment)
   }
 
   /** Explores the latest clustering there is, or the one that was open last. */

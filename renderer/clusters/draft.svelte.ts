@@ -1,27 +1,13 @@
 import { z } from 'zod'
 import { targetSchema } from '../../preload/contract'
 import type { AnnotationTarget } from '../../preload/contract'
+import { keep, readKept } from '../ui/kept'
 
 const keptSchema = z.object({ text: z.string(), targets: z.array(targetSchema).min(1) })
 const prefix = 'spectroscope.draft '
 
-/** What this tab keeps of a field across a reload; undefined where that is nothing, or cannot be read. */
-const keptIn = (key: string): z.output<typeof keptSchema> | undefined => {
-  try {
-    return keptSchema.safeParse(JSON.parse(sessionStorage.getItem(prefix + key) ?? 'null')).data
-  } catch {
-    return undefined
-  }
-}
-
-const keepIn = (key: string, kept: z.output<typeof keptSchema> | null): void => {
-  try {
-    if (kept === null) sessionStorage.removeItem(prefix + key)
-    else sessionStorage.setItem(prefix + key, JSON.stringify(kept))
-  } catch {
-    // Nothing can be kept here; the text is in view all the same.
-  }
-}
+const keptIn = (key: string): z.output<typeof keptSchema> | undefined => readKept(prefix + key, keptSchema)
+const keepIn = (key: string, kept: z.output<typeof keptSchema> | null): void => keep(prefix + key, kept)
 
 const fields = ['name', 'note', 'tag'] as const
 export type DraftField = (typeof fields)[number]
@@ -39,7 +25,7 @@ export const draftedTarget = (place: DraftPlace): AnnotationTarget | undefined =
 
 /**
  * What is being typed into a field of the label editor, and for which targets: it never goes to others, wherever the
- * person moves meanwhile, and it is there again after a reload.
+ * person moves meanwhile, and it is there again after a reload or a restart.
  */
 export class Draft {
   text = $state('')

@@ -62,3 +62,16 @@ export const problemsAt = (
       (problem) => problem.path === path || problem.path.startsWith(`${path}.`) || problem.path.startsWith(`${path}[`)
     )
     .map(({ message }) => message.replace(/\.?$/, '.'))
+
+/** Whether a JSON object looks like a configuration rather than another file. */
+export const isConfiguration = (value: unknown): value is Draft =>
+  isDraft(value) && ('model' in value || 'corpus' in value || 'sampler' in value)
+
+/** Settings that went with the last change of the preset, or of the method of clustering, and the draft before it. */
+export interface Dropped {
+  readonly in: 'sampler' | 'clustering'
+  readonly keys: readonly string[]
+  /** What does not use them. */
+  readonly by: string
+  readonly before: Draft
+}

@@ -12,8 +12,8 @@ import type {
 import type { Workbench } from '../app/app.svelte'
 import { isAbsolute, joined, lastPart } from '../ui/paths'
 import { clusteringMethodNames, clusteringMethodOf, withClusteringMethod } from './clustering-methods'
-import { isDraft, problemsAt, valueAt, withoutDefaults, withValue } from './draft'
-import type { Draft } from './draft'
+import { problemsAt, valueAt, withoutDefaults, withValue } from './draft'
+import type { Draft, Dropped } from './draft'
 import { fallbackAt } from './fields'
 import { copyName } from './listing'
 import { methodOf, methodWords, presetOf, usualClustering, withPreset } from './methods'
@@ -33,15 +33,6 @@ const pauses = { check: 150, model: 250, estimate: 350, preview: 600, presets: 5
 
 /** Seconds that a preview of the signal samples for; the model and the corpus are read before that. */
 export const signalSeconds = 30
-
-/** Settings that went with the last change of the preset, or of the method of clustering, and the draft before it. */
-export interface Dropped {
-  readonly in: 'sampler' | 'clustering'
-  readonly keys: readonly string[]
-  /** What does not use them. */
-  readonly by: string
-  readonly before: Draft
-}
 
 /** A run that is being written: its configuration so far, and what the main side says to it. */
 export class NewRunForm {
@@ -165,6 +156,18 @@ export class NewRunForm {
   removeFile(path: string): void {
     const files = this.files.filter((file) => file !== path)
     this.set('corpus.files', files.length === 0 ? undefined : files)
+  }
+
+  /** Whether something is filled in that was not there at the start. */
+  get isFilled(): boolean {
+    return this.name !== '' || Object.keys(this.draft).length > 0
+  }
+
+  clear(): void {
+    this.take({})
+    this.name = ''
+    this.baseFolder = this.#workbench.state?.home ?? '/'
+    this.tried = false
   }
 
   /** What is wrong at a place, in the words of the terminal; nothing before a person has been there. */
@@ -380,6 +383,7 @@ export class NewRunForm {
         configuration: this.draft,
         baseFolder: this.baseFolder
       })
+      this.clear()
       await this.#workbench.loadRuns()
       this.#workbench.go({ view: 'run', run, tab: 'progress' })
     } catch (error) {
@@ -389,7 +393,3 @@ export class NewRunForm {
     }
   }
 }
-
-/** Whether a JSON object looks like a configuration rather than another file. */
-export const isConfiguration = (value: unknown): value is Draft =>
-  isDraft(value) && ('model' in value || 'corpus' in value || 'sampler' in value)

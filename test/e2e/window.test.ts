@@ -70,6 +70,34 @@ describeInBrowser('the window', () => {
     expect(pageErrors.get(page)).toEqual([])
   })
 
+  it('has its place in the address: Back, Forward and a reload return to it, with the form as it was', async () => {
+    const page = await open()
+    await explore(page)
+    await page.keyboard.press('End')
+    const last = await currentPlace(page)
+    await go(page, 'Settings')
+    await page.getByRole('heading', { name: 'Settings' }).waitFor()
+    await go(page, 'Runs')
+    await button(page, 'New run…').click()
+    await page.getByLabel('Name', { exact: true }).fill('half a form')
+    for (const view of ['Runs', 'Settings']) {
+      await page.goBack()
+      await page.locator('nav button[aria-current=page]', { hasText: view }).waitFor()
+    }
+    await page.goBack()
+    await expect.poll(() => currentPlace(page)).toBe(last)
+    await page.reload()
+    await expect.poll(() => currentPlace(page)).toBe(last)
+    for (let step = 0; step < 3; step++) await page.goForward()
+    await page.getByText('Restored from last time').waitFor()
+    expect(await page.getByLabel('Name', { exact: true }).inputValue()).toBe('half a form')
+    await button(page, 'Clear form').click()
+    await page.reload()
+    await expect.poll(() => page.getByLabel('Name', { exact: true }).inputValue()).toBe('')
+    expect(await page.getByText('Restored from last time').count()).toBe(0)
+    expect(pageErrors.get(page)).toEqual([])
+  })
+
   it('takes Home and End in its lists, whatever has the focus', async () => {
     const page = await open()
     await page.getByRole('row', { name: /synthetic/ }).waitFor()
