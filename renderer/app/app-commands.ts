@@ -104,6 +104,19 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
       run: () => void (workbench.overlay = workbench.overlay === 'keys' ? null : 'keys')
     },
     {
+      id: 'help.terms',
+      group: 'Help',
+      label: 'Explain terms',
+      run: () => void (workbench.overlay = 'terms')
+    },
+    {
+      id: 'help.tour',
+      group: 'Help',
+      label: 'Take the tour',
+      when: () => workbench.tour === null,
+      run: () => workbench.startTour()
+    },
+    {
       id: 'edit.undo',
       group: 'Edit',
       label: 'Undo',

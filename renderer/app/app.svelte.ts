@@ -8,6 +8,7 @@ import { endWords } from '../runs/listing'
 import { fragmentOf, routeAt } from './address'
 import type { Route } from './address'
 import { Commands } from './commands.svelte'
+import { tourSteps } from './tour'
 
 /** A message that goes by itself, or stays until it is read. */
 export interface Toast {
@@ -31,7 +32,7 @@ export class Workbench {
   route: Route = $state.raw({ view: 'runs' })
   connection: Connection = $state('open')
   toasts: readonly Toast[] = $state.raw([])
-  overlay: 'palette' | 'keys' | null = $state(null)
+  overlay: 'palette' | 'keys' | 'terms' | null = $state(null)
   /** A dialog that lies over the view: export, import. */
   dialog:
     | { readonly kind: 'export' }
@@ -40,6 +41,8 @@ export class Workbench {
     | null = $state.raw(null)
   /** Settles once labels that are on their way are saved, or are given back: undo waits for it. */
   labelsSaved: () => Promise<void> = () => Promise.resolve()
+  /** Step of the tour that is shown; null while it is not taken. */
+  tour: number | null = $state(null)
   /** Labels that are on their way. */
   labelsPending: () => number = () => 0
   /** Labels that this browser keeps because the program has not answered them. */
@@ -210,6 +213,33 @@ export class Workbench {
       this.go({ view: 'explore', run: known.id, clustering: last.clustering })
     else if (latest?.clustering !== null && latest !== undefined)
       this.go({ view: 'explore', run: latest.id, clustering: latest.clustering })
+  }
+
+  /** Whether the tour was neither taken nor declined yet. */
+  get offersTour(): boolean {
+    const isOver = this.view('tour', (value) => (typeof value === 'boolean' ? value : undefined), false)
+    return this.state !== null && this.tour === null && !isOver
+  }
+
+  startTour(): void {
+    this.#showStep(0)
+  }
+
+  stepTour(by: number): void {
+    if (this.tour !== null && tourSteps[this.tour + by] !== undefined) this.#showStep(this.tour + by)
+  }
+
+  endTour(): void {
+    this.tour = null
+    this.keep('tour', true)
+  }
+
+  #showStep(at: number): void {
+    this.tour = at
+    const { view } = tourSteps[at]
+    if (view === this.route.view) return
+    if (view === 'explore') this.explore()
+    else this.go({ view })
   }
 
   /** Opens what was dropped on the window: an annotated set to import, or a model folder for a new run. */

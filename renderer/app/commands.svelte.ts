@@ -99,6 +99,7 @@ export class Commands {
    */
   readonly handle = (event: KeyboardEvent): void => {
     if (event.defaultPrevented || event.isComposing || document.querySelector('dialog:modal') !== null) return
+    if (event.key === 'Escape' && document.querySelector(':popover-open') !== null) return
     const key = keyOfEvent(event)
     if (pressesSomething(event, key)) return
     const typing = isTyping(event)

@@ -98,6 +98,58 @@ describeInBrowser('the window', () => {
     expect(pageErrors.get(page)).toEqual([])
   })
 
+  it('explains itself: a tour at the first start, terms where they stand, commands by other words', async () => {
+    const page = await open()
+    await button(page, 'Take the tour').click()
+    const tour = page.getByRole('dialog', { name: /^Tour, step/ })
+    const frame = page.locator('.tour-ring')
+    for (const [step, title, pointsAt] of [
+      [1, 'Runs', page.getByRole('row', { name: /synthetic/ })],
+      [2, 'The map', page.getByRole('region', { name: 'Graph' })],
+      [3, 'The clusters', list(page)],
+      [4, 'The tokens', page.getByRole('region', { name: 'Gallery' })],
+      [5, 'Names', page.getByRole('region', { name: 'Label' })]
+    ] as const) {
+      await tour.getByRole('heading', { name: `${title} ${step} of 5` }).waitFor()
+      await pointsAt.waitFor()
+      await expect
+        .poll(async () =>
+          [await frame.boundingBox(), await pointsAt.boundingBox()].map((box) => Math.round(box?.x ?? -1))
+        )
+        .toSatisfy(([ring, target]: number[]) => Math.abs(ring - target) <= 1)
+      const card = (await tour.boundingBox())!
+      const { width, height } = page.viewportSize()!
+      expect(card.x >= 0 && card.y >= 0 && card.x + card.width <= width && card.y + card.height <= height).toBe(true)
+      await page.keyboard.press('Enter')
+    }
+    await tour.waitFor({ state: 'detached' })
+    await go(page, 'Runs')
+    await page.getByRole('row', { name: /synthetic/ }).waitFor()
+    expect(await button(page, 'Take the tour').count()).toBe(0)
+
+    await explore(page)
+    await button(page, 'Explain Lift').click()
+    await page.getByText(/How many times as frequent/).waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByText(/How many times as frequent/).waitFor({ state: 'hidden' })
+
+    await list(page).focus()
+    await page.keyboard.press('h')
+    const keys = page.getByRole('dialog', { name: 'Keyboard shortcuts' })
+    await keys.waitFor()
+    await page.keyboard.type('combine')
+    await expect.poll(() => keys.locator('dt').allInnerTexts()).toEqual(['Merge clusters'])
+    await keys.getByRole('searchbox').fill('ctrl+z')
+    await expect.poll(() => keys.locator('dt').allInnerTexts()).toEqual(['Undo'])
+    await page.keyboard.press('Escape')
+    await keys.waitFor({ state: 'detached' })
+    await page.keyboard.press('Control+k')
+    await page.getByRole('combobox', { name: 'Command' }).fill('glossary')
+    await page.keyboard.press('Enter')
+    await page.getByRole('dialog', { name: 'Terms' }).waitFor()
+    expect(pageErrors.get(page)).toEqual([])
+  })
+
   it('takes Home and End in its lists, whatever has the focus', async () => {
     const page = await open()
     await page.getByRole('row', { name: /synthetic/ }).waitFor()
@@ -204,6 +256,7 @@ describeInBrowser('the window', () => {
     // What the estimate measured is a job that has ended: neither before nor after a reload is it a run at work.
     for (const window of [page, other]) {
       await window.reload()
+      await go(window, 'Runs')
       await window.getByRole('row', { name: /^short/ }).waitFor()
       await expect.poll(() => badge(window).count()).toBe(0)
     }
