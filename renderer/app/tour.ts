@@ -2,8 +2,8 @@
 export interface TourStep {
   readonly title: string
   readonly words: string
-  /** Selector of what is pointed at. */
-  readonly anchor: string
+  /** Selectors of what is pointed at: the first that finds something. */
+  readonly anchors: readonly string[]
   /** A CSS `position-area` relative to it. */
   readonly area: string
   readonly view: 'runs' | 'explore'
@@ -17,7 +17,7 @@ export const tourSteps: readonly TourStep[] = [
     words:
       'A run measures how each part of a model responds when one token of a corpus counts for more. “New ' +
       'run…” starts one of your own; a finished run opens in Explore.',
-    anchor: 'section[aria-label="Runs"] [data-run], section[aria-label="Runs"]',
+    anchors: ['section[aria-label="Runs"] [data-run]', 'section[aria-label="Runs"]'],
     area: 'bottom',
     view: 'runs',
     commands: ['runs.new']
@@ -27,7 +27,7 @@ export const tourSteps: readonly TourStep[] = [
     words:
       'Every point is one token in its context. Tokens that the parts of the model respond to alike lie ' +
       'together. Scroll to zoom, drag to move, click a point to open its cluster.',
-    anchor: 'section[aria-label="Graph"]',
+    anchors: ['section[aria-label="Graph"]'],
     area: 'center',
     view: 'explore',
     commands: ['graph.fit', 'graph.find']
@@ -37,7 +37,7 @@ export const tourSteps: readonly TourStep[] = [
     words:
       'Groups of tokens that respond alike, as a tree. Stability says how well a group is found again with ' +
       'half of the draws: read the stable ones first, and be wary of those below 0.5.',
-    anchor: '[role="listbox"][aria-label="Clusters"]',
+    anchors: ['[role="listbox"][aria-label="Clusters"]'],
     area: 'right',
     view: 'explore',
     commands: ['clusters.next', 'clusters.previous', 'clusters.search']
@@ -47,7 +47,7 @@ export const tourSteps: readonly TourStep[] = [
     words:
       'The rule that predicts the cluster best stands on top, then its patterns, top tokens and χ per ' +
       'component, and below them the tokens in their contexts. A “?” explains a term.',
-    anchor: 'section[aria-label="Gallery"]',
+    anchors: ['section[aria-label="Gallery"]'],
     area: 'left',
     view: 'explore',
     commands: []
@@ -57,7 +57,7 @@ export const tourSteps: readonly TourStep[] = [
     words:
       'Name what the tokens have in common. Changes save automatically and can be undone. “Export” takes ' +
       'the named set with you.',
-    anchor: 'section[aria-label="Label"]',
+    anchors: ['section[aria-label="Label"]'],
     area: 'right',
     view: 'explore',
     commands: ['labels.name', 'edit.undo', 'exports.open', 'keys.show']

@@ -114,7 +114,9 @@ describeInBrowser('the window', () => {
       await pointsAt.waitFor()
       await expect
         .poll(async () =>
-          [await frame.boundingBox(), await pointsAt.boundingBox()].map((box) => Math.round(box?.x ?? -1))
+          [await frame.boundingBox(), await pointsAt.boundingBox()].map((box) =>
+            Math.round((box?.x ?? -1) + (box?.height ?? -1))
+          )
         )
         .toSatisfy(([ring, target]: number[]) => Math.abs(ring - target) <= 1)
       const card = (await tour.boundingBox())!
