@@ -5,7 +5,15 @@ import { clusteringSchema } from './configuration'
 import type { RunMarks, UndoState } from './contract-annotations'
 import type { Comparison } from './contract-explore'
 import type { RunHealth } from './contract-progress'
-import type { ConfigurationCheck, Estimate, HeatMap, LiveRun, RunEntry, SignalPreview } from './contract-runs'
+import type {
+  ClusteringEstimate,
+  ConfigurationCheck,
+  Estimate,
+  HeatMap,
+  LiveRun,
+  RunEntry,
+  SignalPreview
+} from './contract-runs'
 import { index, limits, path, text } from './limits'
 import type { RunRecord, TraceRecord } from './records'
 
@@ -48,6 +56,8 @@ export const runsCalls = {
   resume: call({ run, engine: text(limits.word).optional() }, gives<null>()),
   /** Stops with a checkpoint; answers once it is written. */
   pause: call({ run }, gives<null>()),
+  /** What one more clustering of a run will cost on this machine. */
+  estimateClustering: call({ run, configuration: clusteringSchema }, gives<ClusteringEstimate>()),
   recluster: call({ run, name: runName, configuration: clusteringSchema }, gives<{ readonly run: string }>()),
   change: callInOrder(
     {

@@ -110,6 +110,14 @@ export interface CorpusPreview {
 }
 
 /** What a run will cost here. Null where a rate has not been measured. */
+/** What a further clustering of a run costs. */
+export interface ClusteringEstimate {
+  readonly seconds: number
+  /** Matrices that are clustered: the whole, and halves and clouds that its stability is measured by. */
+  readonly matrices: number
+  readonly notes: readonly string[]
+}
+
 export interface Estimate {
   readonly tokens: number
   readonly components: number

@@ -6,6 +6,7 @@ import type { ConfigurationCheck, ConfigurationProblem, RunEntry, Settings } fro
 import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import { resourcePath } from '../base/entries'
+import { estimateClustering } from '../pipeline/clustering-estimate'
 import { previewSignalApart } from '../pipeline/preview'
 import { checkConfiguration, readConfiguration, readConfigurationFile } from '../pipeline/checks'
 import { checkThreads } from '../pipeline/room'
@@ -214,6 +215,8 @@ export const runCalls = (
       await managed().pause(run)
       return null
     },
+    estimateClustering: async ({ run, configuration }) =>
+      estimateClustering(context.workspace(), settled(await context.workspace().getRun(run)), configuration),
     recluster: async ({ run, name, configuration }) => {
       await managed().recluster(run, name, configuration)
       return { run }

@@ -64,13 +64,16 @@ export const stoppedBy = (message: string, { provenance: { engineLost } }: RunRe
 
 const isInterruption = (error: unknown): boolean => error instanceof SpectroscopeError && error.kind === 'interrupted'
 
-/** The runs of one workspace that are at work, one after another, and what is known of them. */
+/**
+ * The runs of one workspace that are running, and what is known of them. Runs go one after another, and so do further
+ * clusterings, beside them: whoever waits for a clustering does not wait for hours of sampling.
+ */
 export class RunManager {
   readonly #workspace: Workspace
   readonly #listener: ManagerListener
   readonly #queue: Task[] = []
   readonly #watches = new Map<string, RunWatch>()
-  #current: Task | undefined
+  readonly #working = new Map<Task['kind'], Task>()
   #closed = false
 
   constructor(workspace: Workspace, listener: ManagerListener) {
@@ -87,7 +90,11 @@ export class RunManager {
   }
 
   #task(run: string): Task | undefined {
-    return this.#current?.run === run ? this.#current : this.#queue.find((task) => task.run === run)
+    return this.#workOn(run) ?? this.#queue.find((task) => task.run === run)
+  }
+
+  #workOn(run: string): Task | undefined {
+    return [...this.#working.values()].find((task) => task.run === run)
   }
 
   /**
@@ -97,7 +104,7 @@ export class RunManager {
     const task = this.#task(run.id)
     if (task?.kind !== 'run') return settled(run)
     return run.status === 'interrupted'
-      ? { ...run, status: task === this.#current ? 'running' : 'pending', error: null }
+      ? { ...run, status: task === this.#workOn(run.id) ? 'running' : 'pending', error: null }
       : run
   }
 
@@ -112,7 +119,7 @@ export class RunManager {
 
   /** Runs at work, then those that wait. */
   busy(): readonly string[] {
-    return [...(this.#current === undefined ? [] : [this.#current]), ...this.#queue].map(({ run }) => run)
+    return [...this.#working.values(), ...this.#queue].map(({ run }) => run)
   }
 
   #refuseTwice(run: string): void {
@@ -130,11 +137,14 @@ export class RunManager {
   }
 
   #next(): void {
-    if (this.#current !== undefined || this.#closed) return
-    const task = this.#queue.shift()
-    if (task === undefined) return
-    this.#current = task
-    void this.#work(task)
+    if (this.#closed) return
+    for (const kind of ['run', 'clustering'] as const) {
+      const at = this.#queue.findIndex((task) => task.kind === kind)
+      if (at < 0 || this.#working.has(kind)) continue
+      const [task] = this.#queue.splice(at, 1)
+      this.#working.set(kind, task)
+      void this.#work(task)
+    }
   }
 
   async #work(task: Task): Promise<void> {
@@ -145,7 +155,7 @@ export class RunManager {
       outcome = { error }
     }
     task.watch?.close()
-    this.#current = undefined
+    this.#working.delete(task.kind)
     await this.#ended(task, outcome.error).catch(() => {})
     this.#listener.emit('runs-changed', null)
     if (outcome.error === undefined) task.settle.resolve()
@@ -272,7 +282,7 @@ export class RunManager {
   async pause(id: string): Promise<void> {
     const task = this.#task(id)
     if (task === undefined) throw new SpectroscopeError('usage', `Run ${id} is not running.`)
-    if (task !== this.#current) {
+    if (task !== this.#workOn(id)) {
       this.#queue.splice(this.#queue.indexOf(task), 1)
       if (task.kind === 'run') await this.#workspace.updateRun(id, { status: 'interrupted' })
       task.settle.resolve()
@@ -290,23 +300,28 @@ export class RunManager {
     for (const id of this.busy().toReversed()) await this.pause(id)
   }
 
-  /** Tells the run at work that its store is a new process. */
+  /** Tells the runs at work that their store is a new process. */
   storeReopened(words: string): void {
-    this.#current?.watch?.event({
-      type: 'note',
-      message: `The store process died (${words}); it was restarted and the run continues.`
-    })
+    for (const { watch } of this.#working.values()) {
+      watch?.event({
+        type: 'note',
+        message: `The store process died (${words}); it was restarted and the run continues.`
+      })
+    }
   }
 
   /** Resolves when no run is at work and none waits. */
   async idle(): Promise<void> {
-    for (let task = this.#current ?? this.#queue[0]; task !== undefined; task = this.#current ?? this.#queue[0])
+    for (;;) {
+      const [task] = [...this.#working.values(), ...this.#queue]
+      if (task === undefined) return
       await task.done.catch(() => {})
+    }
   }
 
   async live(id: string): Promise<LiveRun> {
     const watch = this.#watches.get(id)
-    const task = this.#current?.run === id ? this.#current : undefined
+    const task = this.#workOn(id)
     const live = watch?.live(task !== undefined, task?.controller.signal.aborted === true)
     if (live !== undefined && (task !== undefined || live.traces.length > 0)) return live
     const nothing = {

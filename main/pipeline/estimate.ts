@@ -1,12 +1,7 @@
 import { stat, statfs } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import {
-  type ClusteringConfiguration,
-  type RunConfiguration,
-  type SamplerConfiguration,
-  suitClustering
-} from '../../preload/configuration'
+import { type ClusteringConfiguration, type RunConfiguration, suitClustering } from '../../preload/configuration'
 import type { Estimate } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
@@ -69,16 +64,16 @@ export const neighbourSeconds = (tokens: number, components: number, threads: nu
 
 /**
  * Seconds of the search for neighbours, which is a stage of its own for the whole, and of all that comes after it.
+ * `matrices`: the whole, and what it is compared with for stability.
  */
-const clusterSeconds = (
+export const clusterSeconds = (
   configuration: ClusteringConfiguration,
-  sampler: SamplerConfiguration,
+  matrices: number,
   tokens: number,
   components: number,
   threads: number
 ): { readonly neighbours: number; readonly cluster: number } => {
   const neighbours = neighbourSeconds(tokens, components, threads)
-  const matrices = matricesOf(configuration, sampler)
   const describing = tokens * configuration.neighbours * measuredSpeed.secondsOfDescription
   return {
     neighbours,
@@ -159,6 +154,7 @@ export const estimateRun = async (
   const sizes = sizesOf(plan, chains)
   const threads = configuration.threads ?? availableParallelism()
   const working = Math.min(threads, availableParallelism())
+  const matrices = clustering === false ? 0 : matricesOf(suitClustering(clustering, tokens), sampler)
   const speed = await rateOf(rate, evaluatorsOf(rate.engine, working))
   return {
     tokens,
@@ -168,7 +164,7 @@ export const estimateRun = async (
       sample: work.operations / speed.operations,
       ...(clustering === false
         ? { neighbours: 0, cluster: 0 }
-        : clusterSeconds(suitClustering(clustering, tokens), sampler, tokens, components.length, working))
+        : clusterSeconds(suitClustering(clustering, tokens), matrices, tokens, components.length, working))
     },
     memoryBytes: Math.round(memoryOf(plan, configuration, { chains, engine: rate.engine, threads }).all),
     diskBytes: Math.round(diskOf(plan, configuration, sizes)),

@@ -184,18 +184,17 @@ const allIsThere = async (page: Page): Promise<void> => {
 }
 
 const clusterAgain = async (page: Page): Promise<void> => {
-  await button(page, 'Diagnostics').click()
-  await page.getByRole('tab', { name: 'Settings' }).click()
-  const again = page.getByRole('region', { name: 'Cluster again' })
-  await again.getByLabel('neighbours', { exact: true }).fill('10')
-  await again.getByRole('textbox', { name: 'Name' }).fill('ten neighbours')
-  await button(again, 'Cluster again').click()
-  // The window goes to the progress once the clustering has begun.
-  await page.getByRole('tab', { name: 'Progress', selected: true }).waitFor()
-  await page
-    .getByText(/^Cluster finished in/)
-    .first()
-    .waitFor()
+  await button(page, 'Recluster…').click()
+  const dialog = page.getByRole('dialog', { name: 'Recluster “first”' })
+  await dialog.getByText(/^About/).waitFor()
+  await dialog.getByLabel('neighbours', { exact: true }).fill('10')
+  const name = dialog.getByRole('textbox', { name: 'Name' })
+  await expect.poll(() => name.getAttribute('placeholder')).toBe('k 10')
+  await name.fill('ten neighbours')
+  await button(dialog, 'Recluster').click()
+  // The clustering is followed where it was asked for.
+  await toast(page, /^Clustering 2 of “first” finished/).waitFor()
+  await page.getByRole('status', { name: 'Clustering' }).waitFor({ state: 'detached' })
 }
 
 const compareAndTransfer = async (page: Page): Promise<void> => {

@@ -370,6 +370,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
         basis: 'This machine’s rate of 41,000 tokens a second, measured by the run “demo” two days ago.'
       }
     },
+    'runs.estimateClustering': () => ({ seconds: data.tokens / 300, matrices: 10, notes: [] }),
     'runs.start': ({ name, configuration }) => {
       const run = runs.start(name, checked(configuration))
       emit('runs-changed', null)

@@ -466,6 +466,26 @@ describe('a run', () => {
     expect(await ended(bench, third)).toMatchObject({ status: 'finished' })
   })
 
+  it('is clustered again while another one samples, and says before what that takes', async () => {
+    const bench = await fresh()
+    const clustered = await start(bench, 'clustered', 4)
+    await ended(bench, clustered)
+    const sampling = await start(bench, 'sampling', 400, { clustering: false })
+    await bench.heard('trace', ({ run }) => run === sampling)
+    const wanted = { run: clustered, configuration: { neighbours: 9, stability: false } }
+    const estimate = await bench.ask('runs.estimateClustering', wanted)
+    expect(estimate.seconds).toBeGreaterThan(0)
+    expect(estimate.matrices).toBe(1)
+    await bench.ask('runs.recluster', { ...wanted, name: '' })
+    expect(await entry(bench, clustered)).toMatchObject({ reclustering: true, queued: false })
+    expect((await ended(bench, clustered)).clusterings).toHaveLength(2)
+    expect(await entry(bench, sampling)).toMatchObject({ status: 'running', queued: false })
+    await bench.ask('runs.pause', { run: sampling })
+    await expect(bench.ask('runs.estimateClustering', { ...wanted, run: sampling })).rejects.toMatchObject({
+      kind: 'usage'
+    })
+  })
+
   it('that cannot go on keeps its sentence, and is told of', async () => {
     const bench = await fresh()
     const run = await start(bench, 'too many neighbours', 8, { clustering: { neighbours: 2000 } })
