@@ -10,6 +10,7 @@ import { parseConfiguration } from '../../preload/configuration'
 import { annotationBodySchema } from '../../preload/contract-annotations'
 import { limits } from '../../preload/limits'
 import { briefly } from '../../preload/quoting'
+import { processorTime } from '../processor-time'
 import { storeRun, temporaryFolder } from './store-fixture'
 import { openBench } from './workbench-fixture'
 import type { Bench } from './workbench-fixture'
@@ -228,9 +229,9 @@ describe('large files', () => {
       (text: string) => text.replace('"stages":', `"stages":${'['.repeat(1e5)}${']'.repeat(1e5)},"merges":`)
     ]
   ])('%s are refused within seconds', async (_, change) => {
-    const start = performance.now()
-    expect(await importOf(change(JSON.stringify(set)))).not.toBe('')
-    expect(performance.now() - start).toBeLessThan(milliseconds)
+    const changed = change(JSON.stringify(set))
+    const refuse = async (): Promise<void> => expect(await importOf(changed)).not.toBe('')
+    expect(await processorTime(refuse)).toBeLessThan(milliseconds)
   })
 
   test('rows that nobody can have are refused before there are any', async () => {
