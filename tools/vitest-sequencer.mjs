@@ -1,6 +1,23 @@
 import { relative } from 'node:path'
 import { BaseSequencer } from 'vitest/node'
 
+/** Files of test/ that take longest, the longest first; `slurm-nodes` waits for daemons most of its time. */
+const longest = [
+  'crash/slurm-nodes',
+  'crash/blocks',
+  'e2e/views',
+  'e2e/person',
+  'crash/interruption',
+  'golden/blocks',
+  'e2e/crash',
+  'unit/workbench',
+  'e2e/shards',
+  'crash/shards',
+  'e2e/labelling',
+  'e2e/window',
+  'e2e/packaging'
+]
+
 /**
  * Folders of test/, by how long their longest files take: those that start last should be short, as the run ends with
  * the last of them.
@@ -8,8 +25,8 @@ import { BaseSequencer } from 'vitest/node'
 const folders = ['e2e', 'crash', 'golden', 'unit']
 
 /**
- * Starts files of the folders in that order; within one as vitest would, which knows of earlier runs here how long
- * each took.
+ * Starts the longest files first, then those of the folders in that order; within one as vitest would, which knows of
+ * earlier runs here how long each took.
  */
 export default class LongestFirst extends BaseSequencer {
   /**
@@ -17,8 +34,11 @@ export default class LongestFirst extends BaseSequencer {
    * @param {import('vitest/node').TestSpecification[]} files
    */
   async sort(files) {
-    const rank = (/** @type {import('vitest/node').TestSpecification} */ { moduleId }) =>
-      folders.indexOf(relative(this.ctx.config.root, moduleId).split(/[\\/]/)[1])
+    const rank = (/** @type {import('vitest/node').TestSpecification} */ { moduleId }) => {
+      const [, folder, ...rest] = relative(this.ctx.config.root, moduleId).split(/[\\/]/)
+      const place = longest.indexOf([folder, ...rest].join('/').replace(/\.test\.ts$/, ''))
+      return place === -1 ? longest.length + folders.indexOf(folder) : place
+    }
     return (await super.sort(files)).sort((a, b) => rank(a) - rank(b))
   }
 }
