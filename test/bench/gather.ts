@@ -29,7 +29,8 @@ const draws = 8
 
 const engine = { name: 'onnx-cpu', device: 'CPU', precision: 'float32', version: '0' }
 
-const configurationOf = (method: GatherSize['method']): RunConfiguration => {
+/** A configuration of a run by that method. */
+export const configurationOf = (method: GatherSize['method']): RunConfiguration => {
   const sampler =
     method === 'psgld'
       ? { method, preset: 'paper', chains: 2, draws }
@@ -49,7 +50,8 @@ const drawn = (): ((place: number, values: Float32Array | Float64Array) => void)
   }
 }
 
-const sampledBy = (
+/** What chains of a run of that size sampled, at random; sums are drawn when they are asked for. */
+export const sampledBy = (
   { method }: GatherSize,
   tokens: number,
   names: readonly ChainName[],
