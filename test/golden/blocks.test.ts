@@ -45,10 +45,15 @@ const deviation = (actual: ArrayLike<number>, expected: readonly number[]): numb
  * engines.)
  */
 const ofSlow: Partial<Record<string, string>> = { 'first-order neox-2m': 'head:5.3', 'gradient gpt2-2m': 'mlp:3' }
+/** At nβ 0 an executor computes the same gradients, and weights alone differ: the usual one has that. */
 const casesOf = (golden: string) =>
   executorCases
     .filter(({ name }) => !slow.includes(name) || golden in ofSlow)
-    .map((one) => ({ ...one, only: slow.includes(one.name) ? ofSlow[golden] : undefined }))
+    .map((one) => ({
+      ...one,
+      nBetas: one.name === 'onnx-cpu' ? [3, 0] : [3],
+      only: slow.includes(one.name) ? ofSlow[golden] : undefined
+    }))
 
 const settingsOf = (
   method: BlockConfiguration['method'],
@@ -89,11 +94,11 @@ for (const method of ['first-order', 'gradient'] as const) {
         model = await loadModel(sharedPath('fixtures', name))
       })
 
-      for (const { name: executor, title, skipped, only } of casesOf(`${method} ${name}`))
+      for (const { name: executor, title, skipped, nBetas, only } of casesOf(`${method} ${name}`))
         it.skipIf(skipped)(`gradients, φ and susceptibilities agree on ${title}`, async () => {
           const probe = rows(golden.probe)
           const targets = probe.map(({ length }) => Int32Array.from({ length: length - 1 }, (_, t) => t + 1))
-          for (const nBeta of only === undefined ? [3, 0] : [3]) {
+          for (const nBeta of nBetas) {
             const runs = golden.runs.filter(
               (run) => run.n_beta === nBeta && (only === undefined || run.component === only)
             )
