@@ -65,6 +65,10 @@ interface Division {
   readonly diskBytes: number
   /** For sbatch's --time. */
   readonly timeLimit: string
+  /** Tasks that an array may have; null where there is no Slurm to ask. */
+  readonly maxArraySize: number | null
+  /** Shards that a task works on in turn. */
+  readonly perTask: number
   readonly notes: readonly string[]
   readonly assumption: string
 }
@@ -85,7 +89,4 @@ export interface ShardPlan extends Division {
   /** Of `nodeSeconds`, what an undivided run would not need: starts, and the passes at w* that each shard repeats. */
   readonly repeatedSeconds: number
   readonly secondsPerChain: number
-  /** Tasks that an array may have; null where there is no Slurm to ask. */
-  readonly maxArraySize: number | null
-  readonly perTask: number
 }

@@ -86,7 +86,7 @@ export const shardCalls = (
       const path = await within(folder)
       if (holdsClustering(path)) {
         const set = await readClusterSet(path)
-        await checkDone(path, set.shards)
+        await checkDone(path, set)
         const { id } = await context.workspace().findRun(set.run)
         managed().gatherClustering(id, path)
         return { run: id }

@@ -10,7 +10,7 @@ import { planClustering } from '../pipeline/cluster-shard-plan'
 import { runClusterShard } from '../pipeline/cluster-shard-task'
 import type { ClusterTaskSummary } from '../pipeline/cluster-shard-task'
 import { clusterSetPath, readClusterSet } from '../pipeline/cluster-set'
-import { beginnersOf, gatherClustering, shardClustering } from '../pipeline/cluster-shards'
+import { gatherClustering, shardClustering } from '../pipeline/cluster-shards'
 import type { ClusterShardOptions } from '../pipeline/cluster-shards'
 import { runShard } from '../pipeline/shard-task'
 import type { ShardTaskOptions, ShardTaskSummary } from '../pipeline/shard-task'
@@ -19,6 +19,7 @@ import { checkThreads } from '../pipeline/room'
 import { measureEnginesApart } from '../pipeline/session'
 import { planShards } from '../pipeline/shard-plan'
 import type { PlanOptions } from '../pipeline/shard-plan'
+import { beginnersOf } from '../pipeline/shard-scripts'
 import { readSet } from '../pipeline/shard-set'
 import { setStatus } from '../pipeline/shard-status'
 import { defaultShardFolder, gatherRun, shardRun } from '../pipeline/shards'
@@ -94,6 +95,7 @@ export interface ClusterShardSummary {
   readonly run: string
   readonly tokens: number
   readonly components: number
+  /** Queues all shards on Slurm. */
   readonly script: string
   /** Of the shards, the first that search for neighbours; the others search for local clusters and wait for those. */
   readonly neighbourShards: number
@@ -136,7 +138,7 @@ export const shardClusters = (
       run: record.id,
       tokens: set.tokens,
       components: set.components.length,
-      script: resolve(folder, 'sbatch.sh'),
+      script: resolve(folder, 'submit.sh'),
       neighbourShards: beginnersOf(set),
       shards: set.shards.map(({ index, share }) => ({ index, share }))
     }
@@ -150,8 +152,7 @@ export const holdsClustering = (folder: string): boolean => existsSync(clusterSe
 export const statusOfShards = async (folder: string): Promise<SetStatus> => {
   const path = named(folder)
   if (!holdsClustering(path)) return setStatus(path, await readSet(path))
-  const { id, shards, threads } = await readClusterSet(path)
-  return setStatus(path, { id, shards, threads }, clusterResultState)
+  return setStatus(path, await readClusterSet(path), clusterResultState)
 }
 
 /** Works on one shard of a run or of a clustering; see `runShard` and `runClusterShard`. */

@@ -129,8 +129,7 @@ export const clusterPlanText = (plan: ClusterShardPlan): Visible => {
     plan.assumption,
     neighbourShards === sensibleShards ? [] : [`Sensible for this run: --shards ${sensibleShards}.`],
     `Next: spectroscope cluster ${plan.run} --shards ${neighbourShards} --sbatch=--time=${plan.timeLimit}, ` +
-      'with the ' +
-      'same settings'
+      'with the same settings'
   )
 }
 
@@ -145,13 +144,9 @@ export const clusterShardText = (summary: ClusterShardSummary): Visible => {
   const [more, later] = rest === 0 ? ['', ''] : [`, local clusters in ${rest} more`, `; ${searches} after the others`]
   return lines(
     `${what} in ${plural(neighbourShards, 'shard')}${more}, in ${folder}.`,
-    rest === 0
-      ? `On Slurm: sbatch ${quoted(script)}`
-      : `On Slurm: job=$(sbatch --parsable ${quoted(script)}) && ` +
-          `sbatch --dependency=afterok:$job --array=${searches} ${quoted(script)}`,
+    `On Slurm: bash ${quoted(script)}`,
     `Elsewhere: spectroscope shards run ${quoted(folder)} 0 (to ${shards.length - 1}${later}), on any machine ` +
-      'that has the ' +
-      'folder; run-all.sh there does them in turn.',
+      'that has the folder; run-all.sh there does them in turn.',
     `Then: spectroscope gather ${quoted(folder)}`
   )
 }

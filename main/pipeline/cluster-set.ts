@@ -49,6 +49,8 @@ const setSchema = z.strictObject({
   /** Parts of the draws that it is compared with; 0 for no comparison. */
   parts: index,
   threads: z.int().min(1).max(limits.threads).nullable(),
+  /** Shards that a task of Slurm's works on in turn; see `ShardSet`. */
+  perTask: z.int().min(1).max(limits.shards).optional(),
   shards: z
     .array(shardSchema)
     .min(1)

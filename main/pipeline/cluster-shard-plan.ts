@@ -4,22 +4,24 @@ import type { RunRecord } from '../../preload/records'
 import type { ClusterShardPlan } from '../../preload/shards'
 import type { Workspace } from '../store/store'
 import { mostNeighbourShards, pairsOf, planClusterShards, variantsOf, type ClusterShard } from './cluster-set'
-import { beginnersOf, shardBytesOf } from './cluster-shards'
+import { shardBytesOf } from './cluster-shards'
 import { clusteringOrder } from './clustering-order'
 import { neighbourSeconds, searchSeconds } from './estimate'
 import { suitedTo } from './run'
-import { aimedSeconds, limitFor, slurmTime, startSeconds, type PlanOptions } from './shard-plan'
-import { taskMemory, threadsOfShard } from './shard-scripts'
+import { aimedSeconds, arrayNotes, limitFor, slurmTime, startSeconds, type PlanOptions } from './shard-plan'
+import { beginnersOf, perTaskFor, taskMemory, threadsOfShard } from './shard-scripts'
+import { maxArraySize } from './slurm'
 
 /**
- * What a further clustering of a run will cost as shards, before anything is written. Throws the errors of
- * `shardClustering`.
+ * What a further clustering of a run will cost as shards, before anything is written. `mostTasks`: tasks that an array
+ * may have, by default what Slurm says here. Throws the errors of `shardClustering`.
  */
 export const planClustering = async (
   workspace: Workspace,
   run: RunRecord,
   settings: ClusteringSettings,
-  { shards, threads }: PlanOptions
+  { shards, threads }: PlanOptions,
+  mostTasks?: number | null
 ): Promise<ClusterShardPlan> => {
   const { tokens } = run
   const configuration = clusteringConfigurationSchema.parse(suitedTo(run, settings))
@@ -38,7 +40,9 @@ export const planClustering = async (
   const seconds = divided.map(secondsOf)
   const longest = Math.max(...seconds)
   const memoryBytes = shardBytesOf(configuration, tokens, columns.length, divided, each)
-  const asked = taskMemory({ threads: each, shards: divided.map(({ index }) => ({ index, memoryBytes })) })
+  const array = mostTasks === undefined ? await maxArraySize() : mostTasks
+  const perTask = perTaskFor({ shards: divided }, array)
+  const asked = taskMemory({ threads: each, perTask, shards: divided.map((shard) => ({ ...shard, memoryBytes })) })
   const written = variants.filter(({ kind }) => kind !== 'shapeless').length
   return {
     run: run.id,
@@ -51,10 +55,12 @@ export const planClustering = async (
     threads: each,
     nodeSeconds: seconds.reduce((sum, one) => sum + one, 0),
     longestSeconds: longest,
-    memoryMebibytes: [{ mebibytes: asked.get(0)!, tasks: divided.length }],
+    memoryMebibytes: [{ mebibytes: asked.get(0)!, tasks: asked.size }],
     diskBytes: 4 * tokens * (written * columns.length + 2 * variants.length * configuration.neighbours),
-    timeLimit: slurmTime(limitFor(longest)),
-    notes: notes.map(({ message }) => message),
+    timeLimit: slurmTime(limitFor(longest * perTask)),
+    maxArraySize: array,
+    perTask,
+    notes: [...notes.map(({ message }) => message), ...arrayNotes({ shards: divided }, array)],
     assumption: `Times are by rates measured on another machine and ${startSeconds} s for each start.`
   }
 }

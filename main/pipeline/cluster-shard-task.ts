@@ -76,7 +76,7 @@ export const runClusterShard = async (
   const set = await readClusterSet(folder)
   checkBuild(set, folder)
   const shard = chooseShard(folder, set.shards, index)
-  await checkDone(folder, neededBy(set, shard))
+  await checkDone(folder, set, neededBy(set, shard))
   const summary = {
     folder,
     shard: index,

@@ -25,9 +25,11 @@ import { checkDone } from './shard-task'
 import { recluster, suitedTo } from './run'
 import type { RunOptions, StartOptions } from './run-options'
 import { besideRuns } from './session'
-import { threadsOfShard, type ScriptOptions } from './shard-scripts'
+import { beginnersOf, perTaskFor, threadsOfShard, type ScriptOptions } from './shard-scripts'
 import { checkBuild } from './shard-set'
+import { arrayNotes } from './shard-plan'
 import { checkFree, writeScripts } from './shards'
+import { maxArraySize } from './slurm'
 import { matrixBlocks } from './transfer'
 import { fingerprintOf, buildVersion } from './versions'
 
@@ -38,10 +40,6 @@ export interface ClusterShardOptions extends ScriptOptions, Pick<RunOptions, 'on
   /** Name of the clustering that is gathered. */
   readonly name?: string
 }
-
-/** Neighbour blocks come first and wait for nothing. */
-export const beginnersOf = ({ shards }: Pick<ClusterSet, 'shards'>): number =>
-  shards.filter(({ search }) => search === null).length
 
 /** When a folder's set was made, where it holds the same one. Throws a `usage` error where it holds anything else. */
 const checkFolder = async (folder: string, id: string): Promise<string | undefined> => {
@@ -126,6 +124,9 @@ export const shardClustering = async (
   options.onEvent({ type: 'stage', stage: 'cluster', detail: 'writing the matrices of its shards' })
   const startedAt = performance.now()
   const shards = planClusterShards(configuration.method, tokens, parts, options.shards)
+  const mostTasks = await maxArraySize()
+  const perTask = perTaskFor({ shards }, mostTasks)
+  for (const message of arrayNotes({ shards }, mostTasks)) options.onEvent({ type: 'note', message })
   const id = fingerprintOf([fingerprint, shards.map(({ segments, search }) => [segments, search])])
   const createdAt = (await checkFolder(folder, id)) ?? new Date().toISOString()
   const components = columns.map((column) => run.components[column])
@@ -145,12 +146,13 @@ export const shardClustering = async (
     seed,
     parts,
     threads,
+    ...(perTask === 1 ? {} : { perTask }),
     shards
   }
   for (const name of ['shards', 'logs', matricesFolder]) await makeFolder(join(folder, name))
   await writeMatrices(workspace, run, columns, folder, set, options)
   const memoryBytes = shardBytesOf(configuration, tokens, components.length, shards, threadsOfShard(set))
-  await writeScripts(folder, set, { ...options, memoryBytes, beginners: beginnersOf(set) })
+  await writeScripts(folder, set, { ...options, memoryBytes })
   await writeClusterSet(folder, set)
   const size = `${tokens.toLocaleString('en')} tokens × ${components.length} components`
   const detail = `${variantsOf(parts).length} matrices of ${size}`
@@ -204,7 +206,7 @@ export const gatherClustering = async (
     })
     return { run, clustering: known }
   }
-  await checkDone(folder, set.shards)
+  await checkDone(folder, set)
   const name = options.name ?? set.name
   const clustering = await recluster(
     workspace,

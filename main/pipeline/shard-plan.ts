@@ -17,7 +17,7 @@ import type { MeasuredRate } from './estimate'
 import type { Plan } from './plan'
 import { mayDivideComponents, dealChains } from './shard-set'
 import type { Shard } from './shard-set'
-import { taskMemory, threadsOfShard } from './shard-scripts'
+import { perTaskFor, taskMemory, threadsOfShard, type ScriptSet } from './shard-scripts'
 import { maxArraySize } from './slurm'
 
 /** Seconds until a shard's process samples: its start, and reading model and rows from a shared file system. */
@@ -130,7 +130,7 @@ export const planShards = async (
     startSeconds + (shared(shard) + shard.chains.reduce((sum, { component }) => sum + own(component), 0)) / perSecond
   const seconds = dealt.map(secondsOf)
   const array = mostTasks === undefined ? await maxArraySize() : mostTasks
-  const perTask = perTaskFor(dealt.length, array)
+  const perTask = perTaskFor({ shards: dealt }, array)
   const longest = Math.max(...seconds)
   const divided = {
     perTask,
@@ -172,7 +172,7 @@ export const planShards = async (
     timeLimit: slurmTime(limitFor(longest * perTask)),
     maxArraySize: array,
     perTask,
-    notes: [...notes, ...arrayNotes(dealt.length, array)],
+    notes: [...notes, ...arrayNotes({ shards: dealt }, array)],
     assumption: `Times are by ${each} × ${basisWords(rate)} and ${startSeconds} s for each start; faster nodes take less.`
   }
 }
@@ -182,15 +182,11 @@ const basisWords = ({ engine, gigaflopsPerSecond }: MeasuredRate): string =>
 
 const grouped = (count: number): string => count.toLocaleString('en')
 
-/** Shards that each task works on, so that an array has no more tasks than Slurm takes. */
-export const perTaskFor = (shards: number, mostTasks: number | null): number =>
-  mostTasks === null ? 1 : Math.ceil(shards / mostTasks)
-
 /** What is said where an array may not have as many tasks as there are shards. */
-export const arrayNotes = (shards: number, mostTasks: number | null): string[] =>
-  mostTasks === null || shards <= mostTasks
+export const arrayNotes = ({ shards }: Pick<ScriptSet, 'shards'>, mostTasks: number | null): string[] =>
+  mostTasks === null || shards.length <= mostTasks
     ? []
     : [
-        `${grouped(shards)} shards are more than an array may have tasks here (MaxArraySize is ` +
-          `${grouped(mostTasks)}), so each task works on ${perTaskFor(shards, mostTasks)} in turn.`
+        `${grouped(shards.length)} shards are more than an array may have tasks here (MaxArraySize is ` +
+          `${grouped(mostTasks)}), so each task works on ${perTaskFor({ shards }, mostTasks)} in turn.`
       ]

@@ -9,8 +9,6 @@ export const quoted = (word: string): string =>
   /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
 export interface ScriptOptions {
-  /** Shards that need not wait for others: the first ones, and all by default. */
-  readonly beginners?: number
   /** Memory that a shard needs, where its set does not say so for each. */
   readonly memoryBytes?: number
   /** Tasks of the array at work at once; all by default. */
@@ -50,23 +48,52 @@ export const indexRanges = (indices: readonly number[]): string => {
 }
 
 /** What scripts are made of. */
-export type ScriptSet = Pick<ShardSet, 'perTask' | 'threads'> & {
-  readonly shards: readonly { readonly index: number; readonly memoryBytes?: number | undefined }[]
-}
+export type ScriptSet = { readonly perTask?: number | undefined } & Pick<ShardSet, 'threads'> & {
+    readonly shards: readonly {
+      readonly index: number
+      readonly memoryBytes?: number | undefined
+      /** Not null for a shard of a clustering that waits for all of those before it that have null. */
+      readonly search?: string | null
+    }[]
+  }
+
+/** Shards that wait for no others; they come first. */
+export const beginnersOf = ({ shards }: Pick<ScriptSet, 'shards'>): number =>
+  shards.filter(({ search = null }) => search === null).length
 
 const perTaskOf = ({ perTask = 1 }: ScriptSet): number => perTask
 
-/** Tasks of the set's array. */
-export const taskCount = (set: ScriptSet): number => Math.ceil(set.shards.length / perTaskOf(set))
+const beginnerTasks = (set: ScriptSet): number => Math.ceil(beginnersOf(set) / perTaskOf(set))
+
+/** The task that works on a shard. No task has shards of which some wait for others and some do not. */
+const taskOf = (set: ScriptSet, shard: number): number => {
+  const beginners = beginnersOf(set)
+  return shard < beginners
+    ? Math.floor(shard / perTaskOf(set))
+    : beginnerTasks(set) + Math.floor((shard - beginners) / perTaskOf(set))
+}
+
+/** Shards that each task works on in turn, so that Slurm takes the array: the fewest. */
+export const perTaskFor = (set: Pick<ScriptSet, 'shards'>, mostTasks: number | null): number => {
+  if (mostTasks === null) return 1
+  const beginners = beginnersOf(set)
+  const waiting = set.shards.length - beginners
+  const tasks = (perTask: number): number => Math.ceil(beginners / perTask) + Math.ceil(waiting / perTask)
+  let perTask = Math.max(1, Math.ceil(set.shards.length / mostTasks))
+  while (tasks(perTask) > mostTasks && perTask < set.shards.length) perTask++
+  return perTask
+}
 
 const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20)
 
 /** MiB to ask for, by task: the most that a task of its class needs. Empty where the set says nothing of memory. */
 export const taskMemory = (set: ScriptSet): ReadonlyMap<number, number> => {
-  const needs = Array.from({ length: taskCount(set) }, (_, task) => {
-    const own = set.shards.slice(task * perTaskOf(set), (task + 1) * perTaskOf(set))
-    return { task, bytes: Math.max(...own.map(({ memoryBytes }) => memoryBytes ?? NaN)) }
-  })
+  const most = new Map<number, number>()
+  for (const { index, memoryBytes = NaN } of set.shards) {
+    const task = taskOf(set, index)
+    most.set(task, Math.max(most.get(task) ?? 0, memoryBytes))
+  }
+  const needs = [...most].map(([task, bytes]) => ({ task, bytes }))
   if (needs.some(({ bytes }) => Number.isNaN(bytes))) return new Map()
   const classes: { least: number; tasks: number[]; most: number }[] = []
   for (const { task, bytes } of needs.toSorted((a, b) => a.bytes - b.bytes)) {
@@ -93,7 +120,7 @@ const groupsOf = (
   const isOneClass = new Set(usual.values()).size < 2
   const memory = new Map<number, number | null>()
   for (const shard of shards) {
-    const task = Math.floor(shard / perTaskOf(set))
+    const task = taskOf(set, shard)
     const own = asked.get(shard)
     const needed = own === undefined ? null : Math.max(mebibytes(own), usual.get(task) ?? 0)
     const before = memory.get(task) ?? (isOneClass ? null : (usual.get(task) ?? null))
@@ -109,18 +136,27 @@ const groupsOf = (
 const memoryWord = (memory: number | null): string => (memory === null ? '' : ` --mem=${memory}M`)
 
 /**
- * Commands that queue the tasks of some shards, one a class of memory. `asked`: bytes over the estimate, by shard.
+ * Commands that queue the tasks of some shards, one a class of memory; a single one where some of them wait for
+ * others. `asked`: bytes over the estimate, by shard.
  */
 export const runCommands = (
   folder: string,
   set: ScriptSet,
   shards: readonly number[],
   asked: ReadonlyMap<number, number> = new Map()
-): string[] =>
-  groupsOf(set, shards, asked).map(
-    ({ tasks, memory }) =>
-      `sbatch --array=${indexRanges(tasks)}${memoryWord(memory)} ${quoted(join(folder, 'sbatch.sh'))}`
-  )
+): string[] => {
+  const beginners = beginnersOf(set)
+  const commandsOf = (own: readonly number[], options: string): string[] =>
+    groupsOf(set, own, asked).map(
+      ({ tasks, memory }) =>
+        `sbatch ${options}--array=${indexRanges(tasks)}${memoryWord(memory)} ${quoted(join(folder, 'sbatch.sh'))}`
+    )
+  const first = shards.filter((shard) => shard < beginners)
+  const waiting = shards.filter((shard) => shard >= beginners)
+  if (first.length === 0 || waiting.length === 0) return commandsOf(shards, '')
+  const jobs = commandsOf(first, '--parsable ').map((command) => `$(${command})`)
+  return [`jobs=${jobs.join(':')} && ${commandsOf(waiting, '--dependency=afterok:$jobs ').join(' && ')}`]
+}
 
 /** The command that works on some shards in turn without a scheduler; null where there are none. */
 export const hereCommand = (folder: string, { shards }: ScriptSet, indices: readonly number[]): string | null => {
@@ -150,11 +186,21 @@ const startOf = ({ setup = [], launcher, checkpointSeconds }: ScriptOptions): st
 
 const ownFolder = 'folder=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd) || exit 2'
 
+/** Where tasks begin whose shards wait for others. */
+const tasksAfter = (set: ScriptSet): string => {
+  const [tasks, beginners] = [beginnerTasks(set), beginnersOf(set)]
+  if (beginners === set.shards.length) return ''
+  return `if (( SLURM_ARRAY_TASK_ID >= ${tasks} )); then
+  first=$(( ${beginners} + (SLURM_ARRAY_TASK_ID - ${tasks}) * ${perTaskOf(set)} )) end=${set.shards.length}
+fi
+`
+}
+
 /** The array script for Slurm: tasks are queued again on preemption, near their time limit, and when killed. */
 export const sbatchScript = (set: ScriptSet, options: ScriptOptions): string => {
-  const { atOnce, sbatch = [], beginners, memoryBytes = 0, ...start } = options
+  const { atOnce, sbatch = [], memoryBytes = 0, ...start } = options
   const threads = threadsOfShard(set)
-  const [tasks, perTask] = [beginners ?? taskCount(set), perTaskOf(set)]
+  const [tasks, perTask, beginners] = [beginnerTasks(set), perTaskOf(set), beginnersOf(set)]
   const memory = Math.max(mebibytes(memoryBytes * memoryMargin), ...taskMemory(set).values())
   const lines = [
     '--job-name=spectroscope',
@@ -201,8 +247,8 @@ stop() { stopped=1; if [ -n "$process" ]; then kill -TERM "$process" 2>/dev/null
 trap 'again=limit; stop' USR1
 trap stop TERM INT
 
-last=$(( (SLURM_ARRAY_TASK_ID + 1) * ${perTask} - 1 ))
-for (( shard = SLURM_ARRAY_TASK_ID * ${perTask}; shard <= last && shard < ${set.shards.length}; shard++ )); do
+first=$(( SLURM_ARRAY_TASK_ID * ${perTask} )) end=${beginners}
+${tasksAfter(set)}for (( shard = first; shard < first + ${perTask} && shard < end; shard++ )); do
   "\${program[@]}" shards run "$folder" "$shard" --threads "\${SLURM_CPUS_PER_TASK:-${threads}}" &
   process=$!
   if [ -n "$stopped" ]; then kill -TERM "$process"; fi
@@ -225,18 +271,32 @@ exit "$status"
 }
 
 /** Queues all shards: a line for each class of memory. Further options of sbatch may be given to it. */
-export const submitScript = (set: ScriptSet, { atOnce, beginners }: ScriptOptions): string => {
-  const shards = set.shards.slice(0, beginners).map(({ index }) => index)
-  const groups = groupsOf(set, shards, new Map())
-  const lineOf = ({ tasks, memory }: { readonly tasks: number[]; readonly memory: number | null }): string =>
-    `sbatch --array=${indexRanges(tasks)}${atOnce === undefined ? '' : `%${atOnce}`}${memoryWord(memory)} ` +
-    '--output="${folder//%/%%}/logs/%a.log" "$@" "$folder/sbatch.sh" || exit'
+export const submitScript = (set: ScriptSet, { atOnce }: ScriptOptions): string => {
+  const linesOf = (shards: ScriptSet['shards'], options: string): string[] => {
+    const indices = shards.map(({ index }) => index)
+    return groupsOf(set, indices, new Map()).map(({ tasks, memory }) => {
+      const limit = atOnce === undefined ? '' : `%${atOnce}`
+      const output = '--output="${folder//%/%%}/logs/%a.log"'
+      const asked = `${options}--array=${indexRanges(tasks)}${limit}${memoryWord(memory)} ${output}`
+      return `sbatch ${asked} "$@" "$folder/sbatch.sh"`
+    })
+  }
+  const [first, waiting] = [set.shards.slice(0, beginnersOf(set)), set.shards.slice(beginnersOf(set))]
+  const queued =
+    waiting.length === 0
+      ? linesOf(first, '').map((line) => `${line} || exit`)
+      : [
+          'jobs=',
+          ...linesOf(first, '--parsable ').map((line) => `job=$(${line}) || exit\njobs=$jobs:\${job%%;*}`),
+          'echo "Submitted batch job ${jobs#:}; the search for local clusters waits for it."',
+          ...linesOf(waiting, '--dependency=afterok$jobs ').map((line) => `${line} || exit`)
+        ]
   return `#!/bin/bash
 # Queues all shards on Slurm; what is done already ends at once. Takes options of sbatch: submit.sh --partition=long
 ${ownFolder}
 mkdir -p "$folder/logs"
 export SPECTROSCOPE_FOLDER=$folder
-${groups.map(lineOf).join('\n')}
+${queued.join('\n')}
 `
 }
 

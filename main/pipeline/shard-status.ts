@@ -8,7 +8,7 @@ import { checkSampled } from '../sampling/sampled-file'
 import type { ShardAbout } from './messages'
 import { claimPath, shardFolder, resultPath } from './shard-set'
 import type { ShardSet } from './shard-set'
-import { hereCommand, indexRanges, quoted, runCommands } from './shard-scripts'
+import { beginnersOf, hereCommand, indexRanges, quoted, runCommands } from './shard-scripts'
 import { isNearLimit, readReport } from './shard-report'
 import type { ShardReport } from './shard-report'
 import { taskWords, tasksOver } from './slurm'
@@ -55,10 +55,11 @@ export interface ShardPart {
   readonly share: number
   readonly chains?: readonly unknown[]
   readonly memoryBytes?: number | undefined
+  readonly search?: string | null
 }
 
 /** What a status needs to know of a set. */
-type Parts = Pick<ShardSet, 'id' | 'threads' | 'perTask'> & { readonly shards: readonly ShardPart[] }
+export type ShardParts = Pick<ShardSet, 'id' | 'threads' | 'perTask'> & { readonly shards: readonly ShardPart[] }
 
 const hasCheckpoint = (folder: string): boolean =>
   existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.checkpoint'))
@@ -141,17 +142,32 @@ export const memoryToAsk = ({
   limitBytes
 }: Pick<ShardReport['memory'], 'mostBytes' | 'limitBytes'>): number => 2 * Math.max(mostBytes, limitBytes ?? 0)
 
-const asked = (shards: readonly ShardStatus[]): ReadonlyMap<number, number> =>
+const memoryAsked = (shards: readonly ShardStatus[]): ReadonlyMap<number, number> =>
   new Map(shards.flatMap(({ index, memory }) => (memory?.ranOut === true ? [[index, memoryToAsk(memory)]] : [])))
 
-/** How far each shard of a set is, by results, claims and Slurm's queue; and commands for those that nobody is at. */
-export const setStatus = async (folder: string, set: Parts, check: ResultCheck = resultState): Promise<SetStatus> => {
+/**
+ * Shards to queue: not those that wait for shards which others are at, as Slurm would start them too early.
+ */
+const queueable = (set: ShardParts, shards: readonly ShardStatus[], missing: readonly number[]): readonly number[] => {
+  const beginners = beginnersOf(set)
+  const isBusy = shards.some(({ index, state }) => index < beginners && state === 'at work')
+  return isBusy ? missing.filter((index) => index < beginners) : missing
+}
+
+/**
+ * How far shards of a set are, all by default, by results, claims and Slurm's queue; and commands for those that
+ * nobody is at.
+ */
+export const setStatus = async (
+  folder: string,
+  set: ShardParts,
+  check: ResultCheck = resultState,
+  asked: readonly ShardPart[] = set.shards
+): Promise<SetStatus> => {
   const found: Found[] = []
-  for (let at = 0; at < set.shards.length; at += lookedAtOnce) {
+  for (let at = 0; at < asked.length; at += lookedAtOnce) {
     found.push(
-      ...(await Promise.all(
-        set.shards.slice(at, at + lookedAtOnce).map((shard) => lookAt(folder, shard, check, set.id))
-      ))
+      ...(await Promise.all(asked.slice(at, at + lookedAtOnce).map((shard) => lookAt(folder, shard, check, set.id))))
     )
   }
   const over = await tasksOver(found.flatMap(({ held }) => (held?.attempt == null ? [] : [held.attempt.task])))
@@ -167,7 +183,7 @@ export const setStatus = async (folder: string, set: Parts, check: ResultCheck =
     shards,
     fraction: Math.min(1, fraction),
     secondsLeft: secondsLeftOf(shards),
-    commands: runCommands(folder, set, indices, asked(missing)),
+    commands: runCommands(folder, set, queueable(set, shards, indices), memoryAsked(missing)),
     here: hereCommand(folder, set, indices)
   }
 }
@@ -203,6 +219,7 @@ const remedyFor = ({ folder, shards, commands }: SetStatus): string => {
   const shown = isLong ? [`spectroscope shards status ${quoted(folder)}`] : commands
   const queue = `${isLong ? 'the lines of ' : ''}${shown.map((each) => `\`${each}\``).join(' and ')}`
   const here = `\`spectroscope shards run ${quoted(folder)} ${unattended[0].index}\``
+  if (commands.length === 0) return 'wait for those that are at work; the others need them'
   return `run what nobody is at with ${queue}, or here with ${here}${unattended.length > 1 ? ' and so on' : ''}`
 }
 

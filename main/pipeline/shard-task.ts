@@ -18,7 +18,7 @@ import { claimPath, shardFolder, readSet, resultPath } from './shard-set'
 import type { Shard, ShardSet } from './shard-set'
 import { quoted, runCommands, threadsOfShard, type ScriptSet } from './shard-scripts'
 import { memoryToAsk, memoryWords, missingError, resultIsThere, resultState, setStatus } from './shard-status'
-import type { ShardPart } from './shard-status'
+import type { ShardPart, ShardParts } from './shard-status'
 import { Stopwatch } from './stopwatch'
 
 const holderWords = ({ host, pid, since }: HeldClaim): string =>
@@ -28,11 +28,15 @@ const hasCheckpoint = (folder: string): boolean =>
   existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.checkpoint'))
 
 /**
- * Throws an error that says which of some shards are not done, and how to run them, unless all are: `usage`, or
- * `workspace` where other processes are at all of those.
+ * Throws an error that says which of some shards of a set are not done, all by default, and how to run them, unless all
+ * are: `usage`, or `workspace` where other processes are at all of those.
  */
-export const checkDone = async (folder: string, shards: readonly ShardPart[]): Promise<void> => {
-  const error = missingError(await setStatus(folder, { id: '', threads: null, shards }, resultIsThere))
+export const checkDone = async (
+  folder: string,
+  set: ShardParts,
+  shards: readonly ShardPart[] = set.shards
+): Promise<void> => {
+  const error = missingError(await setStatus(folder, set, resultIsThere, shards))
   if (error !== undefined) throw error
 }
 

@@ -19,9 +19,9 @@ import type { RunOptions, StartOptions } from './run-options'
 import { besideRuns } from './session'
 import { checkBuild, modelFolder, dealShards, readSet, setPath, studyPath, writeSet, writeStudy } from './shard-set'
 import type { ShardSet } from './shard-set'
-import { plainScript, sbatchScript, submitScript, threadsOfShard } from './shard-scripts'
+import { perTaskFor, plainScript, sbatchScript, submitScript, threadsOfShard } from './shard-scripts'
 import type { ScriptOptions, ScriptSet } from './shard-scripts'
-import { arrayNotes, engineNotes, perTaskFor } from './shard-plan'
+import { arrayNotes, engineNotes } from './shard-plan'
 import { maxArraySize } from './slurm'
 import { buildVersion, fingerprintOf } from './versions'
 
@@ -174,8 +174,8 @@ export const shardRun = async (
         })
       )
   const mostTasks = await maxArraySize()
-  const perTask = perTaskFor(shards.length, mostTasks)
-  const notes = [...engineNotes(configuration.engine, prepared.engine.name), ...arrayNotes(shards.length, mostTasks)]
+  const perTask = perTaskFor({ shards }, mostTasks)
+  const notes = [...engineNotes(configuration.engine, prepared.engine.name), ...arrayNotes({ shards }, mostTasks)]
   for (const message of notes) onEvent({ type: 'note', message })
   const set: ShardSet = {
     format: 'spectroscope-shards',

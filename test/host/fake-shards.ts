@@ -46,6 +46,8 @@ const costs = {
   memoryMebibytes: [{ mebibytes: 2400, tasks: 8 }],
   diskBytes: 1.2e9,
   timeLimit: '02:50:00',
+  maxArraySize: null,
+  perTask: 1,
   assumption: 'Times are made up.'
 }
 
@@ -62,9 +64,7 @@ export const fakeShards = (run: () => string): ShardCalls => ({
     engine: 'onnx-cpu',
     chains: 128,
     repeatedSeconds: 500,
-    secondsPerChain: 400,
-    maxArraySize: null,
-    perTask: 1
+    secondsPerChain: 400
   }),
   'shards.planClustering': ({ run: of, shards = 8 }) => ({
     ...division,

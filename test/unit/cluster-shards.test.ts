@@ -332,16 +332,16 @@ describe('dividing the search for neighbours', () => {
 describe('a shard that needs others', () => {
   it('is told from one that only has to wait for another process', async () => {
     mkdirSync(join(folder, 'shards', '0'), { recursive: true })
-    const shards = [{ index: 0, share: 1 }]
+    const set = { id: '', threads: null, shards: [{ index: 0, share: 1 }] }
     const held = await claim(claimPath(folder, 0))
-    await expect(checkDone(folder, shards)).rejects.toMatchObject({
+    await expect(checkDone(folder, set)).rejects.toMatchObject({
       kind: 'workspace',
       message: `1 of 1 shards of ${folder} are not done (at work: 0); wait for them.`
     })
     if ('release' in held) await held.release()
-    await expect(checkDone(folder, shards)).rejects.toMatchObject({ kind: 'usage' })
+    await expect(checkDone(folder, set)).rejects.toMatchObject({ kind: 'usage' })
     writeFileSync(resultFile(0), '')
-    await expect(checkDone(folder, shards)).resolves.toBeUndefined()
+    await expect(checkDone(folder, set)).resolves.toBeUndefined()
   })
 })
 

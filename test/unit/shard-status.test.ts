@@ -18,8 +18,10 @@ import { memoryKills, memoryLimit, memoryUsed } from '../../main/base/memory-use
 import { ShardReporter, isNearLimit, readReport } from '../../main/pipeline/shard-report'
 import { dealChains, shardFolder, resultPath } from '../../main/pipeline/shard-set'
 import type { Shard } from '../../main/pipeline/shard-set'
+import type { ScriptSet } from '../../main/pipeline/shard-scripts'
 import {
   indexRanges,
+  perTaskFor,
   plainScript,
   runCommands,
   sbatchScript,
@@ -45,6 +47,12 @@ const shards = dealChains(chains, () => 1, 6)
 const set = shardSet({ shards })
 const withMemory = (bytes: readonly number[]): Shard[] =>
   shards.map((shard, at) => ({ ...shard, memoryBytes: bytes[at] }))
+
+/** Three shards that wait for nothing and three that wait for those, two of a kind a task. */
+const waiting = {
+  ...shardSet({ shards, perTask: 2 }),
+  shards: shards.map((shard, at) => ({ ...shard, search: at < 3 ? null : 'whole' }))
+}
 
 const sampled = { tokens: 1, initialLoss: 1, chains: [], sums: () => Promise.reject(new Error('there are none')) }
 const finish = (shard: number, of = shard): Promise<void> => {
@@ -297,6 +305,25 @@ describe('what is queued', () => {
       'sbatch --array=1 --mem=1125M /f/sbatch.sh'
     ])
   })
+
+  it('has tasks of their own for shards that wait for others, queued after those', () => {
+    expect(runCommands('/f', waiting, [0, 2, 3, 5])).toEqual([
+      'jobs=$(sbatch --parsable --array=0-1 /f/sbatch.sh) && sbatch --dependency=afterok:$jobs --array=2-3 /f/sbatch.sh'
+    ])
+    expect(runCommands('/f', waiting, [4])).toEqual(['sbatch --array=2 /f/sbatch.sh'])
+    expect(sbatchScript(waiting, {})).toContain('#SBATCH --array=0-1%2\n')
+    expect([null, 6, 5, 4, 3, 2].map((most) => perTaskFor(waiting, most))).toEqual([1, 1, 2, 2, 3, 3])
+    expect(perTaskFor({ shards }, 3)).toBe(2)
+  })
+
+  it('leaves shards that wait for others which are at work', async () => {
+    claimed(0, 3)
+    const check = (_: string, __: unknown, shard: number): Promise<'none' | 'done'> =>
+      Promise.resolve(shard === 1 || shard === 2 ? 'done' : 'none')
+    const status = await setStatus(folder, waiting, check)
+    expect([status.commands, status.here]).toEqual([[], `bash ${folder}/run-all.sh 3 4 5`])
+    expect(missingError(status)!.message).toContain('wait for those that are at work; the others need them.')
+  })
 })
 
 describe('scripts of a folder that was moved', () => {
@@ -309,10 +336,9 @@ describe('scripts of a folder that was moved', () => {
   const quotedPath = (name: string): string => `'${path(name)}'`
   const said = (): string[] => readFileSync(path('said'), 'utf8').trim().split('\n')
 
-  const made = (perTask?: number): string => {
+  const made = (own: ScriptSet = set): string => {
     const here = path("it's 50 % new")
     mkdirSync(path('made', 'shards'), { recursive: true })
-    const own = shardSet({ shards, ...(perTask === undefined ? {} : { perTask }) })
     for (const [name, text] of [
       ['sbatch.sh', sbatchScript(own, {})],
       ['run-all.sh', plainScript(own, { launcher: 'false' })],
@@ -335,42 +361,42 @@ describe('scripts of a folder that was moved', () => {
   })
 
   it.each([
-    [undefined, '2', [2]],
-    [4, '1', [4, 5]]
-  ] as const)(
-    "find it: by the job's command or a variable, as Slurm runs a copy (%s a task)",
-    (perTask, task, shards) => {
-      const here = made(perTask)
-      mkdirSync(path('bin'))
-      mkdirSync(path('spool'))
-      copyFileSync(join(here, 'sbatch.sh'), path('spool', 'slurm_script'))
-      writeFileSync(
-        path('bin', 'scontrol'),
-        `#!/bin/bash\nprintf 'JobId=9\\n   Command=%s/sbatch.sh\\n   WorkDir=/\\n' "$WHERE"\n`
-      )
-      chmodSync(path('bin', 'scontrol'), 0o755)
-      const environment = {
-        ...process.env,
-        PATH: `${path('bin')}:${process.env['PATH'] ?? ''}`,
-        SPECTROSCOPE: program(),
-        SLURM_JOB_ID: '9',
-        SLURM_ARRAY_TASK_ID: task,
-        SLURM_CPUS_PER_TASK: '1',
-        SLURM_SUBMIT_DIR: folder
-      }
-      const expected = shards.map((shard) => `shards run ${here} ${shard} --threads 1`)
-      execFileSync('bash', [path('spool', 'slurm_script')], { env: { ...environment, WHERE: here } })
-      expect(said()).toEqual(expected)
-      execFileSync('bash', [path('spool', 'slurm_script')], {
-        env: { ...environment, WHERE: '/nowhere', SPECTROSCOPE_FOLDER: here }
-      })
-      expect(said()).toEqual([...expected, ...expected])
-      expect(() =>
-        execFileSync('bash', [path('spool', 'slurm_script')], { env: { ...environment, WHERE: '/nowhere' } })
-      ).toThrow(expect.objectContaining({ status: 2 }))
-      expect(readFileSync(path('spectroscope-9.log'), 'utf8')).toContain('was not found from job 9')
+    ['one shard a task', set, '2', [2]],
+    ['four a task', shardSet({ shards, perTask: 4 }), '1', [4, 5]],
+    ['the last that wait for nothing', waiting, '1', [2]],
+    ['the first that wait', waiting, '2', [3, 4]],
+    ['the last that wait', waiting, '3', [5]]
+  ] as const)("find it: by the job's command or a variable, as Slurm runs a copy (%s)", (_, own, task, shards) => {
+    const here = made(own)
+    mkdirSync(path('bin'))
+    mkdirSync(path('spool'))
+    copyFileSync(join(here, 'sbatch.sh'), path('spool', 'slurm_script'))
+    writeFileSync(
+      path('bin', 'scontrol'),
+      `#!/bin/bash\nprintf 'JobId=9\\n   Command=%s/sbatch.sh\\n   WorkDir=/\\n' "$WHERE"\n`
+    )
+    chmodSync(path('bin', 'scontrol'), 0o755)
+    const environment = {
+      ...process.env,
+      PATH: `${path('bin')}:${process.env['PATH'] ?? ''}`,
+      SPECTROSCOPE: program(),
+      SLURM_JOB_ID: '9',
+      SLURM_ARRAY_TASK_ID: task,
+      SLURM_CPUS_PER_TASK: '1',
+      SLURM_SUBMIT_DIR: folder
     }
-  )
+    const expected = shards.map((shard) => `shards run ${here} ${shard} --threads 1`)
+    execFileSync('bash', [path('spool', 'slurm_script')], { env: { ...environment, WHERE: here } })
+    expect(said()).toEqual(expected)
+    execFileSync('bash', [path('spool', 'slurm_script')], {
+      env: { ...environment, WHERE: '/nowhere', SPECTROSCOPE_FOLDER: here }
+    })
+    expect(said()).toEqual([...expected, ...expected])
+    expect(() =>
+      execFileSync('bash', [path('spool', 'slurm_script')], { env: { ...environment, WHERE: '/nowhere' } })
+    ).toThrow(expect.objectContaining({ status: 2 }))
+    expect(readFileSync(path('spectroscope-9.log'), 'utf8')).toContain('was not found from job 9')
+  })
 
   it('is queued by its script, with the options that are given', () => {
     const here = made()
@@ -390,5 +416,13 @@ describe('scripts of a folder that was moved', () => {
       '--partition=long',
       join(here, 'sbatch.sh')
     ])
+    rmSync(path('said'))
+    rmSync(here, { recursive: true })
+    made(waiting)
+    writeFileSync(path('bin', 'sbatch'), `#!/bin/bash\necho "$1 $2" >>${quotedPath('said')}; echo '17;cluster'`)
+    const environment = { ...process.env, PATH: `${path('bin')}:${process.env['PATH'] ?? ''}` }
+    const words = execFileSync('bash', [join(here, 'submit.sh')], { env: environment, encoding: 'utf8' })
+    expect(words).toContain('Submitted batch job 17; the search for local clusters waits for it.')
+    expect(said()).toEqual(['--parsable --array=0-1', '--dependency=afterok:17 --array=2-3'])
   })
 })
