@@ -1,4 +1,5 @@
 import { basename, resolve } from 'node:path'
+import type { RunProgress } from '../../preload/contract'
 import type { ShardFolder } from '../../preload/shards'
 import { readClusterSet } from '../pipeline/cluster-set'
 import { gatheredAs, shardClustering } from '../pipeline/cluster-shards'
@@ -7,13 +8,21 @@ import { planShards } from '../pipeline/shard-plan'
 import { modelFolder, readSet } from '../pipeline/shard-set'
 import { checkDone, readyShards } from '../pipeline/shard-task'
 import { gatheredRun, shardRun } from '../pipeline/shards'
+import type { RunOptions } from '../pipeline/run-options'
 import type { HandlersOf, WorkbenchContext } from './context'
 import type { Estimates } from './estimates'
-import type { JobControl, Jobs } from './jobs'
+import type { JobProgress, Jobs } from './jobs'
 import { checked } from './run-calls'
 import type { CheckedBy } from './run-calls'
 import type { RunManager } from './run-manager'
 import { holdsClustering, statusOfShards } from './shards'
+
+/** Nothing but the start of a folder has no detail: the reading of its rows. */
+const jobProgress = ({ done, total, detail = 'reading the corpus', secondsLeft }: RunProgress): JobProgress => ({
+  ...(total > 0 ? { fraction: done / total } : {}),
+  detail,
+  ...(secondsLeft === undefined ? {} : { secondsLeft })
+})
 
 export const shardCalls = (
   context: WorkbenchContext,
@@ -44,15 +53,22 @@ export const shardCalls = (
     return { kind: 'run', of: name, gathered }
   }
 
-  /** Writes a division as a job that can be cancelled; its progress is that of the preparation. */
+  /** Writes a division as a job that can be cancelled. */
   const written = async <T>(
     folder: string,
     time: string | undefined,
-    write: (options: { sbatch?: string[]; onEvent: () => void } & Pick<JobControl, 'signal'>) => Promise<T>
+    write: (options: { sbatch?: string[] } & Pick<RunOptions, 'onEvent' | 'signal'>) => Promise<T>
   ): Promise<{ readonly folder: string }> => {
     const about = { kind: 'shards', title: `Writing shards to ${folder}`, run: null, key: `shards ${folder}` } as const
     const sbatch = time === undefined ? {} : { sbatch: [`--time=${time}`] }
-    await jobs.start(about, ({ signal }) => write({ ...sbatch, signal, onEvent: () => undefined })).done
+    const { done } = jobs.start(about, ({ signal, progress }) =>
+      write({
+        ...sbatch,
+        signal,
+        onEvent: (event) => event.type === 'progress' && progress(jobProgress(event.progress))
+      })
+    )
+    await done
     return { folder }
   }
 

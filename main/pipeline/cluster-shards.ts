@@ -19,7 +19,6 @@ import {
   type ClusterSet
 } from './cluster-set'
 import { clusteringOrder } from './clustering-order'
-import { interruption } from './companion'
 import { clusterShardBytes } from './memory'
 import { checkDone } from './shard-task'
 import { recluster, suitedTo } from './run'
@@ -32,6 +31,7 @@ import { checkFree, writeScripts } from './shards'
 import { maxArraySize } from './slurm'
 import { matrixBlocks } from './transfer'
 import { fingerprintOf, buildVersion } from './versions'
+import { WritingProgress } from './writing-progress'
 
 export interface ClusterShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' | 'signal'> {
   readonly shards: number
@@ -78,17 +78,23 @@ const writeMatrices = async (
   of: MatricesOf,
   { onEvent, signal }: ClusterShardOptions
 ): Promise<void> => {
-  for (const variant of variantsOf(of.parts)) {
-    if (signal.aborted) throw interruption()
-    if (variant.kind !== 'shapeless')
-      await writeMatrix(
-        folder,
-        of,
-        variant.name,
-        matrixBlocks(workspace, run, columns, variant.kind === 'half' ? variant.parts : undefined)
-      )
+  const written = variantsOf(of.parts).filter(({ kind }) => kind !== 'shapeless')
+  const total = 4 * written.length * of.tokens * of.components.length
+  const progress = new WritingProgress('cluster', total, { onEvent, signal })
+  for (const [at, variant] of written.entries()) {
+    const blocks = matrixBlocks(workspace, run, columns, variant.kind === 'half' ? variant.parts : undefined)
+    const detail = `writing matrix ${at + 1} of ${written.length}`
+    await writeMatrix(folder, of, variant.name, progress.counted(detail, blocks))
   }
   if (of.parts === 0) return
+  const noise = {
+    stage: 'cluster',
+    done: 0,
+    total: 0,
+    unit: '',
+    detail: 'measuring the noise of the matrices'
+  } as const
+  onEvent({ type: 'progress', progress: noise })
   await besideRuns('prepare', { signal, onNote: (message) => onEvent({ type: 'note', message }) }, (compute) =>
     compute.call('measureNoises', { folder, of })
   )

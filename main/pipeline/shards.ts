@@ -1,5 +1,5 @@
-import { constants, existsSync } from 'node:fs'
-import { chmod, copyFile, mkdir, readdir, rm } from 'node:fs/promises'
+import { createReadStream, existsSync } from 'node:fs'
+import { chmod, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { RunConfiguration } from '../../preload/configuration'
 import { contentsWords } from '../../preload/corpus-contents'
@@ -24,6 +24,7 @@ import type { ScriptOptions, ScriptSet } from './shard-scripts'
 import { arrayNotes, engineNotes } from './shard-plan'
 import { maxArraySize } from './slurm'
 import { buildVersion, fingerprintOf } from './versions'
+import { WritingProgress } from './writing-progress'
 
 export interface ShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' | 'signal'> {
   readonly shards: number
@@ -70,16 +71,34 @@ const prepare = (
   })
 
 const tokenizerName = 'tokenizer.json'
+const blockBytes = 2 ** 22
 
-/** Copies what `loadModel` reads, and the tokenizer, so that the folder is a model of its own. */
-const copyModel = async (from: string, { files }: Pick<ModelOutline, 'files'>, into: string): Promise<void> => {
+/**
+ * Copies what `loadModel` reads, and the tokenizer, so that the folder is a model of its own. Each file is there whole
+ * or not at all, as shards may be at work on it already.
+ */
+const copyModel = async (
+  from: string,
+  { files }: Pick<ModelOutline, 'files'>,
+  into: string,
+  options: ShardOptions
+): Promise<void> => {
   await mkdir(into, { recursive: true })
   const sources = [
     join(from, 'config.json'),
     ...(existsSync(join(from, tokenizerName)) ? [join(from, tokenizerName)] : []),
     ...files
   ]
-  for (const source of sources) await copyFile(source, join(into, basename(source)), constants.COPYFILE_FICLONE)
+  const sizes = await Promise.all(sources.map(async (source) => (await stat(source)).size))
+  const total = sizes.reduce((sum, size) => sum + size, 0)
+  const progress = new WritingProgress('prepare', total, options)
+  for (const source of sources) {
+    const blocks = createReadStream(source, { highWaterMark: blockBytes }) as AsyncIterable<Buffer>
+    await writeFileAtomically(
+      join(into, basename(source)),
+      progress.counted(`copying the model: ${basename(source)}`, blocks)
+    )
+  }
 }
 
 /** Refuses a folder that holds anything but what an interrupted division may have left: its set is written last. */
@@ -200,7 +219,7 @@ export const shardRun = async (
   }
   for (const name of ['shards', 'logs']) await makeFolder(join(folder, name))
   try {
-    if (options.linkModel !== true) await copyModel(modelSource, outline, join(folder, modelFolder))
+    if (options.linkModel !== true) await copyModel(modelSource, outline, join(folder, modelFolder), options)
     else await rm(join(folder, modelFolder), { recursive: true, force: true })
   } catch (error) {
     throw writingError(join(folder, modelFolder), error)
