@@ -79,7 +79,8 @@ export const shardCalls = (
     },
     planRun: async ({ configuration, baseFolder, shards }) => {
       const full = await checked(configuration, baseFolder, by())
-      return planShards(full, resolve(baseFolder), await estimates.rates(), shards === undefined ? {} : { shards })
+      const options = { reader: 'window', ...(shards === undefined ? {} : { shards }) } as const
+      return planShards(full, resolve(baseFolder), await estimates.rates(), options)
     },
     planClustering: async ({ run, configuration, shards }) => {
       const record = await context.workspace().getRun(run)

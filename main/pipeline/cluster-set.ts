@@ -106,7 +106,7 @@ export const planClusterShards = (
   if (count > most) {
     throw new SpectroscopeError(
       'usage',
-      `--shards is ${count}, and the neighbours of ${tokens} tokens can be divided into ${most} shards at most; ` +
+      `The neighbours of ${tokens} tokens can be divided into ${most} shards at most, not into ${count}; ` +
         'ask for fewer.'
     )
   }

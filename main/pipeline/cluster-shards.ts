@@ -48,7 +48,7 @@ const checkFolder = async (folder: string, id: string): Promise<string | undefin
     checkBuild(there, folder)
     if (there.id === id) return there.createdAt
     const what = `${folder} holds shards of another clustering, or the same one in ${beginnersOf(there)} shards`
-    throw new SpectroscopeError('usage', `${what}; choose another folder with --into.`)
+    throw new SpectroscopeError('usage', `${what}; choose another folder.`)
   }
   await checkFree(folder, [matricesFolder])
   return undefined
@@ -122,7 +122,8 @@ export const shardClustering = async (
   if (configuration.neighbours >= tokens) {
     throw new SpectroscopeError(
       'usage',
-      `--neighbours is ${configuration.neighbours}, and run ${run.id} has only ${tokens} tokens; ask for fewer.`
+      `Run ${run.id} has only ${tokens} tokens, fewer than the ${configuration.neighbours} neighbours of each; ` +
+        'ask for fewer neighbours.'
     )
   }
   const { columns, parts, fingerprint, notes } = await clusteringOrder(workspace, run, configuration)

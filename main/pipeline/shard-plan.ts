@@ -34,22 +34,34 @@ interface Rated {
   readonly notes: readonly string[]
 }
 
+/** Where a plan is read: a sentence names the terminal's options, or what the window has. */
+export type PlanReader = 'terminal' | 'window'
+
+const readerWords: Readonly<Record<PlanReader, { readonly gpu: string; readonly engine: string }>> = {
+  terminal: { gpu: '--sbatch=--gres=gpu:1', engine: 'give --engine onnx-cuda' },
+  window: {
+    gpu: 'add --gres=gpu:1 to the sbatch command that the shards’ card shows',
+    engine: 'set “engine” to onnx-cuda in the form of the run'
+  }
+}
+
 /** What is said of the engine that an array will use, where something else was asked for or has to be. */
-export const engineNotes = (asked: string, name: string): string[] => {
-  if (hasDevice(name)) return ['A task needs a GPU, which Slurm gives when it is asked: --sbatch=--gres=gpu:1.']
-  const other = 'make the shards on a machine that has one, or give --engine onnx-cuda'
-  const words = `The array will compute on the processor (${name}), as "auto" finds no GPU here; for GPUs, ${other}.`
-  return asked === 'auto' ? [words] : []
+export const engineNotes = (asked: string, name: string, reader: PlanReader = 'terminal'): string[] => {
+  const words = readerWords[reader]
+  if (hasDevice(name)) return [`A task needs a GPU, which Slurm gives when it is asked: ${words.gpu}.`]
+  const other = `make the shards on a machine that has one, or ${words.engine}`
+  const sentence = `The array will compute on the processor (${name}), as "auto" finds no GPU here; for GPUs, ${other}.`
+  return asked === 'auto' ? [sentence] : []
 }
 
 /** The engine that the array will use, and the rate that its time is counted by. */
-const engineFor = (asked: string, rates: readonly EngineRate[]): Rated => {
+const engineFor = (asked: string, rates: readonly EngineRate[], reader: PlanReader | undefined): Rated => {
   const available = rates.flatMap(({ name, available }) => (available ? [name] : []))
   const name = resolveAmong(asked, available)
   const here = rates.find((each) => each.name === name && each.gigaflopsPerSecond !== null)
   const measured = here ?? rates.find((each) => each.name === resolveAmong('auto', available))
   const elsewhere = `${name} is not on this machine, so times are those of ${measured?.name ?? 'no engine'} here.`
-  const notes = [...engineNotes(asked, name), ...(here === undefined ? [elsewhere] : [])]
+  const notes = [...engineNotes(asked, name, reader), ...(here === undefined ? [elsewhere] : [])]
   return {
     name,
     rate: {
@@ -96,6 +108,8 @@ export interface PlanOptions {
   /** What is sensible for the study by default. */
   readonly shards?: number
   readonly threads?: number
+  /** The terminal by default. */
+  readonly reader?: PlanReader
 }
 
 /**
@@ -106,13 +120,13 @@ export const planShards = async (
   configuration: RunConfiguration,
   base: string,
   rates: readonly EngineRate[],
-  { shards, threads }: PlanOptions,
+  { shards, threads, reader }: PlanOptions,
   mostTasks?: number | null
 ): Promise<ShardPlan> => {
   await checkConfiguration(configuration, base)
   checkEngine(configuration.engine, configuration.precision)
   const plan = await planOf(configuration, base)
-  const { name, rate, notes } = engineFor(configuration.engine, rates)
+  const { name, rate, notes } = engineFor(configuration.engine, rates, reader)
   const each = threadsOfShard({ threads: threads ?? configuration.threads ?? null })
   const { operations: perSecond } = await rateOf(rate, evaluatorsOf(rate.engine, each))
   const { own, shared } = costsOf(plan, configuration)

@@ -126,10 +126,10 @@ export const dealChains = (
     throw new SpectroscopeError(
       'usage',
       together
-        ? `--shards is ${count}, and with a target for the reliability the ${parts.length} components are all there ` +
-            `is to divide; ask for at most ${parts.length} shards or set "sampler.targetReliability" to false.`
-        : `--shards is ${count}, and the run has only ${parts.length} chains or blocks to divide; ` +
-            `ask for at most ${parts.length} shards.`
+        ? `With a target for the reliability the ${parts.length} components are all there is to divide, not into ` +
+            `${count} shards; ask for at most ${parts.length} or set "sampler.targetReliability" to false.`
+        : `The run has only ${parts.length} chains or blocks to divide, not into ${count} shards; ` +
+            `ask for at most ${parts.length}.`
     )
   }
   const order = parts

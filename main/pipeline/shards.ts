@@ -110,10 +110,7 @@ export const checkFree = async (folder: string, own: readonly string[]): Promise
   const beginnings = new Set(['logs', 'shards', 'sbatch.sh', 'submit.sh', 'run-all.sh', ...own])
   const foreign = present.find((name) => !beginnings.has(name) && !/^\..*\.tmp$/.test(name))
   if (foreign === undefined) return
-  throw new SpectroscopeError(
-    'usage',
-    `${folder} is not empty (it holds ${foreign}); choose another folder with --into.`
-  )
+  throw new SpectroscopeError('usage', `${folder} is not empty (it holds ${foreign}); choose another folder.`)
 }
 
 /** Whether a folder holds the same set already. Throws a `usage` error where it holds anything else. */
@@ -125,7 +122,7 @@ const checkFolder = async (folder: string, id: string): Promise<'new' | 'same'> 
     throw new SpectroscopeError(
       'usage',
       `${folder} holds shards of another run, or the same run in ${there.shards.length} shards; choose another ` +
-        'folder with --into.'
+        'folder.'
     )
   }
   await checkFree(folder, [modelFolder, basename(studyPath(''))])

@@ -174,7 +174,7 @@ describe.skipIf(!isBuilt)('a clustering in shards', () => {
     await refused(
       [...divided, '--shards', '5'],
       2,
-      'holds shards of another clustering, or the same one in 2 shards; choose another folder with --into.'
+      'holds shards of another clustering, or the same one in 2 shards; choose another folder.'
     )
     await refused(divided, 2, '--into is for a clustering in shards; give --shards too, or leave it out.')
     await refused(

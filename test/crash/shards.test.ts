@@ -298,11 +298,11 @@ describe.skipIf(!isBuilt)('a run in shards', () => {
     expect(filesOf(1)).toEqual(['result'])
     const other = await run(['shard', study, '--shards', '2'])
     expect(other.code).toBe(2)
-    expect(other.stderr).toContain('or the same run in 3 shards; choose another folder with --into')
+    expect(other.stderr).toContain('or the same run in 3 shards; choose another folder.')
     const many = await run(['shard', study, '--shards', '19', '--into', path('many')])
     expect(many.code).toBe(2)
     expect(many.stderr).toContain(
-      '--shards is 19, and the run has only 18 chains or blocks to divide; ask for at most 18 shards.'
+      'The run has only 18 chains or blocks to divide, not into 19 shards; ask for at most 18.'
     )
     expect(existsSync(path('many'))).toBe(false)
     const foreign = await run(['shard', study, '--shards', '2', '--into', path('model')])

@@ -323,7 +323,7 @@ describe('dividing the search for neighbours', () => {
     expect(() => planClusterShards('communities', 100, 0, 7)).toThrow(
       expect.objectContaining({
         kind: 'usage',
-        message: '--shards is 7, and the neighbours of 100 tokens can be divided into 6 shards at most; ask for fewer.'
+        message: 'The neighbours of 100 tokens can be divided into 6 shards at most, not into 7; ask for fewer.'
       })
     )
   })

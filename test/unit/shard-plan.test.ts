@@ -10,6 +10,7 @@ import type { ShardPlan } from '../../preload/shards'
 import { refuseAddresses } from '../../main/cli/arguments'
 import { describeElsewhere, unknownVersion } from '../../main/engine/engines'
 import { planShards, slurmTime } from '../../main/pipeline/shard-plan'
+import type { PlanOptions } from '../../main/pipeline/shard-plan'
 import { writeStudy } from '../crash/command'
 import { quickChains } from '../quick-chains'
 
@@ -32,7 +33,7 @@ const of = (changes: object = {}): RunConfiguration =>
     'study.json'
   )
 const plan = (
-  options: { shards?: number } = {},
+  options: PlanOptions = {},
   changes: object = {},
   rates = processor,
   most: number | null = null
@@ -85,6 +86,10 @@ describe('a plan of shards', () => {
     )
     const here = await plan({}, {}, [rate('onnx-cpu', 1), rate('onnx-cuda', 100)])
     expect([here.engine, here.notes.length]).toEqual(['onnx-cuda', 1])
+    const inWindow = await plan({ reader: 'window' })
+    expect(inWindow.notes).toEqual([expect.stringContaining('set “engine” to onnx-cuda in the form of the run.')])
+    const gpuInWindow = await plan({ reader: 'window' }, { engine: 'onnx-cuda' })
+    expect(gpuInWindow.notes[0]).toContain('add --gres=gpu:1 to the sbatch command')
     await expect(plan({}, { engine: 'abacus' })).rejects.toMatchObject({ kind: 'engine' })
   })
 

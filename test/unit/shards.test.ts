@@ -69,7 +69,7 @@ describe('dealing chains to shards', () => {
     expect(() => dealChains(chains, costOf, 17)).toThrow(
       expect.objectContaining({
         kind: 'usage',
-        message: '--shards is 17, and the run has only 16 chains or blocks to divide; ask for at most 16 shards.'
+        message: 'The run has only 16 chains or blocks to divide, not into 17 shards; ask for at most 16.'
       })
     )
   })
