@@ -22,6 +22,8 @@ export interface ShardStatus {
   /** Since its holder last gave a sign of life. */
   readonly silentSeconds: number | null
   readonly secondsLeft: number | null
+  /** What a search whose end can't be told has come to, and what will end it. */
+  readonly detail: string | null
   /** What its processes used at most, and may use; `ranOut` where they ended for it. */
   readonly memory: { readonly mostBytes: number; readonly limitBytes: number | null; readonly ranOut: boolean } | null
 }
@@ -31,7 +33,7 @@ export interface SetStatus {
   readonly set: string
   readonly shards: readonly ShardStatus[]
   readonly fraction: number
-  /** If as many shards go on being worked on as are now. */
+  /** If as many shards go on being worked on as are now; null where that can't be told. */
   readonly secondsLeft: number | null
   /** Commands of Slurm's for the shards that nobody is at. */
   readonly commands: readonly string[]

@@ -60,7 +60,7 @@ export const statusText = (status: SetStatus, { width, bold }: Page): Visible =>
     String(shard.index),
     stateCell(shard),
     percent(shard.fraction),
-    shard.secondsLeft === null ? '' : duration(shard.secondsLeft),
+    shard.secondsLeft !== null ? duration(shard.secondsLeft) : shard.detail === null ? '' : 'unknown',
     shard.host ?? '',
     shard.job ?? '',
     memoryCell(shard)
@@ -70,6 +70,7 @@ export const statusText = (status: SetStatus, { width, bold }: Page): Visible =>
     renderTable(columns, rows, width, bold),
     '',
     `${plural(shards.length, 'shard')}: ${counted(shards)}. ${percent(fraction)} of the work is done${left}.`,
+    shards.flatMap(({ index, detail }) => (detail === null ? [] : [`Shard ${index}: ${detail}.`])),
     nextLines(status)
   )
 }

@@ -20,10 +20,26 @@ export interface ClusterTaskSummary {
 
 /**
  * Share of a shard's work that is done. A search for local clusters ends when few tokens remain, or none is found for
- * long, so the share of tokens that it has taken is all that can be told.
+ * long, so the share of the tokens that it has to take is all that can be told.
  */
-const fractionOf = (report: ClusteringProgress, tokens: number): number =>
-  report.stage === 'cluster' ? 1 - report.remaining / tokens : report.fraction
+const fractionOf = (report: ClusteringProgress, { tokens, configuration }: ClusterSet): number =>
+  report.stage === 'cluster' && configuration.method === 'acl'
+    ? Math.min(1, (1 - report.remaining / tokens) / (1 - configuration.remaining))
+    : report.stage === 'cluster'
+      ? 0
+      : report.fraction
+
+const grouped = (count: number): string => count.toLocaleString('en')
+
+/** What a search for local clusters has come to, and what will end it; null for work whose end can be told. */
+const detailOf = (report: ClusteringProgress, { tokens, configuration }: ClusterSet): string | null => {
+  if (report.stage !== 'cluster' || configuration.method !== 'acl') return null
+  const { clusters, remaining, rejectionsInARow } = report
+  const { remaining: share, maxRejections } = configuration
+  const found = `${grouped(clusters)} clusters; ${grouped(remaining)} of ${grouped(tokens)} tokens remain`
+  const ends = `ends below ${grouped(Math.ceil(share * tokens))}, or at ${grouped(maxRejections)} rejections in a row`
+  return `${found}; ${ends}, now ${grouped(rejectionsInARow)}`
+}
 
 const workWith = (
   folder: string,
@@ -39,7 +55,7 @@ const workWith = (
     stopwatch.start(stage)
     const off = compute.on('clustering', (report) => {
       const left = report.stage === 'cluster' ? undefined : report.secondsLeft
-      reporter.progress(fractionOf(report, set.tokens), left)
+      reporter.progress(fractionOf(report, set), left, detailOf(report, set))
       onEvent({ type: 'progress', progress: clusteringProgress(report) })
     })
     try {

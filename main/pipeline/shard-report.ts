@@ -17,6 +17,8 @@ const reportSchema = z.object({
   /** Of the shard's work, from 0 to 1. */
   fraction: z.number().min(0).max(1),
   secondsLeft: z.number().min(0).nullable(),
+  /** What there is to say of a search whose end can't be told. */
+  detail: textOf(limits.word).nullable().default(null),
   memory: z.object({ mostBytes: bytes, limitBytes: bytes.nullable(), ranOut: z.boolean() })
 })
 
@@ -56,6 +58,7 @@ export class ShardReporter {
   readonly #killsBefore = memoryKills()
   #fraction = 0
   #secondsLeft: number | null = null
+  #detail: string | null = null
   #most = 0
   #ranOut = false
   #written = { most: 0, fraction: 0, at: -Infinity }
@@ -74,7 +77,8 @@ export class ShardReporter {
     this.#timer = setInterval(() => this.#look(), 1000)
   }
 
-  progress(fraction: number, secondsLeft: number | undefined): void {
+  progress(fraction: number, secondsLeft: number | undefined, detail: string | null = null): void {
+    this.#detail = detail
     this.#fraction = Math.min(1, Math.max(0, fraction))
     this.#secondsLeft = secondsLeft !== undefined && Number.isFinite(secondsLeft) ? Math.max(0, secondsLeft) : null
     if (this.#written.fraction === 0 && this.#fraction > 0) this.#write()
@@ -106,6 +110,7 @@ export class ShardReporter {
       pid: process.pid,
       fraction: this.#fraction,
       secondsLeft: this.#secondsLeft,
+      detail: this.#detail,
       memory: this.#memory
     }
     const path = reportPath(this.#folder, this.#shard)

@@ -117,6 +117,7 @@ const statusOf = (folder: string, found: Found, over: ReadonlySet<string>): Shar
     job: job === undefined ? null : taskWords(job),
     silentSeconds: held?.silence ?? null,
     secondsLeft: state === 'at work' ? (report?.secondsLeft ?? null) : null,
+    detail: state === 'at work' ? (report?.detail ?? null) : null,
     memory: mostBytes === null ? null : { mostBytes, limitBytes, ranOut: ranOut(state, report?.memory) }
   }
 }
@@ -173,6 +174,8 @@ export const setStatus = async (
   const over = await tasksOver(found.flatMap(({ held }) => (held?.attempt == null ? [] : [held.attempt.task])))
   const shards = found.map((each) => statusOf(folder, each, over))
   const missing = shards.filter(({ state }) => idle.has(state))
+  // A search for local clusters cannot tell when it will end.
+  const beginners = beginnersOf(set)
   // Shares of a clustering are of a kind of shards each, and there may be two kinds.
   const whole = shards.reduce((sum, { share }) => sum + share, 0)
   const fraction = shards.reduce((sum, { share, fraction }) => sum + share * fraction, 0) / whole
@@ -182,7 +185,9 @@ export const setStatus = async (
     set: set.id,
     shards,
     fraction: Math.min(1, fraction),
-    secondsLeft: secondsLeftOf(shards),
+    secondsLeft: shards.some(({ index, state }) => state !== 'done' && index >= beginners)
+      ? null
+      : secondsLeftOf(shards),
     commands: runCommands(folder, set, queueable(set, shards, indices), memoryAsked(missing)),
     here: hereCommand(folder, set, indices)
   }

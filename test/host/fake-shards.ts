@@ -16,6 +16,7 @@ const statusOf = (index: number, state: ShardState): ShardStatus => ({
   job: state === 'at work' || state === 'lost' ? `Slurm 12_${index}` : null,
   silentSeconds: state === 'lost' ? 75 : state === 'at work' ? 3 : null,
   secondsLeft: state === 'at work' ? 310 : null,
+  detail: null,
   memory: state === 'at work' ? { mostBytes: 1.4e9, limitBytes: 4e9, ranOut: false } : null
 })
 

@@ -122,6 +122,19 @@ describe('how far shards are', () => {
     expect(secondsLeft).toBeCloseTo(11 * 60, 6)
   })
 
+  it('has no time left for a search whose end nobody can tell, but what it has come to', async () => {
+    for (const index of [0, 1, 2]) await finish(index)
+    claimed(4, 1)
+    reported(4, { secondsLeft: null, detail: '12 clusters; 300 of 920 tokens remain' })
+    const { shards: found, secondsLeft } = await setStatus(folder, waiting)
+    expect(found[4]).toMatchObject({ state: 'at work', fraction: 0.5, secondsLeft: null })
+    expect(found[4].detail).toBe('12 clusters; 300 of 920 tokens remain')
+    expect(secondsLeft).toBeNull()
+    claimed(3, 1)
+    reported(3)
+    expect((await setStatus(folder, waiting)).secondsLeft).toBeNull()
+  })
+
   it('sees a result that was written again', async () => {
     await finish(0)
     damage(0)
@@ -202,6 +215,7 @@ describe('a sentence about many shards', () => {
       since: null,
       job: null,
       silentSeconds: null,
+      detail: null,
       secondsLeft: null,
       memory: null
     }))
