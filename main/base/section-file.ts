@@ -54,9 +54,7 @@ export async function* sectionBlocks(
       yield copy
     }
   }
-  const last = Buffer.alloc(4)
-  last.writeUInt32LE(sum)
-  yield last
+  yield sumOf(sum)
 }
 
 const readInto = async (file: FileHandle, target: Uint8Array, position: number): Promise<void> => {
@@ -68,15 +66,45 @@ const readInto = async (file: FileHandle, target: Uint8Array, position: number):
   }
 }
 
-/** Reads a section that begins at `position`. The target may be shared memory. */
-export const readSection = async (file: FileHandle, position: number, section: ArrayBufferView): Promise<void> => {
+/** Reads a section that begins at `position`; its CRC-32. The target may be shared memory. */
+export const readSection = async (file: FileHandle, position: number, section: ArrayBufferView): Promise<number> => {
   const bytes = bytesOf(section)
   const staging = Buffer.allocUnsafe(Math.min(stagingBytes, bytes.length))
+  let sum = 0
   for (let at = 0; at < bytes.length; at += stagingBytes) {
     const block = staging.subarray(0, Math.min(stagingBytes, bytes.length - at))
     await readInto(file, block, position + at)
+    sum = crc32(block, sum)
     bytes.set(block, at)
   }
+  return sum
+}
+
+/** Bytes of a checksum. */
+export const sumBytes = 4
+
+const sumOf = (sum: number): Buffer => {
+  const bytes = Buffer.alloc(sumBytes)
+  bytes.writeUInt32LE(sum)
+  return bytes
+}
+
+/** Each section followed by its CRC-32, so that it can be checked while it is read. */
+export async function* summed(
+  sections: Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>
+): AsyncGenerator<ArrayBufferView> {
+  for await (const section of sections) {
+    yield section
+    yield sumOf(crc32(bytesOf(section)))
+  }
+}
+
+/** Like `readSection`, of one that `summed` has made. Throws where it does not match its checksum. */
+export const readSummed = async (file: FileHandle, position: number, section: ArrayBufferView): Promise<void> => {
+  const sum = await readSection(file, position, section)
+  const last = Buffer.alloc(sumBytes)
+  await readInto(file, last, position + section.byteLength)
+  if (last.readUInt32LE() !== sum) throw damaged()
 }
 
 /** Opens a plain file and passes it to `work`. Returns null if anything fails. */

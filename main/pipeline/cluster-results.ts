@@ -2,7 +2,16 @@ import { deserialize, serialize } from 'node:v8'
 import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
 import { writeFileAtomically } from '../base/files'
-import { checkFile, readSection, sectionBlocks, withFile, type SectionPlaces } from '../base/section-file'
+import {
+  checkFile,
+  damaged,
+  readOutline,
+  readSummed,
+  sectionBlocks,
+  sumBytes,
+  summed,
+  withFile
+} from '../base/section-file'
 import type { Neighbours } from '../clustering/neighbours'
 import type { Partitioned } from '../clustering/structure'
 import { partitionedSchema } from './cluster-checkpoints'
@@ -11,26 +20,27 @@ import type { ShardAbout } from './messages'
 import { resultPath } from './shard-set'
 import { stateBy } from './shard-status'
 
-const format = { magic: 'SPECCLUS', version: 1 }
+const format = { magic: 'SPECCLUS', version: 2 }
 
 /** What a shard's result says of itself. */
 export type ClusterShardAbout = Omit<ShardAbout, 'engine'>
 
 /**
  * Writes what a shard came to: for each of its segments indices and distances [tokens, k], or a partition; whole or
- * not at all.
+ * not at all. Each is followed by its checksum.
  */
 export const writeResult = (
   path: string,
   about: ClusterShardAbout,
   sections: Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>
-): Promise<void> => writeFileAtomically(path, sectionBlocks(format, about, sections))
+): Promise<void> => writeFileAtomically(path, sectionBlocks(format, about, summed(sections)))
 
 export const partitionSections = (partitioned: Partitioned): ArrayBufferView[] => [serialize(partitioned)]
 
 const ownerSchema = z.object({ set: z.string(), shard: z.int() })
 
-const bytesOf = ({ from, to }: Segment, k: number): number => 8 * (to - from) * k
+/** Bytes of the indices or the distances of a segment, with their checksum. */
+const bytesOf = ({ from, to }: Segment, k: number): number => 4 * (to - from) * k + sumBytes
 
 const json = (text: string): unknown => {
   try {
@@ -58,11 +68,10 @@ export const clusterResultState = stateBy(async (path, isOwn) => {
   return about !== undefined && isOwn(about)
 })
 
-/** The results of a set's shards, each of which is checked when it is first needed. */
+/** The results of a set's shards, of which each part is read once and checked while it is read. */
 export class ClusterResults {
   readonly #folder: string
   readonly #set: ClusterSet
-  readonly #checked = new Map<number, SectionPlaces>()
 
   constructor(folder: string, set: ClusterSet) {
     this.#folder = folder
@@ -74,31 +83,25 @@ export class ClusterResults {
     return new SpectroscopeError('input', `${path} is ${what}; delete it and run shard ${shard} again.`)
   }
 
-  /** Throws an `input` error that names a result which is missing, damaged or another shard's. */
-  async #check(shard: number): Promise<SectionPlaces> {
-    const known = this.#checked.get(shard)
-    if (known !== undefined) return known
-    const path = resultPath(this.#folder, shard)
-    const checked = await withFile(path, (file) => checkFile(file, format))
-    if (checked === null) throw this.#refusal(shard, 'missing or damaged')
-    const about = ownerSchema.safeParse(json(checked.header.toString())).data
-    if (about?.set !== this.#set.id || about.shard !== shard)
-      throw this.#refusal(shard, 'the result of another shard or set')
-    this.#checked.set(shard, checked)
-    return checked
-  }
-
-  async #read(shard: number, places: readonly (readonly [number, ArrayBufferView])[]): Promise<void> {
-    const { start } = await this.#check(shard)
+  /**
+   * Reads parts of a result, which `places` gives for the bytes that it has. Throws an `input` error that names a
+   * result which is missing, damaged or another shard's.
+   */
+  async #read(
+    shard: number,
+    places: (bytes: number) => readonly (readonly [offset: number, into: ArrayBufferView])[]
+  ): Promise<void> {
+    let isAnothers = false
     const isRead = await withFile(resultPath(this.#folder, shard), async (file) => {
-      for (const [offset, into] of places) await readSection(file, start + offset, into)
+      const { header, start, end } = await readOutline(file, format.magic, [format.version])
+      const about = ownerSchema.parse(json(header.toString()))
+      isAnothers = about.set !== this.#set.id || about.shard !== shard
+      if (isAnothers) return false
+      for (const [offset, into] of places(end - start)) await readSummed(file, start + offset, into)
       return true
     })
-    if (isRead !== true)
-      throw new SpectroscopeError(
-        'input',
-        `${resultPath(this.#folder, shard)} can't be read any longer; delete it and run shard ${shard} again.`
-      )
+    if (isAnothers) throw this.#refusal(shard, 'the result of another shard or set')
+    if (isRead !== true) throw this.#refusal(shard, 'missing or damaged')
   }
 
   /** The neighbours of all tokens of one matrix, in shared memory. */
@@ -114,8 +117,8 @@ export class ClusterResults {
       let offset = 0
       const places = segments.flatMap((segment): [number, ArrayBufferView][] => {
         const { from, to } = segment
-        const [first, second] = [offset, offset + bytesOf(segment, k) / 2]
-        offset += bytesOf(segment, k)
+        const [first, second] = [offset, offset + bytesOf(segment, k)]
+        offset += 2 * bytesOf(segment, k)
         return segment.variant === variant
           ? [
               [first, indices.subarray(from * k, to * k)],
@@ -124,7 +127,11 @@ export class ClusterResults {
           : []
       })
       if (places.length === 0) continue
-      await this.#read(index, places)
+      const length = segments.reduce((sum, segment) => sum + 2 * bytesOf(segment, k), 0)
+      await this.#read(index, (bytes) => {
+        if (bytes !== length) throw damaged()
+        return places
+      })
       for (const { variant: of, from, to } of segments) {
         if (of === variant && !areTokens(indices.subarray(from * k, to * k), tokens))
           throw this.#refusal(index, 'damaged: it names tokens that the run lacks')
@@ -140,9 +147,11 @@ export class ClusterResults {
 
   async partitionOf(variant: string): Promise<Partitioned> {
     const { index } = this.#set.shards.find(({ search }) => search === variant)!
-    const { start, end } = await this.#check(index)
-    const bytes = new Uint8Array(end - start)
-    await this.#read(index, [[0, bytes]])
+    let bytes = new Uint8Array()
+    await this.#read(index, (length) => {
+      bytes = new Uint8Array(Math.max(0, length - sumBytes))
+      return [[0, bytes]]
+    })
     const found = partitionedSchema(this.#set, this.#set.tokens).safeParse(deserialized(bytes))
     if (!found.success) throw this.#refusal(index, 'damaged: it does not hold a clustering of this run')
     return found.data

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -116,8 +116,27 @@ describe('results of clustering shards', () => {
   })
 
   it('of another shard are refused by name', async () => {
-    await write(searching.index, partitionSections(partition), { shard: '0' })
+    await write(searching.index, partitionSections(partition), { shard: 7 })
     await expect(found()).rejects.toMatchObject(refusal(searching.index, 'the result of another shard or set'))
+  })
+
+  it('are refused by name when any bit of what they hold is another', async () => {
+    await write(neighbouring.index, [new Int32Array(tokens * k).fill(1), new Float32Array(tokens * k).fill(2)])
+    const path = resultPath(folder, neighbouring.index)
+    const whole = readFileSync(path)
+    const start = 16 + whole.readUInt32LE(12)
+    for (let at = start; at < whole.length - 4; at++) {
+      const changed = Buffer.from(whole)
+      changed[at] ^= 1 << (at % 8)
+      writeFileSync(path, changed)
+      await expect(new ClusterResults(folder, set).neighboursOf(variant), `byte ${at}`).rejects.toMatchObject(
+        refusal(neighbouring.index, 'missing or damaged')
+      )
+    }
+    for (const length of [whole.length - 1, start + 3, 5]) {
+      writeFileSync(path, whole.subarray(0, length))
+      await expect(new ClusterResults(folder, set).neighboursOf(variant)).rejects.toMatchObject({ kind: 'input' })
+    }
   })
 
   it('with neighbours that the run lacks are refused by name', async () => {
