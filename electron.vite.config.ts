@@ -39,9 +39,9 @@ export default defineConfig({
           index: entry('main/index.ts'),
           store: entry('main/store/process.ts'),
           compute: entry('main/pipeline/compute.ts'),
-          tfjs: entry('main/engine/tfjs/process.ts'),
-          webgpu: entry('main/engine/webgpu/process.ts'),
-          'tfjs-install': entry('main/engine/tfjs/install-process.ts'),
+          tfjs: entry('main/engine/devices/tfjs/process.ts'),
+          webgpu: entry('main/engine/devices/webgpu/process.ts'),
+          'tfjs-install': entry('main/engine/devices/tfjs/install-process.ts'),
           'sampling-worker': entry('main/sampling/worker.ts'),
           'clustering-worker': entry('main/clustering/worker.ts'),
           'matching-worker': entry('main/base/matching-worker.ts')

@@ -1,4 +1,4 @@
-import type { Rows } from '../main/engine/evaluator'
+import type { Rows } from '../main/engine/core/evaluator'
 import type { Architecture, Tensor, Weights } from '../main/models/architecture'
 import { tensorShapes } from '../main/models/load'
 

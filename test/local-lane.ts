@@ -1,4 +1,4 @@
-import type { Evaluator } from '../main/engine/evaluator'
+import type { Evaluator } from '../main/engine/core/evaluator'
 import type { OpenLane } from '../main/sampling/lane'
 import { openWork } from '../main/sampling/open-work'
 import type { SharedRun } from '../main/sampling/tasks'

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import type { ProcessExecutor } from '../main/engine/apart/client'
-import { openTfjsProcess } from '../main/engine/tfjs/client'
+import { openTfjsProcess } from '../main/engine/devices/tfjs/client'
 
 /** The addon that test/tensorflow.ts has installed. */
 export const tensorflowAddon = process.env['SPECTROSCOPE_TESTED_TFJS']

@@ -1,10 +1,10 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { SpectroscopeError } from '../preload/errors'
-import type { PlannedInstallation } from '../main/engine/installing'
-import { planTfjs } from '../main/engine/tfjs/install'
-import { addonPath } from '../main/engine/tfjs/installation'
-import { installedPackage } from '../main/engine/tfjs/package'
+import type { PlannedInstallation } from '../main/engine/devices/installing'
+import { planTfjs } from '../main/engine/devices/tfjs/install'
+import { addonPath } from '../main/engine/devices/tfjs/installation'
+import { installedPackage } from '../main/engine/devices/tfjs/package'
 
 /** Kept for all checkouts of this person, as it is a large download. */
 const cache = join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'spectroscope', 'test-engines')

@@ -3,10 +3,10 @@
 /** Above 400 lines; tests above 600. */
 export const longFiles = [
   'main/cli.ts',
-  'main/engine/layerwise.ts',
+  'main/engine/core/layerwise.ts',
   'main/engine/onnx/lower.ts',
-  'main/engine/transformer-evaluator.ts',
-  'main/engine/transformer.ts',
+  'main/engine/core/transformer-evaluator.ts',
+  'main/engine/core/transformer.ts',
   'main/exchange/annotated-read.ts',
   'main/exchange/export.ts',
   'renderer/clusters/cluster-commands.ts',
@@ -27,9 +27,9 @@ export const longFiles = [
 /** With lines above 120 columns. */
 export const longLines = [
   'main/cli/shard-commands.ts',
-  'main/engine/onnx/cuda-install.ts',
-  'main/engine/tfjs/script-install.ts',
-  'main/engine/webgpu/kind.ts',
+  'main/engine/devices/cuda/install.ts',
+  'main/engine/devices/tfjs/script-install.ts',
+  'main/engine/devices/webgpu/kind.ts',
   'main/pipeline/fitting-threads.ts',
   'main/pipeline/shard-plan.ts',
   'main/pipeline/signal-preview.ts',

@@ -10,10 +10,15 @@ import {
 import { ladderOf, kernelBytes } from '../clustering/communities'
 import { comparisonsOf } from '../clustering/variants'
 import { type TokensAtOnce, hasDevice } from '../engine/engines'
-import { size } from '../engine/graph'
-import { type ProgramPeak, programPeaks, ownWeightBytes, heldWeightBytes } from '../engine/memory'
-import { prefixBytes } from '../engine/transformer'
-import { programBytes } from '../engine/transformer-evaluator'
+import {
+  size,
+  type ProgramPeak,
+  programPeaks,
+  ownWeightBytes,
+  heldWeightBytes,
+  prefixBytes,
+  programBytes
+} from '../engine/core'
 import type { Architecture, Weights } from '../models/architecture'
 import { componentSlices, sliceSize } from '../models/components'
 import { tensorShapes } from '../models/load'

@@ -6,7 +6,7 @@ import {
   type SamplerConfiguration,
   type RunConfiguration
 } from '../../preload/configuration'
-import { pieceOperations, prefixOperations } from '../engine/operations'
+import { pieceOperations, prefixOperations } from '../engine/core'
 import type { Architecture } from '../models/architecture'
 import { sampledNames } from '../sampling/input'
 import { Minibatches } from '../sampling/philox'

@@ -1,5 +1,5 @@
 import type { BlockConfiguration } from '../../preload/configuration'
-import { type Evaluator, type StackedEvaluator, oneByOne } from '../engine/evaluator'
+import { type Evaluator, type StackedEvaluator, oneByOne } from '../engine/core'
 import { type HeldPrefixes, PlainLane } from './lane-work'
 import { streamOf } from './philox'
 import { PsgldKernel } from './psgld'

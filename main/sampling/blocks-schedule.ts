@@ -1,4 +1,4 @@
-import { prefixBytes } from '../engine/transformer'
+import { prefixBytes } from '../engine/core'
 import type { BlocksPlan } from './blocks-plan'
 import type { Wave } from './blocks-wave'
 import { targetsIn } from './rounds'

@@ -1,4 +1,4 @@
-import { areLong } from '../engine/transformer'
+import { areLong } from '../engine/core'
 import type { ChainsPlan } from './chains-plan'
 import type { ChainsProgress } from './chains-progress'
 import { type ChainsStage, pendingIn } from './chains-schedule'

@@ -1,4 +1,4 @@
-import { programName } from '../engine/operations'
+import { programName } from '../engine/core'
 import type { Together } from './tasks'
 
 /**

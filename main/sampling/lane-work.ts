@@ -1,4 +1,4 @@
-import type { Evaluator, Prefix } from '../engine/evaluator'
+import type { Evaluator, Prefix } from '../engine/core'
 import { Reclaimer } from './reclaim'
 import type { Task, TaskResult } from './tasks'
 

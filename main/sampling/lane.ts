@@ -1,4 +1,4 @@
-import type { Prefix } from '../engine/evaluator'
+import type { Prefix } from '../engine/core'
 import type { Task, TaskResult, SharedRun, LaneKind } from './tasks'
 
 /**

@@ -1,4 +1,4 @@
-import type { Evaluator } from '../engine/evaluator'
+import type { Evaluator } from '../engine/core'
 import { BlockUpdates, BlockWork } from './block-work'
 import { EvaluatingLane, HeldPrefixes, type LaneWork } from './lane-work'
 import { ReplicaWork } from './replica'

@@ -1,6 +1,5 @@
 import { messageOf, SpectroscopeError } from '../../preload/errors'
-import type { Prefix } from '../engine/evaluator'
-import { programName } from '../engine/operations'
+import { type Prefix, programName } from '../engine/core'
 import { Reclaimer } from './reclaim'
 import { claimOf, describeTask, isUpdating, replicasOf } from './tasks'
 import type { LaneCounts, LaneKind, ResultOf, SharedRun, Task, TaskKind, TaskOf, TaskResult } from './tasks'

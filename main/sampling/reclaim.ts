@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import type { Prefix } from '../engine/evaluator'
+import type { Prefix } from '../engine/core'
 
 const bytesBetween = 256 * 2 ** 20
 

@@ -1,4 +1,4 @@
-import { type Evaluator, type StackedEvaluator, oneByOne } from '../engine/evaluator'
+import { type Evaluator, type StackedEvaluator, oneByOne } from '../engine/core'
 import type { HeldPrefixes } from './lane-work'
 import type { ChainsRun, ResultOf, Task, TaskOf, TaskResult } from './tasks'
 import { ReplicaUpdates, sum } from './updates'

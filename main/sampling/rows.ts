@@ -1,6 +1,5 @@
 import { type TokensAtOnce, tokensAtOnce } from '../engine/engines'
-import type { Rows } from '../engine/evaluator'
-import { areLong } from '../engine/transformer'
+import { type Rows, areLong } from '../engine/core'
 import type { Architecture } from '../models/architecture'
 
 /** Rows of one length that are worked on together, and which rows of their set they are. */

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { toPlain } from '../../preload/errors'
-import type { Evaluator } from '../engine/evaluator'
+import type { Evaluator } from '../engine/core'
 import type { LaneWork } from './lane-work'
 import type { FromLane, LaneData, ToLane } from './thread-lanes'
 import { openWork } from './open-work'

@@ -1,6 +1,6 @@
 import type { PsgldConfiguration } from '../../preload/configuration'
 import { type TokensAtOnce, evaluatorsOf } from '../engine/engines'
-import { prefixBytes } from '../engine/transformer'
+import { prefixBytes } from '../engine/core'
 import type { Architecture } from '../models/architecture'
 import { rowsAtOnce } from './rows'
 import type { LaneCounts } from './tasks'

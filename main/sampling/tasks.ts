@@ -1,6 +1,6 @@
 import type { BlockConfiguration, PsgldConfiguration } from '../../preload/configuration'
 import type { Precision } from '../../preload/precisions'
-import type { Prefix, Rows } from '../engine/evaluator'
+import type { Prefix, Rows } from '../engine/core'
 import type { Architecture, Weights } from '../models/architecture'
 import type { ChainState } from './psgld'
 

@@ -1,7 +1,7 @@
 import { Worker } from 'worker_threads'
 import { type PlainError, messageOf, fromPlain, SpectroscopeError } from '../../preload/errors'
 import { entryPath } from '../base/entries'
-import type { Prefix } from '../engine/evaluator'
+import type { Prefix } from '../engine/core'
 import { type OpenLane, LaneLost } from './lane'
 import type { SharedRun, LaneKind, Task, TaskResult } from './tasks'
 

@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os'
 import type { BlockConfiguration } from '../../preload/configuration'
-import { programName } from '../engine/operations'
+import { programName } from '../engine/core'
 
 /** Bytes of one component's four blocks: sums over tokens, and vectors of weights with their centre. */
 export const componentBytes = (weights: number, tokens: number, { method, nBeta }: BlockConfiguration): number =>

@@ -1,6 +1,6 @@
 import type { Precision } from '../../preload/precisions'
 import { describeEngine, openEngine, resolveEngine } from '../../main/engine/engines'
-import { GraphBuilder } from '../../main/engine/graph'
+import { GraphBuilder } from '../../main/engine/core/graph'
 
 const side = 2048
 const products = 32

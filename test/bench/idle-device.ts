@@ -1,5 +1,5 @@
-import type { Executor } from '../../main/engine/executor'
-import { type Graph, size } from '../../main/engine/graph'
+import type { Executor } from '../../main/engine/core/executor'
+import { type Graph, size } from '../../main/engine/core/graph'
 
 /** A device that computes nothing, and keeps residents. */
 export const idleDevice = (memoryBytes: number): Executor => ({

@@ -1,4 +1,4 @@
-import { TransformerEvaluator } from '../../main/engine/transformer-evaluator'
+import { TransformerEvaluator } from '../../main/engine/core/transformer-evaluator'
 import { serveLane } from '../../main/sampling/serve-lane'
 import { idleDevice } from './idle-device'
 

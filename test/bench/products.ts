@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Worker, isMainThread, parentPort } from 'node:worker_threads'
 import { projectRoot } from '../../main/base/entries'
-import { GraphBuilder } from '../../main/engine/graph'
+import { GraphBuilder } from '../../main/engine/core/graph'
 import { openOnnxCpu } from '../../main/engine/onnx/executor'
 
 const side = 1024

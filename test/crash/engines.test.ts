@@ -1,6 +1,6 @@
 import { cpSync, existsSync, readdirSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
-import { openWebGpu } from '../../main/engine/webgpu/client'
+import { openWebGpu } from '../../main/engine/devices/webgpu/client'
 import { messageOf } from '../../preload/errors'
 import type { RunRecord } from '../../preload/records'
 import {

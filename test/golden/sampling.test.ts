@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { beforeAll, expect, it } from 'vitest'
 import { loadModel } from '../../main/models/load'
-import type { Evaluator } from '../../main/engine/evaluator'
+import type { Evaluator } from '../../main/engine/core/evaluator'
 import type { Model } from '../../main/models/architecture'
 import { Minibatches } from '../../main/sampling/philox'
 import { localLane } from '../local-lane'

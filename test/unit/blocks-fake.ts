@@ -1,4 +1,4 @@
-import type { Evaluator, OwnWeights, Prefix, Rows, StackedEvaluator } from '../../main/engine/evaluator'
+import type { Evaluator, OwnWeights, Prefix, Rows, StackedEvaluator } from '../../main/engine/core/evaluator'
 import { componentSlices, flatten } from '../../main/models/components'
 import { resultOfBlocks } from '../../main/sampling/block-columns'
 import { type BlockSums, type SampledBlock, type SampledBlocks } from '../../main/sampling/sampled'

@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { cudaPlanWords, installCuda, planCuda } from '../../main/engine/onnx/cuda-install'
-import { canInstallCuda, cudaReady } from '../../main/engine/onnx/cuda-needs'
+import { cudaPlanWords, installCuda, planCuda } from '../../main/engine/devices/cuda/install'
+import { canInstallCuda, cudaReady } from '../../main/engine/devices/cuda/needs'
 import {
   copyFolder,
   cudaFolder,

@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { checkEngine, listEngines, resolveEngine } from '../../main/engine/engines'
-import type { Executor } from '../../main/engine/executor'
-import { openOnnxCuda } from '../../main/engine/onnx/cuda'
-import { cudaPlanWords, installCuda, planCuda } from '../../main/engine/onnx/cuda-install'
-import { canInstallCuda, checkCudaPlatform, checkDriver, openingRemedy } from '../../main/engine/onnx/cuda-needs'
+import type { Executor } from '../../main/engine/core/executor'
+import { openOnnxCuda } from '../../main/engine/devices/cuda/open'
+import { cudaPlanWords, installCuda, planCuda } from '../../main/engine/devices/cuda/install'
+import { canInstallCuda, checkCudaPlatform, checkDriver, openingRemedy } from '../../main/engine/devices/cuda/needs'
 import { openOnnxCpu } from '../../main/engine/onnx/executor'
 import {
   copyFolder,
@@ -20,8 +20,8 @@ import {
   libraryPath,
   loadOnnx
 } from '../../main/engine/onnx/package'
-import { isAtLeast } from '../../main/engine/nvidia'
-import { selfCheck } from '../../main/engine/self-check'
+import { isAtLeast } from '../../main/engine/devices/cuda/nvidia'
+import { selfCheck } from '../../main/engine/reference/self-check'
 import { type Feed, feedLack, pathWithDriver, startFeed } from '../nuget-feed'
 
 const never = new AbortController().signal

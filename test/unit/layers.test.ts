@@ -26,7 +26,7 @@ const allowed: [string, string][] = [
   ['main/cli.ts', "import './pipeline/run'"],
   ['main/pipeline/run.ts', "import { open } from '../store/store'"],
   ['main/sampling/sample.ts', "import './philox'"],
-  ['main/sampling/sample.ts', "import '../engine/onnx/lower'"],
+  ['main/sampling/sample.ts', "import '../engine/onnx'"],
   ['main/models/load.ts', "import '../../preload/errors'"],
   ['main/models/load.ts', "import 'node:fs'"],
   ['main/index.ts', "import { app } from 'electron'"],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Bound, Executor } from '../../main/engine/executor'
-import { type Graph, GraphBuilder } from '../../main/engine/graph'
+import type { Bound, Executor } from '../../main/engine/core/executor'
+import { type Graph, GraphBuilder } from '../../main/engine/core/graph'
 import { openOnnxCpu } from '../../main/engine/onnx/executor'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
 import { asForCuda } from '../executors'

@@ -1,4 +1,4 @@
-import type { Evaluator, Prefix, Rows } from '../../main/engine/evaluator'
+import type { Evaluator, Prefix, Rows } from '../../main/engine/core/evaluator'
 import type { Architecture, Tensor, Weights } from '../../main/models/architecture'
 import type { ChainsInput } from '../../main/sampling/input'
 import { LaneLost, type OpenLane } from '../../main/sampling/lane'

@@ -13,11 +13,11 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { planTfjs, removeTfjs } from '../../main/engine/tfjs/install'
-import { canInstallTfjs, openTfjsGpu, tensorflowFolder } from '../../main/engine/tfjs/installation'
-import { addonName, installedPackage } from '../../main/engine/tfjs/package'
-import { type Installer, fetchWheel, findInstaller } from '../../main/engine/tfjs/pip'
-import { type Wheel, cudaWheels, tensorflowWheel } from '../../main/engine/tfjs/wheels'
+import { planTfjs, removeTfjs } from '../../main/engine/devices/tfjs/install'
+import { canInstallTfjs, openTfjsGpu, tensorflowFolder } from '../../main/engine/devices/tfjs/installation'
+import { addonName, installedPackage } from '../../main/engine/devices/tfjs/package'
+import { type Installer, fetchWheel, findInstaller } from '../../main/engine/devices/tfjs/pip'
+import { type Wheel, cudaWheels, tensorflowWheel } from '../../main/engine/devices/tfjs/wheels'
 import { pathWithDriver } from '../nuget-feed'
 
 const lack =

@@ -17,9 +17,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
-import type { InstallProgress } from '../../main/engine/installing'
-import { type Package, installedPackage, packageAt } from '../../main/engine/tfjs/package'
-import { install, isComplete, planInstallation, planWords, scriptAddon } from '../../main/engine/tfjs/script-install'
+import type { InstallProgress } from '../../main/engine/devices/installing'
+import { type Package, installedPackage, packageAt } from '../../main/engine/devices/tfjs/package'
+import {
+  install,
+  isComplete,
+  planInstallation,
+  planWords,
+  scriptAddon
+} from '../../main/engine/devices/tfjs/script-install'
 
 const compiler = spawnSync('gcc', ['--version']).status === 0
 const missing =

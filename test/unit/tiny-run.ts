@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import type { Executor } from '../../main/engine/executor'
-import { TransformerEvaluator } from '../../main/engine/transformer-evaluator'
+import type { Executor } from '../../main/engine/core/executor'
+import { TransformerEvaluator } from '../../main/engine/core/transformer-evaluator'
 import { loadModel } from '../../main/models/load'
 import type { SamplingResult } from '../../main/sampling/estimates'
 import type { ChainsInput, SamplingInput, SamplingTransport } from '../../main/sampling/input'

@@ -8,9 +8,9 @@ import {
   OutOfDeviceMemory,
   type Program,
   type Resident,
-  isResident
-} from '../executor'
-import type { Graph } from '../graph'
+  isResident,
+  type Graph
+} from '../core'
 import { type ExecutorCalls, type SentInput, type Short, isShort, sentGraph } from './messages'
 
 /** Numbers of a resident in one message. */

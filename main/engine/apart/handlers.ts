@@ -1,5 +1,4 @@
-import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Resident } from '../executor'
-import { size } from '../graph'
+import { type Bound, type Executor, OutOfDeviceMemory, type Program, type Resident, size } from '../core'
 import { type ExecutorCalls, type SentInput, type Short, graphOf } from './messages'
 
 type Answers<Options> = {

@@ -1,5 +1,4 @@
-import type { EngineDescription } from '../executor'
-import type { Graph, Node, Value } from '../graph'
+import type { EngineDescription, Graph, Node, Value } from '../core'
 
 /** An input of a run: numbers, or the key of what the process holds. */
 export type SentInput = Float32Array | Int32Array | { readonly resident: number }

@@ -1,5 +1,5 @@
 import { serveParent } from '../../base/processes'
-import type { Executor } from '../executor'
+import type { Executor } from '../core'
 import { executorHandlers } from './handlers'
 import type { ExecutorCalls } from './messages'
 

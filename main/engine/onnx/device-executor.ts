@@ -6,9 +6,11 @@ import {
   OutOfDeviceMemory,
   type Program,
   type Resident,
-  isResident
-} from '../executor'
-import { type Graph, GraphBuilder, size } from '../graph'
+  isResident,
+  type Graph,
+  GraphBuilder,
+  size
+} from '../core'
 import { type OnnxApi, type Pointer, onnxApi } from './c-api'
 import { type RoundedProducts, lowerToOnnx } from './lower'
 import { type Provider, onnxVersion } from './package'

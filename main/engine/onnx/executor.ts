@@ -1,7 +1,14 @@
 import type * as Onnx from 'onnxruntime-node'
 import type { Precision } from '../../../preload/precisions'
-import { type Bound, type EngineDescription, type Executor, type Program, type Resident, isResident } from '../executor'
-import type { Graph } from '../graph'
+import {
+  type Bound,
+  type EngineDescription,
+  type Executor,
+  type Program,
+  type Resident,
+  isResident,
+  type Graph
+} from '../core'
 import { type RoundedProducts, lowerToOnnx } from './lower'
 import { loadOnnx, onnxVersion } from './package'
 

@@ -1,5 +1,5 @@
 import type { Precision } from '../../../preload/precisions'
-import { type Graph, type Node, type Value, partRows, valuesRead } from '../graph'
+import { type Graph, type Node, type Value, partRows, valuesRead } from '../core'
 import { type Attribute, type OnnxNode, type OnnxTensor, elementType, encodeModel } from './protobuf'
 
 const bytes = (array: Float32Array | BigInt64Array | Int32Array): Uint8Array =>

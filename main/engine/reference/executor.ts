@@ -1,5 +1,15 @@
-import { type Bound, type EngineDescription, type Executor, type Program, type Resident, isResident } from '../executor'
-import { type Graph, type Node, type Value, size } from '../graph'
+import {
+  type Bound,
+  type EngineDescription,
+  type Executor,
+  type Program,
+  type Resident,
+  isResident,
+  type Graph,
+  type Node,
+  type Value,
+  size
+} from '../core'
 
 type Numbers = Float64Array
 

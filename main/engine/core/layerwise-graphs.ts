@@ -1,0 +1,166 @@
+import type { Architecture } from '../../models/architecture'
+import { differentiate } from './differentiate'
+import type { Graph, Value } from './graph'
+import {
+  type Extent,
+  type SliceShapes,
+  TransformerBuilder,
+  activationName,
+  afterHead,
+  afterMlp,
+  unembeddingName,
+  unembeddingWeight,
+  vocabularyBlocks
+} from './transformer'
+
+/**
+ * What one program computes: a layer at w* or at weights of `full`, or a layer in which a head's or the MLP's weights
+ * are a replica's own.
+ */
+export type Stage = 'layer' | 'head' | 'mlp'
+
+/** Layers share their programs, which name weights as layer 0 has them: the name in another layer. */
+export const inLayer = (name: string, layer: number): string =>
+  name.replace(/^(gpt_neox\.layers\.|transformer\.h\.)0\./, `$1${layer}.`)
+
+const stream = activationName.stream(0)
+
+const slicesOf = ({ builder }: TransformerBuilder, shapes: SliceShapes): Value[] =>
+  shapes.map((shape, index) => builder.input(`slice:${index}`, shape))
+
+const after = (transformer: TransformerBuilder, stage: Stage, slices: readonly Value[]): Value => {
+  if (stage === 'head') return afterHead(transformer, 0, slices)
+  return stage === 'mlp' ? afterMlp(transformer, 0) : transformer.layer(0, transformer.activation(stream)).after
+}
+
+const weightsOf = (transformer: TransformerBuilder, stage: Stage): [string, Value][] => {
+  const { attentionNorm, mlpNorm, qkv, projection, mlpIn, mlpOut } = transformer.names(0)
+  const all = stage === 'mlp' ? [mlpIn, mlpOut] : [attentionNorm, mlpNorm, qkv, projection, mlpIn, mlpOut]
+  return all.flatMap((name) => [`${name}.weight`, `${name}.bias`]).map((name) => [name, transformer.weight(name)])
+}
+
+/**
+ * Forward through a layer: the stream after it is the output `after` [tokens, d]; inputs are those of `pieceGraph` at
+ * layer 0.
+ */
+export const stageGraph = (architecture: Architecture, extent: Extent, stage: Stage, shapes: SliceShapes): Graph => {
+  const transformer = new TransformerBuilder(architecture, extent)
+  transformer.builder.output('after', after(transformer, stage, slicesOf(transformer, shapes)))
+  return transformer.builder.build()
+}
+
+/** The same at w*, with the outputs `attended` and `middle` beside (see `activationName`). */
+export const prefixStageGraph = (architecture: Architecture, extent: Extent): Graph => {
+  const transformer = new TransformerBuilder(architecture, extent)
+  for (const [name, value] of Object.entries(transformer.layer(0, transformer.activation(stream))))
+    transformer.builder.output(name, value)
+  return transformer.builder.build()
+}
+
+/**
+ * Backward through a layer, whose activations are computed again: from the further input `slope` [tokens, d], what
+ * the losses owe to the stream after it, the outputs `slope`, what they owe to the stream before it (a layer's), and
+ * `gradient:NAME` for every input that is a replica's own (a head's slices, an MLP's weights; a layer's where `own`).
+ */
+export const stageSlopeGraph = (
+  architecture: Architecture,
+  extent: Extent,
+  stage: Stage,
+  shapes: SliceShapes,
+  own: boolean
+): Graph => {
+  const transformer = new TransformerBuilder(architecture, extent)
+  const { builder } = transformer
+  const slices = slicesOf(transformer, shapes)
+  const target = after(transformer, stage, slices)
+  const ownWeights = ((): [string, Value][] => {
+    if (stage === 'head') return slices.map((value, index) => [`slice:${index}`, value])
+    return stage === 'mlp' || own ? weightsOf(transformer, stage) : []
+  })()
+  const sources: [string, Value][] = [
+    ...(stage === 'layer' ? [['slope', transformer.activation(stream)] as [string, Value]] : []),
+    ...ownWeights.map(([name, value]): [string, Value] => [`gradient:${name}`, value])
+  ]
+  differentiate(
+    builder,
+    target,
+    transformer.activation('slope'),
+    sources.map(([, value]) => value)
+  ).forEach((gradient, at) => builder.output(sources[at][0], gradient))
+  return builder.build()
+}
+
+/** Which gradients of the losses are wanted: of the stream, of the unembedding, of the final norm. */
+export interface LossSources {
+  readonly stream: boolean
+  readonly unembedding: boolean
+  readonly norm: boolean
+}
+
+const normWeights = (transformer: TransformerBuilder): [string, Value][] =>
+  ['weight', 'bias'].map((part) => {
+    const name = `${transformer.names(0).finalNorm}.${part}`
+    return [name, transformer.weight(name)]
+  })
+
+/**
+ * Losses [tokens] from the final stream. Inputs `stream` [tokens, d], the unembedding as `centreUnembedding` gives it
+ * and `target rows`, those of the targets [tokens, d]; outputs `losses`, `logSums` (see `logSumBounds`), and what is
+ * wanted of `slope`, `gradient:NAME` of the final norm, and of the unembedding two parts, as its table of zeros for
+ * the targets is large: the gradient of the sums, `gradient:sums` (like the unembedding), and `hidden` [tokens, d],
+ * which the rows of the targets have less.
+ */
+export const lossStageGraph = (architecture: Architecture, tokens: number, wanted: LossSources): Graph => {
+  const transformer = new TransformerBuilder(architecture, { count: 1, positions: tokens })
+  const { builder } = transformer
+  const { block, rows } = vocabularyBlocks(architecture.vocabulary)
+  const unembedding = builder.input(unembeddingName.centred, [rows, architecture.hidden])
+  const final = transformer.activation('stream')
+  const hidden = transformer.norm(final, transformer.names(0).finalNorm)
+  const logSums = builder.log(builder.exponentialSums(hidden, unembedding, architecture.vocabulary, block).sums)
+  const losses = builder.sub(logSums, transformer.ownLogits(hidden, transformer.activation('target rows')))
+  builder.output('losses', builder.reshape(losses, [tokens]))
+  builder.output('logSums', builder.reshape(logSums, [tokens]))
+  if (wanted.unembedding) builder.output('hidden', hidden)
+  addGradients(transformer, losses, [
+    ['slope', final, wanted.stream],
+    ['gradient:sums', unembedding, wanted.unembedding],
+    ...normWeights(transformer).map(([name, value]) => [`gradient:${name}`, value, wanted.norm] as const)
+  ])
+  return builder.build()
+}
+
+/**
+ * The same for any weights, from all logits: inputs `stream`, `targets` and the unembedding as stored, whose gradient
+ * is whole.
+ */
+export const exactLossStageGraph = (architecture: Architecture, tokens: number, wanted: LossSources): Graph => {
+  const transformer = new TransformerBuilder(architecture, { count: 1, positions: tokens })
+  const { builder } = transformer
+  const final = transformer.activation('stream')
+  const losses = transformer.lossOf(final, true)
+  builder.output('losses', losses)
+  const name = unembeddingWeight(architecture)
+  addGradients(transformer, losses, [
+    ['slope', final, wanted.stream],
+    [`gradient:${name}`, transformer.weight(name), wanted.unembedding],
+    ...normWeights(transformer).map(([norm, value]) => [`gradient:${norm}`, value, wanted.norm] as const)
+  ])
+  return builder.build()
+}
+
+const addGradients = (
+  { builder }: TransformerBuilder,
+  losses: Value,
+  sources: readonly (readonly [string, Value, boolean])[]
+): void => {
+  const chosen = sources.filter(([, , wanted]) => wanted)
+  if (chosen.length === 0) return
+  const ones = builder.constant(new Float32Array(losses.shape[0]).fill(1), losses.shape)
+  differentiate(
+    builder,
+    losses,
+    ones,
+    chosen.map(([, value]) => value)
+  ).forEach((gradient, at) => builder.output(chosen[at][0], gradient))
+}

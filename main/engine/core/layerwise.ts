@@ -1,0 +1,429 @@
+import type { Architecture, Weights } from '../../models/architecture'
+import { placesOf, tensorsIn } from '../../models/components'
+import type { Prefix, Rows } from './evaluator'
+import type { Bound, Program } from './executor'
+import { type Graph, size } from './graph'
+import {
+  type LossSources,
+  type Stage,
+  exactLossStageGraph,
+  inLayer,
+  lossStageGraph,
+  prefixStageGraph,
+  stageGraph,
+  stageSlopeGraph
+} from './layerwise-graphs'
+import { pieceOf } from './operations'
+import { addEmbeddingSlopes, embedRows, targetRows } from './table-rows'
+import {
+  type Extent,
+  activationName,
+  embeddingTables,
+  evenParts,
+  logSumBounds,
+  unembeddingName,
+  unembeddingWeight,
+  vocabularyBlocks
+} from './transformer'
+
+/** Queries of one head whose scores are held at once. */
+export const queries = 128
+
+/** The evaluator's side of it. */
+export interface Workshop {
+  readonly architecture: Architecture
+  readonly weights: Weights
+  /** The mean row of the unembedding at w*. */
+  readonly centre: Float32Array
+  /** Whether weights that are bound again and again should be held where the executor computes. */
+  readonly heldApart: boolean
+  readonly compiled: (key: string, make: () => Graph) => Promise<{ readonly program: Program; readonly graph: Graph }>
+  /** A weight at w*, or what `unembeddingName` names, held from when it is first needed. */
+  readonly resident: (name: string) => Bound
+}
+
+/** A component, as its replica's weights are to be read. */
+export interface OwnPiece {
+  readonly name: string
+  readonly weights: Float32Array
+  /** The slices in their order, and of a head its projection at w*. */
+  readonly slices: readonly { readonly tensor: string; readonly shape: readonly number[] }[]
+  readonly projection: Float32Array | undefined
+}
+
+/** Adds `part` to what begins at `start`. */
+export const addAt = (gradient: Float32Array, start: number, part: Float32Array, count = part.length): void => {
+  for (let i = 0; i < count; i++) gradient[start + i] += part[i]
+}
+
+interface Row {
+  readonly inputs: Int32Array
+  readonly targets: Int32Array
+  readonly activation: (name: string) => Float32Array
+}
+
+/**
+ * The lockstep scheme one row and one layer at a time, for rows so long that a program of all layers would not fit in
+ * memory: only the stream between layers is kept, and a layer's activations are computed again on the way back. All
+ * layers share their programs. Weights at w* are copied from the thread-shared model when a layer is run, which takes
+ * far less time than its products and no memory of each thread.
+ */
+export class Layerwise {
+  /** What weights are copied to, by their name in the graph, and which w* is there. */
+  readonly #copies = new Map<string, { readonly data: Float32Array; of: string | undefined }>()
+
+  readonly #sums = new Map<string, Float32Array>()
+
+  constructor(private readonly workshop: Workshop) {}
+
+  async prefix(rows: Rows): Promise<Prefix> {
+    const { architecture, weights } = this.workshop
+    const { layers, hidden } = architecture
+    const positions = rows.length - 1
+    const names = [
+      activationName.stream(layers),
+      ...Array.from({ length: layers }, (_, i) => [
+        activationName.stream(i),
+        activationName.middle(i),
+        activationName.attended(i)
+      ]).flat()
+    ]
+    const activations = Object.fromEntries(
+      names.map((name) => [name, new Float32Array(new SharedArrayBuffer(4 * rows.count * positions * hidden))])
+    )
+    for (let row = 0; row < rows.count; row++) {
+      const keep = (name: string, data: Float32Array): void => activations[name].set(data, row * positions * hidden)
+      let stream = embedRows(
+        architecture,
+        weights,
+        rows.ids.subarray(row * rows.length, row * rows.length + positions),
+        positions
+      )
+      for (let layer = 0; layer < layers; layer++) {
+        keep(activationName.stream(layer), stream)
+        const { attended, middle, after } = await this.#run(
+          'prefix',
+          (extent) => prefixStageGraph(architecture, extent),
+          layer,
+          positions,
+          { [activationName.stream(0)]: stream }
+        )
+        keep(activationName.attended(layer), attended)
+        keep(activationName.middle(layer), middle)
+        stream = after
+      }
+      keep(activationName.stream(layers), stream)
+    }
+    return { rows, activations }
+  }
+
+  async losses(piece: OwnPiece, prefix: Prefix): Promise<Float32Array> {
+    const positions = prefix.rows.length - 1
+    const losses = new Float32Array(prefix.rows.count * positions)
+    for (let row = 0; row < prefix.rows.count; row++)
+      losses.set(await this.#row(piece, this.#rowOf(prefix, row), undefined), row * positions)
+    return losses
+  }
+
+  /** Adds to `gradient` and gives back the sum of the losses. */
+  async gradient(piece: OwnPiece, prefix: Prefix, gradient: Float32Array): Promise<number> {
+    let sum = 0
+    for (let row = 0; row < prefix.rows.count; row++)
+      sum = (await this.#row(piece, this.#rowOf(prefix, row), gradient)).reduce((before, loss) => before + loss, sum)
+    return sum
+  }
+
+  #rowOf({ rows: { ids, length: rowLength }, activations }: Prefix, row: number): Row {
+    const positions = rowLength - 1
+    const width = positions * this.workshop.architecture.hidden
+    const own = ids.slice(row * rowLength, (row + 1) * rowLength)
+    return {
+      inputs: own.subarray(0, positions),
+      targets: own.subarray(1),
+      activation: (name) => activations[name].subarray(row * width, (row + 1) * width)
+    }
+  }
+
+  async #row(piece: OwnPiece, row: Row, gradient: Float32Array | undefined): Promise<Float32Array> {
+    const { architecture } = this.workshop
+    const { layers } = architecture
+    const kind = pieceOf(piece.name)
+    const own = kind.kind === 'full' || kind.kind === 'mlp' ? piece : undefined
+    const entry =
+      kind.kind === 'head' || kind.kind === 'mlp'
+        ? { stage: kind.kind, layer: kind.layer, given: this.#entryInputs(piece, kind.kind, kind.layer, row) }
+        : undefined
+    const first = entry !== undefined ? entry.layer + 1 : kind.kind === 'unembed' ? layers : 0
+    const positions = row.inputs.length
+    const shapes = kind.kind === 'head' ? piece.slices.map(({ shape }) => shape) : []
+    const forward = async (
+      stage: Stage,
+      layer: number,
+      given: Readonly<Record<string, Bound>>
+    ): Promise<Float32Array> =>
+      (
+        await this.#run(
+          stage,
+          (extent) => stageGraph(architecture, extent, stage, stage === 'head' ? shapes : []),
+          layer,
+          positions,
+          given,
+          own
+        )
+      ).after
+    const streams = new Map<number, Float32Array>()
+    let stream = await (async (): Promise<Float32Array> => {
+      if (entry !== undefined) return forward(entry.stage, entry.layer, entry.given)
+      return kind.kind === 'unembed'
+        ? row.activation(activationName.stream(layers))
+        : embedRows(architecture, tensorsIn(piece.slices, piece.weights), row.inputs, positions)
+    })()
+    for (let layer = first; layer < layers; layer++) {
+      if (gradient !== undefined) streams.set(layer, stream)
+      stream = await forward('layer', layer, { [activationName.stream(0)]: stream })
+    }
+    const { losses, slope: top } = await this.#losses(piece, stream, row.targets, gradient)
+    if (gradient === undefined) return losses
+    if (top === undefined) {
+      this.#addSums(piece, gradient)
+      return losses
+    }
+    const backward = (
+      stage: Stage,
+      layer: number,
+      given: Readonly<Record<string, Bound>>
+    ): Promise<Record<string, Float32Array>> =>
+      this.#run(
+        `${stage} slope ${kind.kind === 'full'}`,
+        (extent) => stageSlopeGraph(architecture, extent, stage, stage === 'head' ? shapes : [], kind.kind === 'full'),
+        layer,
+        positions,
+        given,
+        own
+      )
+    let slope = top
+    for (let layer = layers - 1; layer >= first; layer--) {
+      const outputs = await backward('layer', layer, { [activationName.stream(0)]: streams.get(layer)!, slope })
+      streams.delete(layer)
+      this.#addGradients(piece, layer, outputs, gradient)
+      slope = outputs.slope
+    }
+    if (entry !== undefined)
+      this.#addGradients(
+        piece,
+        entry.layer,
+        await backward(entry.stage, entry.layer, { ...entry.given, slope }),
+        gradient
+      )
+    else
+      addEmbeddingSlopes(
+        architecture,
+        row.inputs,
+        positions,
+        slope,
+        new Map(embeddingTables(architecture).map((name) => [name, this.#sum(name)]))
+      )
+    if (entry === undefined) this.#addSums(piece, gradient)
+    return losses
+  }
+
+  /** A tensor whose gradient is put together from parts: its sum over the row so far. */
+  #sum(name: string): Float32Array {
+    const known = this.#sums.get(name) ?? new Float32Array(this.workshop.weights.get(name)!.data.length)
+    this.#sums.set(name, known)
+    return known
+  }
+
+  #addSums(piece: OwnPiece, gradient: Float32Array): void {
+    const places = placesOf(piece.slices)
+    for (const [name, sum] of this.#sums) {
+      const place = places.get(name)
+      if (place === undefined) continue
+      addAt(gradient, place.start, sum)
+      sum.fill(0)
+    }
+  }
+
+  /** What a head's or an MLP's own layer starts from, under the names of layer 0. */
+  #entryInputs(piece: OwnPiece, kind: 'head' | 'mlp', layer: number, { activation }: Row): Record<string, Bound> {
+    const given: Record<string, Bound> = {
+      [activationName.stream(0)]: activation(activationName.stream(layer)),
+      [activationName.stream(1)]: activation(activationName.stream(layer + 1)),
+      [activationName.middle(0)]: activation(activationName.middle(layer))
+    }
+    if (kind === 'mlp') return given
+    let start = 0
+    piece.slices.forEach(
+      ({ shape }, index) => (given[`slice:${index}`] = piece.weights.slice(start, (start += size(shape))))
+    )
+    const { hidden, heads } = this.workshop.architecture
+    const width = hidden / heads
+    const from = Number(piece.name.split('.')[1]) * width
+    const attended = activation(activationName.attended(layer))
+    const columns = new Float32Array(attended.length / heads)
+    for (let token = 0; token < columns.length / width; token++)
+      columns.set(attended.subarray(token * hidden + from, token * hidden + from + width), token * width)
+    return { ...given, 'head:attended': columns, 'head:projection': piece.projection! }
+  }
+
+  #addGradients(
+    piece: OwnPiece,
+    layer: number,
+    outputs: Readonly<Record<string, Float32Array>>,
+    gradient: Float32Array
+  ): void {
+    let start = 0
+    const places = placesOf(piece.slices)
+    for (const [index, { shape }] of piece.slices.entries()) {
+      const part = outputs[`gradient:slice:${index}`]
+      if (part !== undefined) addAt(gradient, start, part)
+      start += size(shape)
+    }
+    for (const [name, part] of Object.entries(outputs)) {
+      const place = name.startsWith('gradient:')
+        ? places.get(inLayer(name.slice('gradient:'.length), layer))
+        : undefined
+      if (place !== undefined) addAt(gradient, place.start, part)
+    }
+  }
+
+  /**
+   * Losses of a row from its final stream; with a gradient, what they owe to that stream, but for a component that
+   * ends there.
+   */
+  async #losses(
+    piece: OwnPiece,
+    stream: Float32Array,
+    targets: Int32Array,
+    gradient: Float32Array | undefined
+  ): Promise<{ losses: Float32Array; slope: Float32Array | undefined }> {
+    const { architecture, weights } = this.workshop
+    const { hidden } = architecture
+    const kind = pieceOf(piece.name).kind
+    const table = unembeddingWeight(architecture)
+    const place = kind === 'head' ? undefined : placesOf(piece.slices).get(table)
+    const wanted: LossSources = {
+      stream: gradient !== undefined && kind !== 'unembed',
+      unembedding: gradient !== undefined && place !== undefined,
+      norm: gradient !== undefined && kind === 'full'
+    }
+    const [losses, slope] = [
+      new Float32Array(targets.length),
+      wanted.stream ? new Float32Array(stream.length) : undefined
+    ]
+    const centred =
+      place === undefined
+        ? this.workshop.resident(unembeddingName.centred)
+        : this.#centred(piece.weights.subarray(place.start, place.end))
+    const own = kind === 'full' || place !== undefined ? piece : undefined
+    let token = 0
+    for (const count of evenParts(targets.length)) {
+      const part = stream.slice(token * hidden, (token + count) * hidden)
+      const ids = targets.slice(token, token + count)
+      const key = `${count} ${Object.values(wanted).join()}`
+      const rows = targetRows(
+        ids,
+        place === undefined ? weights.get(table)!.data : piece.weights.subarray(place.start, place.end),
+        this.workshop.centre
+      )
+      let outputs = await this.#runGraph(
+        `loss ${key}`,
+        () => lossStageGraph(architecture, count, wanted),
+        0,
+        { stream: part, 'target rows': rows, [unembeddingName.centred]: centred },
+        own
+      )
+      if (!outputs.logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)) {
+        outputs = await this.#runGraph(
+          `exact loss ${key}`,
+          () => exactLossStageGraph(architecture, count, wanted),
+          0,
+          { stream: part, targets: ids },
+          own
+        )
+      }
+      losses.set(outputs.losses, token)
+      if (outputs.slope !== undefined) slope?.set(outputs.slope, token * hidden)
+      if (gradient !== undefined) {
+        for (const [name, part] of Object.entries(outputs))
+          if (name.startsWith('gradient:') && name !== 'gradient:sums')
+            addAt(this.#sum(name.slice('gradient:'.length)), 0, part)
+        if (outputs['gradient:sums'] !== undefined) {
+          const sum = this.#sum(table)
+          addAt(sum, 0, outputs['gradient:sums'], sum.length)
+          ids.forEach((id, at) => {
+            for (let i = 0; i < hidden; i++) sum[id * hidden + i] -= outputs.hidden[at * hidden + i]
+          })
+        }
+      }
+      token += count
+    }
+    return { losses, slope }
+  }
+
+  /** A replica's own unembedding as `centreUnembedding` has the one at w*. */
+  #centred(unembedding: Float32Array): Float32Array {
+    const {
+      architecture: { hidden, vocabulary },
+      centre
+    } = this.workshop
+    const { data } = this.#copy(unembeddingName.centred, vocabularyBlocks(vocabulary).rows * hidden)
+    for (let row = 0; row < vocabulary; row++)
+      for (let i = 0, at = row * hidden; i < hidden; i++, at++) data[at] = unembedding[at] - centre[i]
+    return data
+  }
+
+  #run(
+    name: string,
+    make: (extent: Extent) => Graph,
+    layer: number,
+    positions: number,
+    given: Readonly<Record<string, Bound>>,
+    own?: OwnPiece
+  ): Promise<Record<string, Float32Array>> {
+    return this.#runGraph(`${name} ${positions}`, () => make({ count: 1, positions, queries }), layer, given, own)
+  }
+
+  async #runGraph(
+    key: string,
+    make: () => Graph,
+    layer: number,
+    given: Readonly<Record<string, Bound>>,
+    own: OwnPiece | undefined
+  ): Promise<Record<string, Float32Array>> {
+    const { program, graph } = await this.workshop.compiled(`layerwise ${key}`, make)
+    const places = own === undefined ? undefined : placesOf(own.slices)
+    const bound = [...graph.inputs.keys()].map((name): [string, Bound] => {
+      if (given[name] !== undefined) return [name, given[name]]
+      const actual = inLayer(name, layer)
+      const place = places?.get(actual)
+      return [
+        name,
+        place === undefined
+          ? this.#weight(name, actual)
+          : this.#copied(name, own!.weights.subarray(place.start, place.end), undefined)
+      ]
+    })
+    return program.run(Object.fromEntries(bound))
+  }
+
+  #weight(name: string, actual: string): Bound {
+    const { heldApart, resident, weights } = this.workshop
+    if (heldApart || !weights.has(actual)) return resident(actual)
+    const { data } = weights.get(actual)!
+    return data.buffer instanceof SharedArrayBuffer ? this.#copied(name, data, actual) : data
+  }
+
+  #copied(name: string, from: Float32Array, of: string | undefined): Float32Array {
+    const copy = this.#copy(name, from.length)
+    if (of === undefined || copy.of !== of) copy.data.set(from)
+    copy.of = of
+    return copy.data
+  }
+
+  #copy(name: string, count: number): { readonly data: Float32Array; of: string | undefined } {
+    const known = this.#copies.get(name) ?? { data: new Float32Array(count), of: undefined }
+    this.#copies.set(name, known)
+    return known
+  }
+}

@@ -1,0 +1,135 @@
+import type { Architecture } from '../../models/architecture'
+import { type Slice, sliceSize } from '../../models/components'
+import { type Graph, peakBytes } from './graph'
+import { queries } from './layerwise'
+import { type Stage, lossStageGraph, prefixStageGraph, stageGraph, stageSlopeGraph } from './layerwise-graphs'
+import { pieceOf, programName } from './operations'
+import {
+  type SliceShapes,
+  areLong,
+  evenParts,
+  pieceGraph,
+  prefixGraph,
+  unembeddingWeight,
+  vocabularyBlocks
+} from './transformer'
+
+/** Rows that a component's programs take at once; no gradient where there is none. */
+export interface RowsAtOnce {
+  readonly positions: number
+  readonly losses: number
+  readonly gradient: number | undefined
+}
+
+export interface ProgramPeak {
+  /** Needed at once while it runs. */
+  readonly bytes: number
+  /**
+   * Whether it is of one layer of components, so that the sampler leaves it to one thread where that costs no
+   * waiting.
+   */
+  readonly owned: boolean
+}
+
+/**
+ * The programs of a component's replicas, each by a name that it has in common with the same program of other
+ * components.
+ */
+export const programPeaks = (
+  architecture: Architecture,
+  component: string,
+  slices: readonly Slice[],
+  { positions, losses, gradient }: RowsAtOnce
+): ReadonlyMap<string, ProgramPeak> => {
+  const shared = (graph: Graph): ProgramPeak => ({ bytes: peakBytes(graph), owned: false })
+  const piece = pieceOf(component)
+  const shapes = slices.map(({ shape }) => shape)
+  if (!areLong(architecture, positions)) {
+    const own = (count: number, withGradient: boolean): ProgramPeak => ({
+      bytes: peakBytes(
+        pieceGraph(
+          architecture,
+          { count, positions },
+          piece,
+          slices.map(({ tensor }) => tensor),
+          shapes,
+          withGradient
+        )
+      ),
+      owned: true
+    })
+    const name = `${programName(component)} ${positions}`
+    return new Map([
+      [`prefix ${positions}`, shared(prefixGraph(architecture, { count: losses, positions }))],
+      [`${name} losses`, own(losses, false)],
+      ...(gradient === undefined ? [] : [[`${name} gradient`, own(gradient, true)] as const])
+    ])
+  }
+  const extent = { count: 1, positions, queries }
+  const wanted = {
+    stream: piece.kind !== 'unembed',
+    unembedding: ownsUnembedding(architecture, slices),
+    norm: piece.kind === 'full'
+  }
+  const [tokens] = evenParts(positions).toReversed()
+  const stages: readonly [Stage, SliceShapes][] = [
+    ['layer', []],
+    ...(piece.kind === 'head' || piece.kind === 'mlp'
+      ? [[piece.kind, piece.kind === 'head' ? shapes : []] as [Stage, SliceShapes]]
+      : [])
+  ]
+  return new Map([
+    [`prefix ${positions}`, shared(prefixStageGraph(architecture, extent))],
+    ...stages.map(([stage, own]): [string, ProgramPeak] => [
+      `${stage} ${positions}`,
+      shared(stageGraph(architecture, extent, stage, own))
+    ]),
+    [
+      `loss ${positions}`,
+      shared(lossStageGraph(architecture, tokens, { stream: false, unembedding: false, norm: false }))
+    ],
+    ...(gradient === undefined
+      ? []
+      : [
+          ...stages.map(([stage, own]): [string, ProgramPeak] => [
+            `${stage} slope ${positions} ${piece.kind === 'full'}`,
+            shared(stageSlopeGraph(architecture, extent, stage, own, piece.kind === 'full'))
+          ]),
+          [
+            `loss ${positions} ${Object.values(wanted).join()}`,
+            shared(lossStageGraph(architecture, tokens, wanted))
+          ] as const
+        ])
+  ])
+}
+
+const ownsUnembedding = (architecture: Architecture, slices: readonly Slice[]): boolean =>
+  slices.some(({ tensor }) => tensor === unembeddingWeight(architecture))
+
+/**
+ * Bytes that an evaluator holds of the model at w*, given all its parameters: rows that are long need one layer at a
+ * time, and all need the unembedding.
+ */
+export const heldWeightBytes = (architecture: Architecture, parameters: number, positions: number): number => {
+  const { hidden, intermediate, vocabulary } = architecture
+  return areLong(architecture, positions)
+    ? 4 * (hidden * (4 * hidden + 2 * intermediate) + vocabularyBlocks(vocabulary).rows * hidden)
+    : 4 * parameters
+}
+
+/**
+ * Bytes that an evaluator holds for its largest component beside programs: its gradient, and copies of its own
+ * weights, or where rows are long of its tables.
+ */
+export const ownWeightBytes = (
+  architecture: Architecture,
+  slices: readonly Slice[],
+  positions: number,
+  withGradient: boolean
+): number => {
+  const bytes = 4 * sliceSize(slices)
+  const gradient = withGradient ? bytes : 0
+  if (!areLong(architecture, positions)) return bytes + gradient
+  const table = 4 * vocabularyBlocks(architecture.vocabulary).rows * architecture.hidden
+  return gradient + (ownsUnembedding(architecture, slices) ? (withGradient ? 2 : 1) * table : 0)
+}

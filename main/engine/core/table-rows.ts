@@ -1,0 +1,70 @@
+import type { Architecture, Weights } from '../../models/architecture'
+import { embeddingTables } from './transformer'
+
+/** Which row of each table a token takes. */
+const rowsTaken = (
+  architecture: Architecture,
+  ids: Int32Array,
+  positions: number
+): readonly (readonly [table: string, rows: Int32Array])[] =>
+  embeddingTables(architecture).map((table, at) => [table, at === 0 ? ids : ids.map((_, token) => token % positions)])
+
+/**
+ * The stream before the first layer [tokens, d], gathered here so that no executor has to hold the embedding's table,
+ * or to take a replica's own: the unembedding is as large, and a model with tied embeddings would be held twice.
+ */
+export const embedRows = (
+  architecture: Architecture,
+  weights: Weights,
+  ids: Int32Array,
+  positions: number
+): Float32Array => {
+  const { hidden } = architecture
+  const stream = new Float32Array(ids.length * hidden)
+  for (const [name, rows] of rowsTaken(architecture, ids, positions)) {
+    const table = weights.get(name)!.data
+    for (let token = 0; token < rows.length; token++)
+      for (let i = 0; i < hidden; i++) stream[token * hidden + i] += table[rows[token] * hidden + i]
+  }
+  return stream
+}
+
+/** Rows of the unembedding for the targets [tokens, d], less the mean row at w* (`centreUnembedding`). */
+export const targetRows = (targets: Int32Array, unembedding: Float32Array, centre: Float32Array): Float32Array => {
+  const hidden = centre.length
+  const rows = new Float32Array(targets.length * hidden)
+  for (let token = 0; token < targets.length; token++)
+    for (let i = 0; i < hidden; i++) rows[token * hidden + i] = unembedding[targets[token] * hidden + i] - centre[i]
+  return rows
+}
+
+/**
+ * Adds to a table `sum` [.., d] what it owes to the slope [tokens, d] of its rows that tokens take: to each row, the
+ * sum over its tokens, in their order.
+ */
+export const addRowSlopes = (hidden: number, rows: Int32Array, slope: Float32Array, sum: Float32Array): void => {
+  const own = new Float32Array(hidden)
+  const order = Int32Array.from(rows.keys()).sort((a, b) => rows[a] - rows[b] || a - b)
+  for (let at = 0; at < order.length;) {
+    const row = rows[order[at]]
+    own.fill(0)
+    for (; at < order.length && rows[order[at]] === row; at++)
+      for (let i = 0; i < hidden; i++) own[i] += slope[order[at] * hidden + i]
+    for (let i = 0; i < hidden; i++) sum[row * hidden + i] += own[i]
+  }
+}
+
+/**
+ * The same for every table of `sums` that the stream before the first layer is made of, from the slope of that
+ * stream.
+ */
+export const addEmbeddingSlopes = (
+  architecture: Architecture,
+  ids: Int32Array,
+  positions: number,
+  slope: Float32Array,
+  sums: ReadonlyMap<string, Float32Array>
+): void => {
+  for (const [name, rows] of rowsTaken(architecture, ids, positions))
+    addRowSlopes(architecture.hidden, rows, slope, sums.get(name)!)
+}

@@ -1,0 +1,62 @@
+import { createRequire } from 'node:module'
+import * as tf from '@tensorflow/tfjs-core'
+import { messageOf, SpectroscopeError } from '../../../../preload/errors'
+import type { EngineDescription } from '../../core'
+import { restoreUtil } from './node-util'
+
+const packages = createRequire(import.meta.url)
+const packageName = '@tensorflow/tfjs-node-gpu'
+
+export const backendName = 'tensorflow'
+
+export interface TensorflowOptions {
+  /** Path of @tensorflow/tfjs-node-gpu's addon, which finds TensorFlow by its own run path. */
+  readonly addon: string
+}
+
+/** What the backend of @tensorflow/tfjs-node-gpu has beside those of all. */
+export interface NodeBackend extends tf.KernelBackend {
+  readonly isUsingGpuDevice: boolean
+  readonly binding: { readonly TF_Version: string }
+}
+
+type NodeBackendClass = new (addon: unknown, packageName: string) => NodeBackend
+
+/** As the package's own index does, but with an addon that may lie elsewhere. */
+const registerBackend = (addon: string): void => {
+  restoreUtil()
+  const binding: unknown = packages(addon)
+  const { NodeJSKernelBackend } = packages(`${packageName}/dist/nodejs_kernel_backend.js`) as {
+    readonly NodeJSKernelBackend: NodeBackendClass
+  }
+  packages(`${packageName}/dist/register_all_kernels.js`)
+  tf.registerBackend(backendName, () => new NodeJSKernelBackend(binding, packageName))
+}
+
+/**
+ * Loads TensorFlow and puts it to work in this process; the device is "CPU" where it takes no GPU. Throws an
+ * `engine` error where it can't be loaded.
+ */
+export const openBackend = async ({ addon }: TensorflowOptions): Promise<EngineDescription> => {
+  tf.enableProdMode()
+  try {
+    registerBackend(addon)
+    await tf.setBackend(backendName)
+  } catch (cause) {
+    const words = messageOf(cause).split('\n')[0].trim().replace(/\.$/, '')
+    throw new SpectroscopeError(
+      'engine',
+      `TensorFlow could not be loaded (${words}); run \`spectroscope engines remove tfjs\` and install again, ` +
+        `or choose another engine.`,
+      { cause }
+    )
+  }
+  const { isUsingGpuDevice, binding } = tf.backend() as NodeBackend
+  const { version } = packages(`${packageName}/package.json`) as { readonly version: string }
+  return {
+    name: 'tfjs-gpu',
+    device: isUsingGpuDevice ? 'GPU' : 'CPU',
+    precision: 'float32',
+    version: `TensorFlow ${binding.TF_Version}, tfjs-node-gpu ${version}`
+  }
+}

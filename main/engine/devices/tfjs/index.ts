@@ -1,0 +1,2 @@
+export { planTfjs, removeTfjs } from './install'
+export { canInstallTfjs, openTfjsGpu } from './installation'

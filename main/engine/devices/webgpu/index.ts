@@ -1,0 +1,1 @@
+export { openWebGpu } from './client'

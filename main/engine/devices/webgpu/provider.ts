@@ -1,0 +1,30 @@
+import { SpectroscopeError } from '../../../../preload/errors'
+import { DeviceExecutor, loadOnnx } from '../../onnx'
+
+/** Bytes of a vocabulary's exponentials at once: half of what WebGPU promises every buffer. */
+const webGpuPart = 64 * 2 ** 20
+
+/**
+ * WebGPU in this process, which it may take with it: client.ts has one for that. Throws an `engine` error
+ * where there is no adapter, of software or not.
+ */
+export const openOnnxWebGpu = async (software: boolean): Promise<DeviceExecutor> => {
+  if (
+    !loadOnnx()
+      .listSupportedBackends()
+      .some(({ name, bundled }) => name === 'webgpu' && bundled)
+  ) {
+    throw new SpectroscopeError(
+      'engine',
+      `onnxruntime-node has no WebGPU for ${process.platform} on ${process.arch}; choose another engine.`
+    )
+  }
+  try {
+    return await DeviceExecutor.open({ provider: 'webgpu', name: 'webgpu', device: 'WebGPU', partBytes: webGpuPart })
+  } catch (cause) {
+    const wanted = software
+      ? "no software adapter here; install Mesa's (mesa-vulkan-drivers, 23 or newer, and libvulkan1)"
+      : 'no GPU here; install or update its driver (on Linux also libvulkan1)'
+    throw new SpectroscopeError('engine', `WebGPU finds ${wanted}, or choose another engine.`, { cause })
+  }
+}

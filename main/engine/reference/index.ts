@@ -1,0 +1,2 @@
+export { ReferenceExecutor } from './executor'
+export { selfCheck } from './self-check'
