@@ -1,6 +1,6 @@
 import type { Rows } from '../main/engine/core/evaluator'
 import type { Architecture, Tensor, Weights } from '../main/models/architecture'
-import { tensorShapes } from '../main/models/load'
+import { tensorShapes } from '../main/models/architectures'
 
 export const baseArchitecture: Architecture = {
   family: 'gpt_neox',

@@ -6,7 +6,6 @@ export const longFiles = [
   'main/engine/core/layerwise.ts',
   'main/engine/onnx/lower.ts',
   'main/engine/core/transformer-evaluator.ts',
-  'main/engine/core/transformer.ts',
   'main/exchange/annotated-read.ts',
   'main/exchange/export.ts',
   'renderer/clusters/cluster-commands.ts',

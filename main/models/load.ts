@@ -5,59 +5,12 @@ import { join } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly } from '../../preload/quoting'
 import type { Architecture, Model, Tensor } from './architecture'
+import { familyOf, tensorShapes } from './architectures'
 import { readModelConfig } from './config'
 import { hashFile, readTensors } from './safetensors'
 import type { TensorEntry } from './safetensors-header'
-import { canonicalName, isBuffer, withoutWrappers } from './tensor-names'
+import { isBuffer, withoutWrappers } from './tensor-names'
 import { readHeaders } from './weight-files'
-
-const linear = (name: string, weight: readonly number[], biases: number): [string, readonly number[]][] => [
-  [`${name}.weight`, weight],
-  [`${name}.bias`, [biases]]
-]
-const norm = (name: string, width: number): [string, readonly number[]][] => linear(name, [width], width)
-
-/** Shapes of all tensors of a model, by canonical name. Includes `lm_head.weight` unless the embeddings are tied. */
-export const tensorShapes = ({
-  family,
-  layers,
-  hidden,
-  intermediate,
-  vocabulary,
-  contextLength,
-  tiedEmbeddings
-}: Architecture): ReadonlyMap<string, readonly number[]> => {
-  const layer = Array.from({ length: layers }, (_, i) => i)
-  if (family === 'gpt_neox') {
-    return new Map([
-      ['gpt_neox.embed_in.weight', [vocabulary, hidden]],
-      ...layer.flatMap((i) => [
-        ...norm(`gpt_neox.layers.${i}.input_layernorm`, hidden),
-        ...norm(`gpt_neox.layers.${i}.post_attention_layernorm`, hidden),
-        ...linear(`gpt_neox.layers.${i}.attention.query_key_value`, [3 * hidden, hidden], 3 * hidden),
-        ...linear(`gpt_neox.layers.${i}.attention.dense`, [hidden, hidden], hidden),
-        ...linear(`gpt_neox.layers.${i}.mlp.dense_h_to_4h`, [intermediate, hidden], intermediate),
-        ...linear(`gpt_neox.layers.${i}.mlp.dense_4h_to_h`, [hidden, intermediate], hidden)
-      ]),
-      ...norm('gpt_neox.final_layer_norm', hidden),
-      ['embed_out.weight', [vocabulary, hidden]]
-    ])
-  }
-  return new Map([
-    ['transformer.wte.weight', [vocabulary, hidden]],
-    ['transformer.wpe.weight', [contextLength, hidden]],
-    ...layer.flatMap((i) => [
-      ...norm(`transformer.h.${i}.ln_1`, hidden),
-      ...norm(`transformer.h.${i}.ln_2`, hidden),
-      ...linear(`transformer.h.${i}.attn.c_attn`, [hidden, 3 * hidden], 3 * hidden),
-      ...linear(`transformer.h.${i}.attn.c_proj`, [hidden, hidden], hidden),
-      ...linear(`transformer.h.${i}.mlp.c_fc`, [hidden, intermediate], intermediate),
-      ...linear(`transformer.h.${i}.mlp.c_proj`, [intermediate, hidden], hidden)
-    ]),
-    ...norm('transformer.ln_f', hidden),
-    ...(tiedEmbeddings ? [] : [['lm_head.weight', [vocabulary, hidden]] as [string, readonly number[]]])
-  ])
-}
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((n, i) => n === b[i])
@@ -66,7 +19,8 @@ const checkTensors = (source: string, architecture: Architecture, entries: reado
   const foreign = (what: string): SpectroscopeError =>
     new SpectroscopeError('input', `${source}: ${what}; use weights that belong to this config.json.`)
   const shapes = tensorShapes(architecture)
-  const found = new Map(entries.map((entry) => [canonicalName(architecture.family, entry.name), entry]))
+  const { canonicalName } = familyOf(architecture)
+  const found = new Map(entries.map((entry) => [canonicalName(entry.name), entry]))
   for (const [name, shape] of shapes) {
     const entry = found.get(name)
     if (entry === undefined)
@@ -84,7 +38,7 @@ const checkTensors = (source: string, architecture: Architecture, entries: reado
     const fault = 'a tensor occurs twice, with and without "transformer." or "_orig_mod."'
     throw new SpectroscopeError('input', `${source}: ${fault}; use the file as it was published.`)
   }
-  const unknown = entries.find(({ name }) => !shapes.has(canonicalName(architecture.family, name)))
+  const unknown = entries.find(({ name }) => !shapes.has(canonicalName(name)))
   if (unknown === undefined) return
   const { family } = architecture
   const name = briefly(unknown.name)
@@ -107,6 +61,10 @@ const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from
 
 const equalData = (a: Tensor, b: Tensor): boolean =>
   sameShape(a.shape, b.shape) && a.data.every((value, i) => value === b.data[i])
+
+/** Name of the unembedding where it is not the embedding. */
+const unembeddingApart = (architecture: Architecture): string =>
+  familyOf(architecture).outerTensors({ ...architecture, tiedEmbeddings: false }).unembedding
 
 interface Outline {
   /** The weights file, or the index of its shards. */
@@ -133,7 +91,7 @@ const readOutline = async (folder: string, weightsFile: string | undefined): Pro
   const located = [...headers].flatMap(([path, own]) => own.map((entry) => ({ ...entry, path })))
   const entries = withoutWrappers(described.family, located).filter(({ name }) => !isBuffer(name))
   const kept = new Map([...headers.keys()].map((path) => [path, entries.filter((entry) => entry.path === path)]))
-  const separateHead = described.family === 'gpt2' && entries.some(({ name }) => name === 'lm_head.weight')
+  const separateHead = described.tiedEmbeddings && entries.some(({ name }) => name === unembeddingApart(described))
   checkTensors(source, { ...described, tiedEmbeddings: described.tiedEmbeddings && !separateHead }, entries)
   return { source, text, described, kept, separateHead }
 }
@@ -182,10 +140,10 @@ export const loadModel = async (folder: string, weightsFile?: string): Promise<M
     await hashFile(path, hash)
   }
   const names = [...tensors.keys()].sort(byCodePoint)
-  const weights = new Map(names.map((name) => [canonicalName(described.family, name), tensors.get(name)!]))
-  const tied =
-    described.tiedEmbeddings &&
-    (!separateHead || equalData(weights.get('lm_head.weight')!, weights.get('transformer.wte.weight')!))
-  if (tied) weights.delete('lm_head.weight')
+  const weights = new Map(names.map((name) => [familyOf(described).canonicalName(name), tensors.get(name)!]))
+  const apart = unembeddingApart(described)
+  const [embedding] = familyOf(described).outerTensors(described).embeddings
+  const tied = described.tiedEmbeddings && (!separateHead || equalData(weights.get(apart)!, weights.get(embedding)!))
+  if (tied) weights.delete(apart)
   return { folder, architecture: { ...described, tiedEmbeddings: tied }, weights, hash: hash.digest('hex') }
 }

@@ -1,13 +1,11 @@
 import type { Architecture } from './architecture'
+import { families } from './architectures'
 import type { TensorEntry } from './safetensors-header'
 
 /**
  * Name parts that torch.compile, FSDP and activation checkpointing insert for the modules they wrap, at any depth.
  */
 const wrapperParts = /(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+/g
-
-/** Each family's usual prefix of tensor names. */
-const roots: Readonly<Record<Architecture['family'], string>> = { gpt_neox: 'gpt_neox.', gpt2: 'transformer.' }
 
 /**
  * The prefix, up to a full stop, that all names share and that is not the family's own: "module." or "model.", as
@@ -19,7 +17,7 @@ const sharedPrefix = (family: Architecture['family'], names: readonly string[]):
   let length = 0
   while (length < first.length && first[length] === last[length]) length++
   const prefix = first.slice(0, first.lastIndexOf('.', length - 1) + 1)
-  const own = prefix.indexOf(roots[family])
+  const own = prefix.indexOf(families[family].root)
   return own < 0 ? prefix : prefix.slice(0, own)
 }
 
@@ -39,7 +37,3 @@ export const withoutWrappers = <T extends Pick<TensorEntry, 'name'>>(
 /** Whether a tensor is a mask or frequency table that old checkpoints store beside the weights. */
 export const isBuffer = (name: string): boolean =>
   /(^|\.)(attention|attn)\.(masked_)?bias$|(^|\.)rotary_emb\.inv_freq$/.test(name)
-
-/** Adds "transformer." to GPT-2 names, which files may include or leave out. */
-export const canonicalName = (family: Architecture['family'], name: string): string =>
-  family === 'gpt2' && !name.startsWith('transformer.') && name !== 'lm_head.weight' ? `transformer.${name}` : name

@@ -4,7 +4,7 @@ import { type EngineReport, createEvaluator, listEngines, reportEngine } from '.
 import type { Rows } from '../engine/core'
 import type { Architecture, Weights } from '../models/architecture'
 import { componentSlices, flatten } from '../models/components'
-import { tensorShapes } from '../models/load'
+import { tensorShapes } from '../models/architectures'
 
 const architecture: Architecture = {
   family: 'gpt_neox',

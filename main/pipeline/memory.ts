@@ -21,7 +21,7 @@ import {
 } from '../engine/core'
 import type { Architecture, Weights } from '../models/architecture'
 import { componentSlices, sliceSize } from '../models/components'
-import { tensorShapes } from '../models/load'
+import { tensorShapes } from '../models/architectures'
 import { usualTile } from '../sampling/columns'
 import { groupsOf } from '../sampling/groups'
 import { rowsAtOnce, tokensFor } from '../sampling/rows'

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { RunConfiguration } from '../../preload/configuration'
 import type { CorpusPreview, ModelDescription, SignalPreview } from '../../preload/contract'
+import { familyOf } from '../models/architectures'
 import { componentNames } from '../models/components'
 import { outlineModel } from '../models/load'
 import { relayPart } from './describe'
@@ -55,8 +56,6 @@ export const previewSignalApart = (
     }
   })
 
-const families = { gpt_neox: 'GPT-NeoX', gpt2: 'GPT-2' } as const
-
 /**
  * What a model folder holds, from config.json and the headers of the weights. `weights` is another checkpoint. Throws
  * an `input` error that says what is missing or does not fit.
@@ -71,7 +70,7 @@ export const describeModel = async (folder: string, weights?: string): Promise<M
     vocabulary,
     parameters,
     bytes,
-    architecture: families[family],
+    architecture: familyOf({ family }).title,
     width: hidden,
     positions: contextLength,
     hasTokenizer: existsSync(join(folder, 'tokenizer.json')),

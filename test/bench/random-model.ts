@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Architecture } from '../../main/models/architecture'
-import { tensorShapes } from '../../main/models/load'
+import { tensorShapes } from '../../main/models/architectures'
 import { uniforms } from '../tiny-model'
 
 const common = { layerNormEpsilon: 1e-5, rotaryBase: 10000, endOfText: 0 } as const

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createEvaluator } from '../../main/engine/engines'
 import type { Evaluator } from '../../main/engine/core/evaluator'
-import { vocabularyBlocks } from '../../main/engine/core/transformer'
+import { vocabularyBlocks } from '../../main/engine/core/vocabulary'
 import type { Architecture, Weights } from '../../main/models/architecture'
 import { type Slice, componentNames, componentSlices, flatten } from '../../main/models/components'
 import { architectures, baseArchitecture as base, difference, norm, randomRows, randomWeights } from '../engine-models'

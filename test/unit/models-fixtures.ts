@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import type { Architecture } from '../../main/models/architecture'
 import { parseModelConfig } from '../../main/models/config'
-import { tensorShapes } from '../../main/models/load'
+import { tensorShapes } from '../../main/models/architectures'
 import { SpectroscopeError } from '../../preload/errors'
 
 export interface RawTensor {

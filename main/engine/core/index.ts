@@ -12,4 +12,4 @@ export { type Graph, GraphBuilder, type Node, type Value, partRows, size, values
 export { type ProgramPeak, heldWeightBytes, ownWeightBytes, programPeaks } from './memory'
 export { pieceOperations, prefixOperations, programName } from './operations'
 export { TransformerEvaluator, programBytes } from './transformer-evaluator'
-export { areLong, prefixBytes } from './transformer'
+export { areLong, prefixBytes } from './extent'

@@ -1,17 +1,12 @@
 import type { Architecture } from '../../models/architecture'
+import { familyOf, unembeddingWeight } from '../../models/architectures'
+import { ownLogits } from './losses'
 import { differentiate } from './differentiate'
 import type { Graph, Value } from './graph'
-import {
-  type Extent,
-  type SliceShapes,
-  TransformerBuilder,
-  activationName,
-  afterHead,
-  afterMlp,
-  unembeddingName,
-  unembeddingWeight,
-  vocabularyBlocks
-} from './transformer'
+import { type Extent, type SliceShapes, activationName } from './extent'
+import { afterHead, afterMlp } from './piece-graphs'
+import { TransformerBuilder } from './transformer'
+import { unembeddingName, vocabularyBlocks } from './vocabulary'
 
 /**
  * What one program computes: a layer at w* or at weights of `full`, or a layer in which a head's or the MLP's weights
@@ -20,8 +15,10 @@ import {
 export type Stage = 'layer' | 'head' | 'mlp'
 
 /** Layers share their programs, which name weights as layer 0 has them: the name in another layer. */
-export const inLayer = (name: string, layer: number): string =>
-  name.replace(/^(gpt_neox\.layers\.|transformer\.h\.)0\./, `$1${layer}.`)
+export const inLayer = (architecture: Architecture, name: string, layer: number): string => {
+  const { blockPrefix } = familyOf(architecture)
+  return name.startsWith(blockPrefix(0)) ? blockPrefix(layer) + name.slice(blockPrefix(0).length) : name
+}
 
 const stream = activationName.stream(0)
 
@@ -99,7 +96,7 @@ export interface LossSources {
 
 const normWeights = (transformer: TransformerBuilder): [string, Value][] =>
   ['weight', 'bias'].map((part) => {
-    const name = `${transformer.names(0).finalNorm}.${part}`
+    const name = `${transformer.outer.finalNorm}.${part}`
     return [name, transformer.weight(name)]
   })
 
@@ -116,9 +113,9 @@ export const lossStageGraph = (architecture: Architecture, tokens: number, wante
   const { block, rows } = vocabularyBlocks(architecture.vocabulary)
   const unembedding = builder.input(unembeddingName.centred, [rows, architecture.hidden])
   const final = transformer.activation('stream')
-  const hidden = transformer.norm(final, transformer.names(0).finalNorm)
+  const hidden = transformer.norm(final, transformer.outer.finalNorm)
   const logSums = builder.log(builder.exponentialSums(hidden, unembedding, architecture.vocabulary, block).sums)
-  const losses = builder.sub(logSums, transformer.ownLogits(hidden, transformer.activation('target rows')))
+  const losses = builder.sub(logSums, ownLogits(transformer, hidden, transformer.activation('target rows')))
   builder.output('losses', builder.reshape(losses, [tokens]))
   builder.output('logSums', builder.reshape(logSums, [tokens]))
   if (wanted.unembedding) builder.output('hidden', hidden)

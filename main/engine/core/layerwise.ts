@@ -15,16 +15,9 @@ import {
 } from './layerwise-graphs'
 import { pieceOf } from './operations'
 import { addEmbeddingSlopes, embedRows, targetRows } from './table-rows'
-import {
-  type Extent,
-  activationName,
-  embeddingTables,
-  evenParts,
-  logSumBounds,
-  unembeddingName,
-  unembeddingWeight,
-  vocabularyBlocks
-} from './transformer'
+import { type Extent, activationName } from './extent'
+import { evenParts, logSumBounds, unembeddingName, vocabularyBlocks } from './vocabulary'
+import { embeddingTables, unembeddingWeight } from '../../models/architectures'
 
 /** Queries of one head whose scores are held at once. */
 export const queries = 128
@@ -281,7 +274,7 @@ export class Layerwise {
     }
     for (const [name, part] of Object.entries(outputs)) {
       const place = name.startsWith('gradient:')
-        ? places.get(inLayer(name.slice('gradient:'.length), layer))
+        ? places.get(inLayer(this.workshop.architecture, name.slice('gradient:'.length), layer))
         : undefined
       if (place !== undefined) addAt(gradient, place.start, part)
     }
@@ -395,7 +388,7 @@ export class Layerwise {
     const places = own === undefined ? undefined : placesOf(own.slices)
     const bound = [...graph.inputs.keys()].map((name): [string, Bound] => {
       if (given[name] !== undefined) return [name, given[name]]
-      const actual = inLayer(name, layer)
+      const actual = inLayer(this.workshop.architecture, name, layer)
       const place = places?.get(actual)
       return [
         name,

@@ -4,15 +4,10 @@ import { type Graph, peakBytes } from './graph'
 import { queries } from './layerwise'
 import { type Stage, lossStageGraph, prefixStageGraph, stageGraph, stageSlopeGraph } from './layerwise-graphs'
 import { pieceOf, programName } from './operations'
-import {
-  type SliceShapes,
-  areLong,
-  evenParts,
-  pieceGraph,
-  prefixGraph,
-  unembeddingWeight,
-  vocabularyBlocks
-} from './transformer'
+import { type SliceShapes, areLong } from './extent'
+import { pieceGraph, prefixGraph } from './piece-graphs'
+import { evenParts, vocabularyBlocks } from './vocabulary'
+import { unembeddingWeight } from '../../models/architectures'
 
 /** Rows that a component's programs take at once; no gradient where there is none. */
 export interface RowsAtOnce {

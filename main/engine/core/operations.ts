@@ -1,5 +1,8 @@
 import type { Architecture } from '../../models/architecture'
-import type { Piece } from './transformer'
+
+/** Which program a component needs: heads of a layer share one, as their weights are inputs. */
+export type Piece =
+  { readonly kind: 'embed' | 'unembed' | 'full' } | { readonly kind: 'head' | 'mlp'; readonly layer: number }
 
 export const pieceOf = (component: string): Piece => {
   const [kind, place = ''] = component.split(':')

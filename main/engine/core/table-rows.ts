@@ -1,5 +1,5 @@
 import type { Architecture, Weights } from '../../models/architecture'
-import { embeddingTables } from './transformer'
+import { embeddingTables } from '../../models/architectures'
 
 /** Which row of each table a token takes. */
 const rowsTaken = (

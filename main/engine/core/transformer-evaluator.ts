@@ -8,18 +8,10 @@ import { type Graph, partRows, peakBytes, size } from './graph'
 import { pieceOf, pieceOperations, programName } from './operations'
 import { Layerwise, type OwnPiece, addAt } from './layerwise'
 import { addEmbeddingSlopes, addRowSlopes, embedRows, targetRows } from './table-rows'
-import {
-  type Extent,
-  activationName,
-  areLong,
-  centreUnembedding,
-  logSumBounds,
-  pieceGraph,
-  prefixBytes,
-  prefixGraph,
-  unembeddingName,
-  unembeddingWeight
-} from './transformer'
+import { type Extent, activationName, areLong, prefixBytes } from './extent'
+import { pieceGraph, prefixGraph } from './piece-graphs'
+import { centreUnembedding, logSumBounds, unembeddingName } from './vocabulary'
+import { unembeddingWeight } from '../../models/architectures'
 
 /** Inputs and targets of rows: ids at positions 0 … T-2, and at 1 … T-1. */
 const shifted = ({ ids, count, length }: Rows): { inputs: Int32Array; targets: Int32Array } => {

@@ -1,0 +1,107 @@
+import type { Value } from './graph'
+import type { TransformerParts } from './transformer-parts'
+import { deviceLossTokens, evenParts, unembeddingName, vocabularyBlocks } from './vocabulary'
+
+/** Bytes of logits held at once where all of a token's are kept; longer rows are cut into chunks of tokens. */
+const logitBytes = 24 * 2 ** 20
+
+/**
+ * The unembedding less its mean row at w*, with rows of zeros up to whole blocks: each replica's own, or the one of
+ * all.
+ */
+const centredUnembeddings = (transformer: TransformerParts, rows: number): readonly Value[] => {
+  const {
+    builder,
+    architecture: { hidden, vocabulary }
+  } = transformer
+  const { unembedding } = transformer.outer
+  if (!transformer.own.has(unembedding)) return [builder.input(unembeddingName.centred, [rows, hidden])]
+  return transformer.matricesOf(unembedding).map((own) => {
+    const centred = builder.sub(own, builder.input(unembeddingName.centre, [1, hidden]))
+    return rows === vocabulary
+      ? centred
+      : builder.concat(
+          [
+            centred,
+            transformer.table(
+              'filling',
+              [rows - vocabulary, hidden],
+              () => new Float32Array((rows - vocabulary) * hidden)
+            )
+          ],
+          0
+        )
+  })
+}
+
+/**
+ * Products of hidden states with a row of the unembedding each, both [.., tokens, d], as rows of one number. They
+ * are rounded where those with all rows are, so that the losses of tokens that the model is sure of stay small; but
+ * as products of matrices with one row and one column they would take a device as long as the vocabulary.
+ */
+export const ownLogits = (transformer: TransformerParts, hidden: Value, rows: Value): Value => {
+  const { builder } = transformer
+  const product = builder.mul(builder.rounded(hidden, 'operand'), builder.rounded(rows, 'operand'))
+  return transformer.rows(builder.rounded(builder.sum(product, [product.shape.length - 1]), 'product'))
+}
+
+/**
+ * Losses without keeping any logits; the logarithms of their sums become the output `logSums`, one for each loss.
+ * See `logSumBounds`.
+ */
+export const centredLoss = (transformer: TransformerParts, hidden: Value): Value => {
+  const {
+    builder,
+    tokens,
+    lead,
+    stacked,
+    architecture: { vocabulary }
+  } = transformer
+  const { block, rows } = vocabularyBlocks(vocabulary)
+  const unembeddings = centredUnembeddings(transformer, rows)
+  const width = hidden.shape[1]
+  // The hidden states of one replica, where each has an unembedding of its own, or all of them; they are the same
+  // for all where nothing is below.
+  const shared = hidden.shape[0] === tokens
+  const parts =
+    unembeddings.length === 1
+      ? [hidden]
+      : shared
+        ? unembeddings.map(() => hidden)
+        : builder.split(
+            hidden,
+            0,
+            unembeddings.map(() => tokens)
+          )
+  const most = lead.length === 0 ? undefined : deviceLossTokens
+  const sums = builder.concat(
+    parts.flatMap((own, at) =>
+      builder
+        .split(own, 0, evenParts(own.shape[0], most))
+        .map((part) => builder.exponentialSums(part, unembeddings[at], vocabulary, block).sums)
+    ),
+    0
+  )
+  const logSums = builder.log(sums)
+  builder.output('logSums', builder.reshape(logSums, [stacked]))
+  if (transformer.own.has(transformer.outer.unembedding))
+    transformer.ownTargetRows = builder.input('target rows', [stacked, width])
+  const gathered = transformer.ownTargetRows ?? builder.gather(unembeddings[0], transformer.targets())
+  const each = (x: Value): Value => builder.reshape(x, [...lead.map(() => x.shape[0] / tokens), tokens, width])
+  return builder.reshape(builder.sub(logSums, ownLogits(transformer, each(hidden), each(gathered))), [stacked])
+}
+
+/** Losses from all logits of a chunk of tokens at a time. */
+export const exactLoss = (transformer: TransformerParts, hidden: Value): Value => {
+  const { builder, tokens } = transformer
+  const unembedding = transformer.weight(transformer.outer.unembedding)
+  const lossChunk = Math.max(16, Math.min(256, Math.floor(logitBytes / (4 * transformer.architecture.vocabulary))))
+  const sizes = Array.from({ length: Math.ceil(tokens / lossChunk) }, (_, chunk) =>
+    Math.min(lossChunk, tokens - chunk * lossChunk)
+  )
+  const targets = builder.split(transformer.targets(), 0, sizes)
+  return builder.concat(
+    builder.split(hidden, 0, sizes).map((part, chunk) => builder.unembedLoss(part, unembedding, targets[chunk]).loss),
+    0
+  )
+}

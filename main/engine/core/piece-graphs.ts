@@ -1,0 +1,169 @@
+import type { Architecture } from '../../models/architecture'
+import { attend } from './attention'
+import { differentiate } from './differentiate'
+import { type Extent, type SliceShapes, activationName } from './extent'
+import type { Graph, Value } from './graph'
+import type { Piece } from './operations'
+import { TransformerBuilder } from './transformer'
+
+/**
+ * Forward at w*: inputs the stream before the first layer and weights; outputs every other activation of
+ * `activationName`, [tokens, d] each.
+ */
+export const prefixGraph = (architecture: Architecture, extent: Extent): Graph => {
+  const transformer = new TransformerBuilder(architecture, extent)
+  let stream = transformer.activation(activationName.stream(0))
+  for (let i = 0; i < architecture.layers; i++) {
+    if (i > 0) transformer.builder.output(activationName.stream(i), stream)
+    const { attended, middle, after } = transformer.layer(i, stream)
+    transformer.builder.output(activationName.attended(i), attended)
+    transformer.builder.output(activationName.middle(i), middle)
+    stream = after
+  }
+  transformer.builder.output(activationName.stream(architecture.layers), stream)
+  return transformer.builder.build()
+}
+
+const slice = (index: number): string => `slice:${index}`
+
+/**
+ * What the heads of some replicas come to at w*, before the projection and as their part of it, as `afterHead` takes
+ * them.
+ */
+const headsAtStar = (
+  transformer: TransformerBuilder,
+  layer: number,
+  replicas: number
+): { readonly attended: Value; readonly projection: Value } => {
+  const {
+    builder,
+    architecture: { hidden, heads },
+    layout,
+    tokens
+  } = transformer
+  const width = hidden / heads
+  const chosen = builder.input('head:index', [replicas], 'int')
+  const byHead = (x: Value, rows: number): Value =>
+    builder.reshape(builder.transpose(builder.reshape(x, [rows, heads, width]), [1, 0, 2]), [heads, rows * width])
+  const matrix = transformer.weight(`${transformer.names(layer).projection}.weight`)
+  const projections =
+    layout.matrices === 'out, in' ? byHead(matrix, hidden) : builder.reshape(matrix, [heads, width * hidden])
+  return {
+    attended: builder.reshape(
+      builder.gather(byHead(transformer.activation(activationName.attended(layer)), tokens), chosen),
+      [replicas, tokens, width]
+    ),
+    projection: builder.reshape(builder.gather(projections, chosen), [
+      replicas,
+      ...(layout.matrices === 'out, in' ? [hidden, width] : [width, hidden])
+    ])
+  }
+}
+
+/** The stream after a layer when the own weights of one of its heads replace w*. */
+export const afterHead = (transformer: TransformerBuilder, layer: number, slices: readonly Value[]): Value => {
+  const { builder, architecture, layout, lead, tokens } = transformer
+  const { attentionNorm } = transformer.names(layer)
+  const width = architecture.hidden / architecture.heads
+  const x = transformer.activation(activationName.stream(layer))
+  const y = transformer.norm(x, attentionNorm)
+  const [matrix, bias] =
+    layout.qkv === 'by head'
+      ? slices
+      : [builder.concat(slices.slice(0, 3), lead.length + 1), builder.concat(slices.slice(3, 6), lead.length)]
+  const own = slices[slices.length - 1]
+  const project = (attended: Value, projection: Value): Value =>
+    builder.matmul(attended, projection, { transposeB: layout.matrices === 'out, in' })
+  const attended = builder.reshape(attend(transformer, transformer.linear(y, matrix, transformer.spread(bias)), 1), [
+    ...lead,
+    tokens,
+    width
+  ])
+  const star =
+    lead.length > 0
+      ? headsAtStar(transformer, layer, lead[0])
+      : {
+          attended: transformer.activation('head:attended', width),
+          projection: builder.input('head:projection', own.shape)
+        }
+  const before = project(star.attended, star.projection)
+  const change = builder.sub(project(attended, own), before)
+  if (architecture.parallelResidual)
+    return transformer.rows(builder.add(transformer.activation(activationName.stream(layer + 1)), change))
+  const middle = transformer.rows(builder.add(transformer.activation(activationName.middle(layer)), change))
+  return builder.add(middle, transformer.mlp(layer, middle))
+}
+
+/** The stream after a layer whose MLP's weights are a replica's own. */
+export const afterMlp = (transformer: TransformerBuilder, layer: number): Value => {
+  const middle = transformer.activation(activationName.middle(layer))
+  const source = transformer.architecture.parallelResidual
+    ? transformer.activation(activationName.stream(layer))
+    : middle
+  return transformer.rows(transformer.builder.add(middle, transformer.mlp(layer, source)))
+}
+
+/**
+ * A replica's program: its own piece at its own weights, the layers above it and the loss at w*. Inputs: `slice:n`
+ * for each slice of the component, the prefix's activations it starts from, `targets`, the weights above, and for a
+ * head `head:attended` [tokens, width] and `head:projection`, its own output and projection at w*. Outputs: `losses`
+ * [tokens] and, if asked for, `gradient:n`, the gradient of the sum of the losses with respect to each slice. Where
+ * tables of embeddings are a replica's own, the input `embedded` [tokens, d] is the stream that they come to and the
+ * output `gradient:embedded` its slope; as slices there are only those that the loss takes too. Where the unembedding
+ * is a replica's own, the input `target rows` [tokens, d] is what `targetRows` gives, and what `gradient:targets` is
+ * the slope of is not in `gradient:n`. `exact` keeps all logits and holds for any weights; without it there is an
+ * output `logSums` [tokens] beside, and the others hold where that is within `logSumBounds`.
+ *
+ * With `replicas` in the extent, a program of as many replicas of one piece, heads of one layer among them: slices,
+ * losses and gradients have an axis of replicas before theirs, the prefix's activations are the same for all, and for
+ * heads there is an input `head:index` [replicas] in place of those two. It is not for `full`, nor `exact`.
+ */
+export const pieceGraph = (
+  architecture: Architecture,
+  extent: Extent,
+  piece: Piece,
+  names: readonly string[],
+  shapes: SliceShapes,
+  withGradient: boolean,
+  exact = false
+): Graph => {
+  const transformer = new TransformerBuilder(architecture, extent)
+  const { builder } = transformer
+  const { lead, stacked } = transformer
+  const embedded =
+    piece.kind === 'embed' || piece.kind === 'full'
+      ? builder.input('embedded', [stacked, architecture.hidden])
+      : undefined
+  const outside = new Set(
+    embedded === undefined ? [] : transformer.outer.embeddings.filter((name) => name !== transformer.outer.unembedding)
+  )
+  const indices = [...shapes.keys()].filter((index) => !outside.has(names[index]))
+  const slices = indices.map((index) => builder.input(slice(index), [...lead, ...shapes[index]]))
+  if (piece.kind !== 'head')
+    indices.forEach((index, at) =>
+      transformer.own.set(names[index], shapes[index].length === 1 ? transformer.spread(slices[at]) : slices[at])
+    )
+  const losses = ((): Value => {
+    switch (piece.kind) {
+      case 'head':
+        return transformer.above(piece.layer + 1, afterHead(transformer, piece.layer, slices), exact)
+      case 'mlp':
+        return transformer.above(piece.layer + 1, afterMlp(transformer, piece.layer), exact)
+      case 'unembed':
+        return transformer.lossOf(transformer.activation(activationName.stream(architecture.layers)), exact)
+      case 'embed':
+      case 'full':
+        return transformer.above(0, embedded!, exact)
+    }
+  })()
+  builder.output('losses', losses)
+  if (withGradient) {
+    const ones = builder.constant(new Float32Array(stacked).fill(1), [stacked])
+    const sources = new Map(indices.map((index, at) => [`${index}`, slices[at]]))
+    if (embedded !== undefined) sources.set('embedded', embedded)
+    if (transformer.ownTargetRows !== undefined) sources.set('targets', transformer.ownTargetRows)
+    const gradients = differentiate(builder, losses, ones, [...sources.values()])
+    ;[...sources.keys()].forEach((name, at) => builder.output(`gradient:${name}`, gradients[at]))
+  }
+  return builder.build()
+}
