@@ -16,7 +16,7 @@ type Numbers = Omit<
   'component' | 'reliability' | 'centredReliability' | 'failedChains' | 'blocks'
 >
 
-/** What chains have, of draws that no chain links. */
+/** Diagnostics that chains have too, for independent draws. Those that need a chain are null or empty. */
 const numbersOf = (
   phis: readonly number[],
   initialLoss: number,
@@ -52,14 +52,14 @@ interface Column {
   readonly reliabilityBounds: BlockDiagnostics['reliabilityBounds']
 }
 
-/** What is added to a column of first order, and what there is to say of it: see remainder.ts. */
+/** Estimate of the orders above the first in one column (remainder.ts). */
 export interface Remainder {
   readonly record: RemainderRecord
-  /** Added to χ̂ and to each of its parts, [tokens]; null where it is only told. */
+  /** Added to χ̂ and to each of its parts, [tokens]; null if the remainder is reported but not added. */
   readonly column: Float64Array | null
 }
 
-/** Rounded, with what is added. */
+/** Rounds to float32, after adding `added`. */
 const rounded = (values: Float64Array, added?: Float64Array | null): Float32Array => {
   const column = new Float32Array(values.length)
   for (let token = 0; token < values.length; token++) column[token] = values[token] + (added?.[token] ?? 0)
@@ -67,9 +67,9 @@ const rounded = (values: Float64Array, added?: Float64Array | null): Float32Arra
 }
 
 /**
- * Susceptibilities, their errors and reliabilities, and diagnostics from all blocks of a run
- * (docs/method.md, sections 3b and 3c). The sums of one component are held at a time. Throws a `sampling` error when
- * every component failed.
+ * Computes susceptibilities, standard errors, reliabilities and diagnostics from all blocks of a run (docs/method.md,
+ * sections 3b and 3c). `rowStarts` as for `reliabilityInterval`. Holds the sums of only one component at a time.
+ * Throws a `sampling` error if every component failed.
  */
 export const columnsOfBlocks = async (
   settings: Settings,
@@ -139,7 +139,7 @@ export const columnsOfBlocks = async (
       }
       const { phis, reliability, reliabilityBounds, drawVariance: ofDraws, diagnostics: own } = known[at]
       const pair = [await columns.column(halves, at), await columns.column(halves + 1, at)] as const
-      // One column less its own row means is nothing.
+      // With a single column, subtracting row means leaves 0.
       const interval =
         components.length === 1
           ? { reliability: 0, low: 0, high: 0 }
@@ -160,7 +160,7 @@ export const columnsOfBlocks = async (
   })
 }
 
-/** The same, all in memory. */
+/** Estimates of `columnsOfBlocks`, with all matrices in memory. */
 export const resultOfBlocks = async (
   settings: Settings,
   rowStarts: Int32Array,

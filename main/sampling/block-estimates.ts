@@ -5,7 +5,7 @@ import type { BlockRecord, BlockSums } from './sampled'
 
 export type Blocks<T> = readonly T[]
 
-/** Sums of a block that its tokens have in common. */
+/** Sums of a block that do not depend on the token. */
 interface Tally {
   readonly weight: number
   readonly weightedPhi: number
@@ -16,7 +16,7 @@ interface Tally {
 const tallyOf = ({ phis, observedSlopes }: BlockRecord, { method, nBeta }: BlockConfiguration): Tally => {
   const tally = { weight: 0, weightedPhi: 0, observed: 0, observedProduct: 0 }
   observedSlopes.forEach((slope, turn) => {
-    // Mean gradients have their weights within, and every point counts the same.
+    // In the first-order method the mean gradients contain the weights, and all points count equally.
     const phi = method === 'gradient' ? phis[turn] : 0
     const weight = method === 'gradient' ? Math.exp(-nBeta * phi) : 1
     tally.weight += weight
@@ -74,7 +74,7 @@ const columnOf = (combination: Combination, sums: Blocks<BlockSums>): Float64Arr
   return column
 }
 
-/** χ̂ of every token from some of the blocks, float64 [tokens]. */
+/** χ̂ of every token from the blocks `members`, float64 [tokens] (docs/method.md, sections 3b and 3c). */
 export const combinedColumns = (
   records: Blocks<BlockRecord>,
   sums: Blocks<BlockSums>,
@@ -95,20 +95,20 @@ export const halvings = splitsOf(blockCount)
 export interface BlockEstimate {
   /** χ̂ from all draws, float64 [tokens]. */
   readonly susceptibilities: Float64Array
-  /** Delete-one-block jackknife, [tokens]. */
+  /** Standard errors by delete-one-block jackknife, float64 [tokens]. */
   readonly standardErrors: Float64Array
   /**
-   * χ̂ from each half of the blocks, for the three ways to split them; even and odd turns first, which reliability is
-   * of.
+   * χ̂ from each half of the blocks, for the three ways to halve them. The first splits even from odd turns and
+   * defines the reliability.
    */
   readonly splits: readonly (readonly [Float64Array, Float64Array])[]
-  /** Variance between the splits of the blocks, in Fisher's z: see `drawVariance`. */
+  /** Variance over the draws of the correlation of two halves, in Fisher's z: see `drawVariance`. */
   readonly drawVariance: number
 }
 
 /**
- * χ̂ of every token from the four blocks of one component (docs/method.md, sections 3b and 3c). `rowStarts` as for
- * `reliabilityInterval`.
+ * Estimates χ̂ of every token from the four blocks of one component (docs/method.md, sections 3b and 3c). `rowStarts`
+ * as for `reliabilityInterval`.
  */
 export const estimateBlocks = (
   records: Blocks<BlockRecord>,

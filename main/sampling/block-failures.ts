@@ -9,11 +9,11 @@ export interface Settings {
   readonly precision?: Precision | undefined
 }
 
-/** What helps where a number is not finite. */
+/** Advice for when a number is not finite. */
 export const blockRemedy = ({ sampler: { gamma }, precision }: Omit<Settings, 'components'>): string =>
   `raise sampler.gamma (now ${gamma})${precision === 'float16' ? `, or ${halfRemedy}` : ''}`
 
-/** Throws a `sampling` error when nothing can come of the blocks that are alive. */
+/** Throws a `sampling` error if no component is left. */
 export const checkBlocks = (settings: Settings, alive: readonly string[]): void => {
   if (alive.length > 0) return
   throw new SpectroscopeError(

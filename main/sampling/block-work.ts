@@ -6,10 +6,13 @@ import { PsgldKernel } from './psgld'
 import type { BlocksRun, DrawBlock, GradientDraw, ResultOf, SharedSlice, Task, TaskOf, TaskResult } from './tasks'
 import { sum } from './updates'
 
-/** The fraction of draw k that the partner point shares with its base: docs/method.md, section 3b. */
+/** t of draw k, the fraction of the base point in its partner point (docs/method.md, section 3b). */
 const partnerShare = (draw: number): number => ((draw + 0.5) * ((Math.sqrt(5) - 1) / 2)) % 1
 
-/** The four turns of Method, section 3c (±x ± h q), or the two of section 3b (x ± h q): signs of x and of q. */
+/**
+ * Signs of x and of q at the points of one slope: four in docs/method.md, section 3c (±x ± h q), two in section 3b (x
+ * ± h q).
+ */
 export const slopeSigns = (method: BlockConfiguration['method']): readonly (readonly [number, number])[] =>
   method === 'first-order'
     ? [
@@ -23,7 +26,7 @@ export const slopeSigns = (method: BlockConfiguration['method']): readonly (read
         [1, -1]
       ]
 
-/** The work on draw blocks that one thread does: here what takes no evaluator. */
+/** A thread's work on draw blocks that needs no evaluator. */
 export class BlockUpdates extends PlainLane {
   protected readonly kernel = new PsgldKernel()
 
@@ -47,7 +50,7 @@ export class BlockUpdates extends PlainLane {
       square += g * g
     }
     const norm = Math.sqrt(square)
-    // A component that the loss does not depend on has slopes of 0.
+    // The gradient is 0 if the loss does not depend on the component. Its slopes are then 0 too.
     const scale = norm > 0 ? 1 / norm : 0
     for (let i = 0; i < direction.length; i++) direction[i] *= scale
     if (this.shared.sampler.method === 'first-order') this.#orthogonalPoint(block, turn)
@@ -94,7 +97,7 @@ export class BlockUpdates extends PlainLane {
   }
 }
 
-/** Any task, with one evaluator. */
+/** A thread's work on draw blocks, of every kind, with one evaluator. */
 export class BlockWork extends BlockUpdates {
   readonly #evaluator: Evaluator
   readonly #alone: StackedEvaluator
@@ -135,7 +138,7 @@ export class BlockWork extends BlockUpdates {
     return width > 1 && this.#evaluator.stacked !== undefined ? this.#evaluator.stacked : this.#alone
   }
 
-  /** Arrays of this thread's own, used again and again: number `at`, of `length` floats. */
+  /** Scratch array number `at` of this thread, with `length` floats. */
   #own(at: number, length: number): Float32Array {
     if ((this.#scratch[at]?.length ?? -1) < length) this.#scratch[at] = new Float32Array(length)
     return this.#scratch[at].subarray(0, length)
@@ -149,8 +152,8 @@ export class BlockWork extends BlockUpdates {
   }
 
   /**
-   * Gradients of the blocks at these weights over a slice, in arrays of this thread's own, and what there is to say
-   * of each.
+   * Gradients of the blocks at the given weights over a slice, in this thread's scratch arrays, with φ and norm of
+   * each.
    */
   async #gradients(
     blocks: readonly DrawBlock[],
@@ -291,7 +294,7 @@ export class BlockWork extends BlockUpdates {
     )
   }
 
-  /** Takes in a block's slopes: the sum over signs of ±ℓ, over as many steps h along a unit vector, times ‖g‖. */
+  /** Adds a block's slopes to its sums. A slope is ‖g‖ times the mean over sign pairs of ±ℓ/h. */
   #addSlopes(
     { claims, slopes, products }: DrawBlock,
     losses: readonly Float32Array[],

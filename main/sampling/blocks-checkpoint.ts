@@ -5,7 +5,7 @@ import type { Wave } from './blocks-wave'
 import { readCheckpoint, readState, writeCheckpoint } from './checkpoint'
 import type { BlockRecord } from './sampled'
 
-/** The part of a checkpoint that is not an array. */
+/** Part of a checkpoint that is stored as JSON. */
 interface SavedState {
   readonly initialLoss: number
   readonly rowLosses: readonly number[]
@@ -14,14 +14,14 @@ interface SavedState {
   readonly records: readonly BlockRecord[]
   readonly rounds: readonly (readonly [component: string, rounds: number])[]
   readonly failures: readonly BlockFailure[]
-  /** Operations that were done, for progress. */
+  /** Operations done so far, for progress. */
   readonly operations: number
-  /** Whether directions and points are part of it. */
+  /** Whether the checkpoint contains directions and points. */
   readonly midRound: boolean
 }
 
 /**
- * How a run that left a checkpoint cuts its blocks of rows, in tokens: null where there is none, undefined where it
+ * Tokens per block of rows in the run that left a checkpoint: null without a checkpoint, undefined if the checkpoint
  * does not say.
  */
 export const begunBlockTokens = async (folder: string, fingerprint: string): Promise<number | undefined | null> => {
@@ -29,7 +29,7 @@ export const begunBlockTokens = async (folder: string, fingerprint: string): Pro
   return begun === null ? null : begun.blockTokens
 }
 
-/** The checkpoint of the wave at work. */
+/** Checkpoint of the current wave. */
 export class BlocksCheckpoint {
   readonly #folder: string
   readonly #plan: BlocksPlan
@@ -44,7 +44,7 @@ export class BlocksCheckpoint {
     this.#progress = progress
   }
 
-  /** Throws a `storage` error when it cannot be written. */
+  /** Throws a `storage` error if the checkpoint cannot be written. */
   async save(wave: Wave): Promise<void> {
     const midRound = wave.isMidRound
     const state: SavedState = {
@@ -65,7 +65,7 @@ export class BlocksCheckpoint {
     )
   }
 
-  /** Goes on from the newest checkpoint of this wave; false if there is none. */
+  /** Restores the newest checkpoint of this wave. Returns false if there is none. */
   async resume(wave: Wave): Promise<boolean> {
     const isOwn = (state: SavedState): boolean => JSON.stringify(state.wave) === JSON.stringify(wave.components)
     const header = await readCheckpoint<SavedState>(this.#folder, this.#plan.fingerprint, (state) =>

@@ -15,32 +15,32 @@ import { type RowBlock, cutRows, flattenTargets } from './rows'
 import { lanesOf, stageBytes as usualStageBytes } from './stages'
 import type { LaneCounts } from './tasks'
 
-/** Numbers of a block's steps in a round, in order: where each kind begins. */
+/** Index of the first step of each kind, in the order of a block's round. */
 export interface Steps {
-  /** Pairs of gradients, or the one draw. */
+  /** Pairs of gradients, or the single gradient of a draw. */
   readonly gradients: number
-  /** Blocks of observation rows at a single gradient's draw; none where draws are not weighted. */
+  /** Observation-row blocks, evaluated at the single gradient's draw. None if draws are not weighted. */
   readonly base: number
   readonly direction: number
   /** The slope of L. */
   readonly observed: number
-  /** Blocks of probe rows. */
+  /** Probe-row blocks. */
   readonly probe: number
   readonly all: number
 }
 
-/** What is fixed before sampling begins: the rows as they are cut, and the steps of a round. */
+/** Everything that is fixed before sampling begins: blocks of rows, and the steps of a round. */
 export interface BlocksPlan {
   readonly input: BlocksInput
   readonly chosen: readonly ChainName[]
-  /** Whether all blocks of the run are chosen. */
+  /** Whether `chosen` has all blocks of the run. */
   readonly whole: boolean
   /** Components of the chosen blocks. */
   readonly components: readonly string[]
   readonly fingerprint: string
   readonly atOnce: TokensAtOnce
   readonly lanes: LaneCounts
-  /** Bytes of activations at w* that the rows of a stage may take. */
+  /** Limit for the activations at w* of one stage's rows, in bytes. */
   readonly stageBytes: number
   readonly starts: Int32Array
   readonly positions: Int32Array
@@ -50,12 +50,12 @@ export interface BlocksPlan {
   readonly probe: readonly RowBlock[]
   readonly slices: Minibatches
   readonly pairs: number
-  /** Points at which the losses of a row are computed for one slope. */
+  /** Points at which each row's losses are computed for one slope. */
   readonly slopePoints: number
   readonly steps: Steps
 }
 
-/** Throws a `configuration` error where nothing can be sampled. */
+/** Plans a run of draw blocks. Throws a `configuration` error if the settings do not fit the rows. */
 export const planBlocks = (
   input: BlocksInput,
   chosen: readonly ChainName[] | undefined,

@@ -9,11 +9,9 @@ import { drawsOf, likelyRounds, roundsNeeded } from './rounds'
 import type { RowBlock } from './rows'
 import type { Operations } from './tasks'
 
-/**
- * How far a run of blocks is, as it is told: operations done and left, speed, and what each component has reached.
- */
+/** Progress of a run of draw blocks: operations done and left, speed, and reliability of each component. */
 export class BlocksProgress {
-  /** Operations done; kept in checkpoints. */
+  /** Operations done; saved in checkpoints. */
   operations = 0
   readonly #plan: BlocksPlan
   readonly #state: BlocksState
@@ -38,7 +36,7 @@ export class BlocksProgress {
     for (const component of components) this.#finished.add(component)
   }
 
-  /** Adds a task of `replica`: its operations, and the target positions that went through it. */
+  /** Counts a finished task of `replica`: its operations, and the target positions it covered. */
   advance(replica: number, operations: number, tokens: number): void {
     this.#meter.add(operations, tokens)
     this.operations += operations
@@ -70,7 +68,7 @@ export class BlocksProgress {
     })
   }
 
-  /** Operations that are expected still to be done, by this wave and those after it. */
+  /** Operations expected to remain, in this wave and later ones. */
   #remaining(): number {
     const { run } = this.#wave
     const pending = this.#plan.components.filter(
@@ -104,7 +102,7 @@ export class BlocksProgress {
     return this.#blocksOf(component) * (gradients + base + slopePoints * cost('losses', probe))
   }
 
-  /** Rounds that a component is expected to take in all. */
+  /** Rounds that a component is expected to take in total. */
   #expectedRounds(component: string): number {
     const { sampler } = this.#plan.input
     const most = roundsOf(sampler)

@@ -23,7 +23,7 @@ import { type SampledFile, joinSampled, openSampled, writeSampled } from './samp
 import { threadLanes } from './thread-lanes'
 import { componentBytes, waveBytes, wavesOf } from './waves'
 
-/** Samples the chosen blocks of a run: one wave after another, round by round, until every component is done. */
+/** Samples the chosen blocks of a run wave by wave, round by round, until every component is done. */
 class BlocksSampler {
   readonly #plan: BlocksPlan
   readonly #transport: SamplingTransport
@@ -31,7 +31,7 @@ class BlocksSampler {
   readonly #progress: BlocksProgress
   readonly #checkpoint: BlocksCheckpoint | undefined
   readonly #clock: CheckpointClock | undefined
-  /** Waves that are done; `file` where one is kept on disk. */
+  /** Finished waves; `file` if the wave is stored on disk. */
   readonly #finished: { readonly sampled: SampledBlocks; readonly file?: SampledFile<SampledBlocks, object> }[] = []
   #counts: OperationCounts | undefined
 
@@ -158,7 +158,7 @@ class BlocksSampler {
     this.#state.initialLoss = loss
   }
 
-  /** Keeps what a wave came to: in `file`, or in memory where there is none. */
+  /** Stores a finished wave in `file`, or in memory if `file` is undefined. */
   async #keepFinished(file: string | undefined, wave: readonly string[], sampled: SampledBlocks): Promise<void> {
     if (file === undefined) {
       this.#finished.push({ sampled })
@@ -171,7 +171,7 @@ class BlocksSampler {
     await this.#readFinished(file, wave)
   }
 
-  /** Takes in a wave that was done before an interruption. */
+  /** Loads a wave that was finished before an interruption. Returns false if there is none that fits. */
   async #readFinished(path: string, wave: readonly string[]): Promise<boolean> {
     const file = await openSampled<
       SampledBlocks,
@@ -213,19 +213,17 @@ class BlocksSampler {
     throw new SpectroscopeError('interrupted', `Sampling was interrupted in round ${rounds + 1}; ${kept}.`)
   }
 
-  /**
-   * Saves what was done before the engine failed, unless a block is half changed; the checkpoint before stands then.
-   */
+  /** Saves progress after an engine failure. If a task was changing a block, the previous checkpoint stays. */
   async #keep(wave: Wave): Promise<void> {
     if (!wave.isWhole || !Number.isFinite(this.#state.initialLoss)) return
     await this.#checkpoint?.save(wave).catch(() => {
-      // The run ends with what failed first.
+      // The engine failure is reported instead.
     })
   }
 }
 
 /**
- * Samples some of a run's blocks of draws, or all of them (docs/method.md, sections 3b and 3c). Errors are those of
+ * Samples draw blocks of a run, all or only `chosen` (docs/method.md, sections 3b and 3c). Throws the errors of
  * `sample`.
  */
 export const sampleBlocks = async (

@@ -5,7 +5,7 @@ import { targetsIn } from './rounds'
 import { type RowBlock, targetsOf } from './rows'
 import { SharedSlices } from './shared-slices'
 
-/** Steps of a round that go through the lanes together, over rows whose forward pass at w* their tasks share. */
+/** Steps of a round that run together. Their tasks share the forward passes of `blocks` at w*. */
 export type BlocksStage = { readonly blocks: readonly RowBlock[]; readonly round: number } & (
   | {
       readonly kind: 'gradients'
@@ -17,31 +17,28 @@ export type BlocksStage = { readonly blocks: readonly RowBlock[]; readonly round
   | { readonly kind: 'direction'; readonly replicas: readonly number[] }
   | {
       readonly kind: 'base' | 'probe'
-      /** Number of the first of `blocks` among its kind. */
+      /** Index of the first of `blocks` among all of its kind. */
       readonly first: number
-      /** Draw blocks that have it to do, of each of `blocks`. */
+      /** For each of `blocks`, the draw blocks that have not done it yet. */
       readonly replicas: readonly (readonly number[])[]
     }
 )
 
-/** The place of a gradient in the random stream of its block: a pair's number, or a draw's. */
+/** Step number of a gradient in its block's random stream: the pair's number, or the draw's. */
 export const gradientPlace = ({ input, pairs }: BlocksPlan, turn: number, step: number): number =>
   input.sampler.method === 'first-order' ? turn * pairs + step : turn
 
-/** The slices of observation rows that a pair of gradients takes, or a single one. */
+/** Slices of observation rows used by a pair of gradients, or by a single gradient. */
 export const gradientSlices = (plan: BlocksPlan, turn: number, step: number): readonly number[] => {
   const place = gradientPlace(plan, turn, step)
   return plan.input.sampler.method === 'first-order' ? [2 * place, 2 * place + 1] : [place]
 }
 
-/** The slice whose mean loss stands for L: the one after those of the round's gradients. */
+/** Slice whose mean loss stands for L: the one after those of the round's gradients. */
 export const observedSlice = ({ input, pairs }: BlocksPlan, turn: number): number =>
   input.sampler.method === 'first-order' ? 2 * pairs * (turn + 1) : turn + 1
 
-/**
- * Draw blocks that go through a stage together, given the rows of a turn: all, unless their activations at w* need
- * too much memory.
- */
+/** Draw blocks that go through a stage together: all, unless the activations of their rows at w* exceed the limit. */
 function* turnsTogether(
   { input, observed, stageBytes }: BlocksPlan,
   { run }: Wave,
@@ -58,7 +55,10 @@ function* turnsTogether(
   }
 }
 
-/** Blocks of rows that go through a stage together: as many as keep all lanes busy, within memory. */
+/**
+ * Index ranges of the row blocks that go through a stage together: enough to keep all lanes busy, within the memory
+ * limit.
+ */
 function* spans(
   { input, lanes, stageBytes }: BlocksPlan,
   blocks: readonly RowBlock[],
@@ -132,7 +132,7 @@ function* observedStages(
   }
 }
 
-/** What is left of a round, stage by stage; steps that are done, or of components that have failed, are left out. */
+/** The remaining stages of a round. Skips finished steps and failed components. */
 export function* scheduleRound(
   plan: BlocksPlan,
   wave: Wave,

@@ -11,13 +11,13 @@ interface Reliability {
   readonly lower: number
 }
 
-/** What a run of blocks has come to, of all its components: losses at w*, rounds, reliabilities and failures. */
+/** State of a run of draw blocks over all its components: losses at w*, rounds, reliabilities and failures. */
 export class BlocksState {
   /** L(w*) in nats; NaN until it is measured. */
   initialLoss = NaN
-  /** Sum of the losses of every observation row at w*. */
+  /** Summed loss of each observation row at w*, in nats. */
   rowLosses: readonly number[] = []
-  /** Rounds that each component has done. */
+  /** Rounds done by each component. */
   readonly rounds = new Map<string, number>()
   readonly reliabilities = new Map<string, Reliability>()
   readonly #plan: BlocksPlan
@@ -35,7 +35,7 @@ export class BlocksState {
     return this.#failures.some((failure) => failure.component === component)
   }
 
-  /** Keeps the first failure of each component. */
+  /** Records the failure, unless the component has failed before. */
   addFailure(failure: BlockFailure): void {
     if (!this.hasFailed(failure.component)) this.#failures.push(failure)
   }
@@ -47,7 +47,7 @@ export class BlocksState {
     return failure
   }
 
-  /** Whether a component has all its rounds, or the reliability that is asked for. */
+  /** Whether a component has done all rounds or reached the target reliability. */
   isDone(component: string): boolean {
     const { sampler } = this.#plan.input
     const rounds = this.rounds.get(component)!

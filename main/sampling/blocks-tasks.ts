@@ -13,7 +13,7 @@ import type { GradientDraw, Operations, SlopeFactors, Together } from './tasks'
 
 type StageOf<K extends BlocksStage['kind']> = Extract<BlocksStage, { readonly kind: K }>
 
-/** Gives the tasks of a stage to the pool and takes their results into the wave. */
+/** Submits the tasks of a stage to the pool and stores their results in the wave. */
 export class BlocksTasks {
   readonly #plan: BlocksPlan
   readonly #state: BlocksState
@@ -38,7 +38,7 @@ export class BlocksTasks {
     this.#progress = progress
   }
 
-  /** `keys` are those of the prefixes of the stage's blocks. */
+  /** Starts all tasks of a stage. `keys` identify the shared prefixes of the stage's row blocks. */
   start(stage: BlocksStage, keys: readonly number[]): readonly Promise<void>[] {
     switch (stage.kind) {
       case 'gradients':
@@ -74,7 +74,7 @@ export class BlocksTasks {
     return this.#wave.run.replicas[replica].chain
   }
 
-  /** Replicas of one slope's task at most, as each takes several points. */
+  /** Limit of replicas in a slope task, which computes several points for each. */
   get #slopesTogether(): number {
     return Math.max(1, Math.floor(mostTogether / this.#plan.slopePoints))
   }

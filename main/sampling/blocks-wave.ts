@@ -46,14 +46,14 @@ const newBlock = (plan: BlocksPlan, component: string, chain: number, centre: Fl
   }
 }
 
-/** The blocks that are sampled together: their sums and records, and the steps of the round that each has done. */
+/** Draw blocks sampled together: their sums and records, and the steps of the round that each has done. */
 export class Wave {
   readonly components: readonly string[]
   readonly run: BlocksRun
   #records: MutableRecord[]
-  /** Steps of the round that each block has done: [block, step]. */
+  /** 1 for each step of the round that a block has done, [block, step]. */
   readonly #done: Uint8Array
-  /** Sums of the losses of each block of observation rows, at the weights of each draw block's single gradient. */
+  /** For each draw block, the summed loss of each observation-row block at the draw of its single gradient. */
   readonly #baseLosses: readonly Float64Array[]
   readonly #plan: BlocksPlan
   readonly #state: BlocksState
@@ -96,7 +96,7 @@ export class Wave {
     this.#baseLosses = replicas.map(() => new Float64Array(plan.observation.length))
   }
 
-  /** Begins a wave, with the sums of the run that this one continues, if there is one. */
+  /** Starts a wave, from the sums of the run being continued if there is one. */
   static async open(plan: BlocksPlan, state: BlocksState, components: readonly string[]): Promise<Wave> {
     const {
       model: { architecture, weights },
@@ -142,7 +142,7 @@ export class Wave {
     this.#done[replica * this.#plan.steps.all + step] = 1
   }
 
-  /** Share of the round's steps that a block has done. */
+  /** Fraction of the round's steps that a block has done. */
   doneOf(replica: number): number {
     const steps = this.#stepsOf(replica)
     return steps.reduce((a, b) => a + b, 0) / steps.length
@@ -156,7 +156,7 @@ export class Wave {
     return this.components.filter((component) => !this.#state.hasFailed(component) && !this.#state.isDone(component))
   }
 
-  /** The round that is furthest back, and the blocks that have it to do. */
+  /** The earliest unfinished round, and the blocks that have not done it. */
   nextRound(): { readonly round: number; readonly replicas: readonly number[] } {
     const { rounds } = this.#state
     const { pending } = this
@@ -175,7 +175,7 @@ export class Wave {
     this.#done.fill(0)
   }
 
-  /** Number of a block's turn in a round: t = 4 r + b. */
+  /** Turn t = 4 r + b of block b in round r (docs/method.md, section 3c). */
   turn(replica: number, round: number): number {
     return 4 * round + this.run.replicas[replica].chain
   }
@@ -184,7 +184,7 @@ export class Wave {
     return this.#baseLosses[replica]
   }
 
-  /** φ of a single gradient's draw, once the losses of all observation rows are there. */
+  /** Records φ of a single gradient's draw, once the losses of all observation rows are known. */
   takeBasePhi(replica: number, round: number): void {
     const targets = this.#plan.observation.reduce((sum, block) => sum + targetsOf(block), 0)
     const phi = this.#baseLosses[replica].reduce((a, b) => a + b, 0) / targets - this.#state.initialLoss
@@ -203,13 +203,13 @@ export class Wave {
     input.onFlag?.({ component, chain, message })
   }
 
-  /** Sets the reliability of each component whose four blocks are here and within no round. */
+  /** Updates the reliability of each component whose four blocks are in this wave and between rounds. */
   judge(): void {
     const { starts, input } = this.#plan
     for (const component of this.components) {
       const own = this.run.replicas.flatMap((block, at) => (block.component === component ? [at] : []))
       if (own.length < 4 || this.#state.rounds.get(component) === 0 || this.#state.hasFailed(component)) continue
-      // Within a round the sums of some rows are further than those of others.
+      // Within a round, some rows have more slopes in their sums than others.
       if (own.some((at) => this.#stepsOf(at).some((step) => step !== 0))) continue
       const { splits, drawVariance } = estimateBlocks(
         own.map((at) => this.#records[at]),
@@ -222,12 +222,12 @@ export class Wave {
     }
   }
 
-  /** Whether no task was changing a block when its lane ended. */
+  /** False if a task was changing a block when its lane died. */
   get isWhole(): boolean {
     return this.run.replicas.every(({ claims }) => claims.every((_, at) => Atomics.load(claims, at) === 0))
   }
 
-  /** Arrays of a checkpoint, in order; those of directions and points only within a round. */
+  /** Arrays of a checkpoint, in order. Directions and points are included only within a round. */
   sections(midRound: boolean): ArrayBufferView[] {
     const { base, direction: afterBase } = this.#plan.steps
     return [
@@ -243,7 +243,7 @@ export class Wave {
     ]
   }
 
-  /** Takes the records of a checkpoint, whose arrays have been read into `sections`. */
+  /** Restores the records of a checkpoint whose arrays have been read into `sections`. */
   restore(records: readonly BlockRecord[]): void {
     this.#records = records.map(copyOf)
   }

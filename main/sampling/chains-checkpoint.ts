@@ -2,17 +2,17 @@ import type { ChainsPlan } from './chains-plan'
 import type { ChainFailure, ChainsState } from './chains-state'
 import { readCheckpoint, readState, removeLeftovers, writeCheckpoint } from './checkpoint'
 
-/** The part of a checkpoint that is not an array. */
+/** Part of a checkpoint that is stored as JSON. */
 interface SavedState {
   readonly initialLoss: number
   readonly midDraw: boolean
-  /** How the rows of a draw are cut, which `blocks` counts; a run keeps to that on another engine. */
+  /** Tokens per block of evaluated rows. A resumed run keeps this, because `blocks` counts such blocks. */
   readonly blockTokens?: number
   readonly failures: readonly ChainFailure[]
 }
 
 /**
- * How a run that left a checkpoint cuts its blocks of rows, in tokens: null where there is none, undefined where it
+ * Tokens per block of rows in the run that left a checkpoint: null without a checkpoint, undefined if the checkpoint
  * does not say.
  */
 export const begunBlockTokens = async (folder: string, fingerprint: string): Promise<number | undefined | null> => {
@@ -20,7 +20,7 @@ export const begunBlockTokens = async (folder: string, fingerprint: string): Pro
   return begun === null ? null : begun.blockTokens
 }
 
-/** The checkpoint of a run of chains. */
+/** Checkpoint of a run of chains. */
 export class ChainsCheckpoint {
   readonly #folder: string
   readonly #plan: ChainsPlan
@@ -33,7 +33,7 @@ export class ChainsCheckpoint {
     this.#state = state
   }
 
-  /** Throws a `storage` error when it cannot be written. */
+  /** Throws a `storage` error if the checkpoint cannot be written. */
   async save(): Promise<void> {
     const midDraw = this.#state.isMidDraw
     const { initialLoss, failures } = this.#state
@@ -48,7 +48,7 @@ export class ChainsCheckpoint {
     )
   }
 
-  /** Goes on from the newest checkpoint; false if there is none. */
+  /** Restores the newest checkpoint. Returns false if there is none. */
   async resume(): Promise<boolean> {
     await removeLeftovers(this.#folder)
     const header = await readCheckpoint<SavedState>(this.#folder, this.#plan.fingerprint, ({ midDraw }) =>

@@ -13,30 +13,30 @@ import { type RowBlock, cutRows, flattenTargets, targetsOf } from './rows'
 import { type StageSizes, lanesOf, rangeWeights, stageSizes } from './stages'
 import type { LaneCounts } from './tasks'
 
-/** What is fixed before sampling begins: the rows as they are cut, and how much goes through a stage. */
+/** Everything that is fixed before sampling begins: blocks of rows, and the sizes of stages. */
 export interface ChainsPlan {
   readonly input: ChainsInput
   readonly chosen: readonly ChainName[]
-  /** Whether all chains of the run are chosen. */
+  /** Whether `chosen` has all chains of the run. */
   readonly whole: boolean
   readonly fingerprint: string
   readonly atOnce: TokensAtOnce
   readonly lanes: LaneCounts
   readonly sizes: StageSizes
-  /** Weights of a replica's range. */
+  /** Number of weights in one range of a replica. */
   readonly rangeWeights: number
   readonly starts: Int32Array
   readonly positions: Int32Array
   readonly tokens: number
   readonly minibatches: Minibatches
   readonly observation: readonly RowBlock[]
-  /** Observation rows, then probe rows. */
+  /** Blocks of observation rows, then blocks of probe rows. */
   readonly evaluated: readonly RowBlock[]
-  /** Target positions that L is a mean over. */
+  /** Number of target positions that L averages over. */
   readonly observedTargets: number
 }
 
-/** Throws a `configuration` error where nothing can be sampled. */
+/** Plans a run of chains. Throws a `configuration` error if the settings do not fit the rows. */
 export const planChains = (
   input: ChainsInput,
   chosen: readonly ChainName[] | undefined,
@@ -91,10 +91,10 @@ export const planChains = (
   }
 }
 
-/** Steps that a chain has done at a draw. */
+/** Steps that a chain has done when it reaches a draw. */
 export const stepsBefore = ({ nBeta, burnIn, stepsBetweenDraws }: ChainsInput['sampler'], draw: number): number =>
   nBeta === 0 ? 0 : burnIn + draw * stepsBetweenDraws + 1
 
-/** The rows of a step's minibatch, in chunks that go through the model at once. */
+/** Rows of a step's minibatch, in chunks that go through the model at once. */
 export const chunksOf = ({ input, minibatches, atOnce }: ChainsPlan, step: number): RowBlock[] =>
   cutRows(input.model.architecture, input.study.sampling, minibatches.at(step), atOnce.chunk)

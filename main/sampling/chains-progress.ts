@@ -5,13 +5,13 @@ import type { OperationCounts } from './operation-counts'
 import type { RowBlock } from './rows'
 import type { Operations } from './tasks'
 
-/** How far a run of chains is, as it is told: operations done of those planned, and speed. */
+/** Progress of a run of chains: operations done of those planned, and speed. */
 export class ChainsProgress {
   readonly #plan: ChainsPlan
   readonly #state: ChainsState
   readonly #counts: OperationCounts
   readonly #meter = new Meter()
-  /** Operations of a step and of a draw, by replica. */
+  /** Operations of one step and of one draw, by replica. */
   readonly #costs: readonly { readonly step: number; readonly draw: number }[]
   readonly #planned: number
   #done = 0
@@ -35,14 +35,14 @@ export class ChainsProgress {
       this.#done += own - (state.hasFailed(replica) ? 0 : this.#remaining(replica))
   }
 
-  /** Adds a task of `replica`: its operations, and the target positions that went through it. */
+  /** Counts a finished task of `replica`: its operations, and the target positions it covered. */
   advance(replica: number, operations: number, tokens: number): void {
     this.#meter.add(operations, tokens)
     this.#done += operations
     this.#report(replica)
   }
 
-  /** Counts what a replica that fails has left as done. */
+  /** Counts the remaining operations of a failed replica as done. */
   skip(replica: number): void {
     this.#done += this.#remaining(replica)
   }
@@ -51,7 +51,7 @@ export class ChainsProgress {
     return this.#counts.of(this.#state.run.replicas[replica].component, blocks, kind)
   }
 
-  /** Operations that a replica has still to do. */
+  /** Operations that a replica still has to do. */
   #remaining(replica: number): number {
     const { evaluated, input } = this.#plan
     const { steps, draws, blocks } = this.#state

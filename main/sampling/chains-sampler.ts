@@ -17,7 +17,7 @@ import { blockTokens, tokensFor } from './rows'
 import type { SampledChains } from './sampled'
 import { threadLanes } from './thread-lanes'
 
-/** Samples the chosen chains of a run in lockstep, until every one has its draws. */
+/** Samples the chosen chains of a run in lockstep until each has all its draws. */
 class ChainsSampler {
   readonly #plan: ChainsPlan
   readonly #state: ChainsState
@@ -97,7 +97,9 @@ class ChainsSampler {
     )
   }
 
-  /** Ends the run when nothing can come of it. What a part of it comes to is judged with the others. */
+  /**
+   * Throws if no estimate is possible any more. A part of a run is not judged alone, because other parts may succeed.
+   */
   #checkFailures(): void {
     if (this.#state.failures.length > 0 && this.#plan.whole)
       checkFailures(
@@ -118,20 +120,17 @@ class ChainsSampler {
     throw new SpectroscopeError('interrupted', `Sampling was interrupted after ${this.#state.position}; ${kept}.`)
   }
 
-  /**
-   * Saves what was done before the engine failed, unless a replica is half changed; the checkpoint before stands
-   * then.
-   */
+  /** Saves progress after an engine failure. If a task was changing a replica, the previous checkpoint stays. */
   async #keep(): Promise<void> {
     if (!this.#state.isWhole || !Number.isFinite(this.#state.initialLoss)) return
     await this.#checkpoint?.save().catch(() => {
-      // The run ends with what failed first.
+      // The engine failure is reported instead.
     })
   }
 }
 
 /**
- * Samples some of a run's chains, or all of them (docs/method.md, section 2), in lockstep. Errors are those of
+ * Samples chains of a run, all or only `chosen`, in lockstep (docs/method.md, section 2). Throws the errors of
  * `sample`.
  */
 export const sampleChains = async (

@@ -4,18 +4,18 @@ import { type RowBlock, targetsOf } from './rows'
 import type { StepPart } from './tasks'
 
 /**
- * One round of lockstep: a task for every replica that has it still to do, over rows whose forward pass at w* they
- * share.
+ * One round of lockstep: one task for every replica that has not done it yet. The tasks share the forward passes of
+ * `blocks` at w*.
  */
 export type ChainsStage = { readonly blocks: readonly RowBlock[] } & (
   | { readonly kind: 'step'; readonly step: number; readonly part: StepPart }
   | { readonly kind: 'gaussian'; readonly draw: number }
-  /** Blocks of evaluated rows from `first` to before `end`. */
+  /** Evaluated-row blocks with indices `first` … `end` - 1. */
   | { readonly kind: 'losses'; readonly draw: number; readonly first: number; readonly end: number }
   | { readonly kind: 'commit'; readonly draw: number }
 )
 
-/** Replicas that have a stage still to do. */
+/** Replicas that have not done a stage yet. */
 export const pendingIn = (stage: ChainsStage, state: ChainsState): number[] => {
   const isPending = (replica: number): boolean => {
     switch (stage.kind) {
@@ -34,9 +34,12 @@ export const pendingIn = (stage: ChainsStage, state: ChainsState): number[] => {
   return state.run.replicas.flatMap((_, replica) => (!state.hasFailed(replica) && isPending(replica) ? [replica] : []))
 }
 
-/** A step's stages: as many as the activations of its rows at w* need. A replica's step is done with the last. */
+/**
+ * Stages of one step: as many as the memory limit for activations at w* requires. A replica's step is done after the
+ * last.
+ */
 function* stepStages(plan: ChainsPlan, state: ChainsState, step: number): Generator<ChainsStage> {
-  // Most steps of a run that is resumed are done, and their rows are not asked for.
+  // In a resumed run most steps are done. This avoids building their minibatches.
   if (state.run.replicas.every((_, replica) => state.hasFailed(replica) || state.steps[replica] > step)) return
   const chunks = chunksOf(plan, step)
   const targets = chunks.reduce((sum, block) => sum + targetsOf(block), 0)
@@ -47,7 +50,7 @@ function* stepStages(plan: ChainsPlan, state: ChainsState, step: number): Genera
   }
 }
 
-/** Blocks of each stage of a draw, first and end; no stage has both observation and probe rows. */
+/** First and end index of the blocks in each stage of a draw. No stage mixes observation and probe rows. */
 const blockSpans = ({ observation, evaluated, sizes }: ChainsPlan): (readonly [number, number])[] => {
   const spans = (from: number, to: number): (readonly [number, number])[] =>
     Array.from(
@@ -70,7 +73,7 @@ function* allStages(plan: ChainsPlan, state: ChainsState): Generator<ChainsStage
   }
 }
 
-/** Stages that a replica has still to do, in order. */
+/** Stages that any replica still has to do, in order. */
 export function* scheduleChains(plan: ChainsPlan, state: ChainsState): Generator<ChainsStage, void> {
   for (const stage of allStages(plan, state)) if (pendingIn(stage, state).length > 0) yield stage
 }

@@ -10,20 +10,20 @@ export interface ChainFailure extends FailedChain {
   readonly replica: number
 }
 
-/** What the chains have come to: replicas, how far each is, its traces, and failures. */
+/** State of a run of chains: replicas, progress of each, traces and failures. */
 export class ChainsState {
   readonly run: ChainsRun
   /** L(w*) in nats; NaN until it is measured. */
   initialLoss = NaN
-  /** Replicas of which some ranges may have been updated and others not. */
+  /** Replicas with an update in progress: some ranges may be new and others old. */
   readonly halfUpdated = new Set<number>()
-  /** Steps and draws that each replica has done, and of its draw in progress the blocks of rows. */
+  /** Steps and draws done by each replica, and blocks of rows done within its current draw. */
   readonly steps: Int32Array
   readonly draws: Int32Array
   readonly blocks: Int32Array
-  /** Sum of the losses of observation rows at the draw in progress, by replica. */
+  /** Summed loss of the observation rows at the current draw, by replica. */
   readonly drawSums: Float64Array
-  /** L and ‖u - u*‖ [replica, draw]. */
+  /** L and ‖u - u*‖, [replica, draw]. */
   readonly #losses: Float64Array
   readonly #distances: Float64Array
   readonly #plan: ChainsPlan
@@ -70,12 +70,12 @@ export class ChainsState {
     return this.#failures.some((failure) => failure.replica === replica)
   }
 
-  /** L at the draw in progress, once all observation rows are through. */
+  /** L at the current draw, after all observation rows. */
   drawLoss(replica: number): number {
     return this.drawSums[replica] / this.#plan.observedTargets
   }
 
-  /** Keeps the loss of a draw. Returns the mean φ of the first half where this draw closes it, else null. */
+  /** Stores the loss of a draw. Returns the mean φ of the first half of the draws if this is its last, else null. */
   closeLosses(replica: number, draw: number, loss: number): number | null {
     const { draws } = this.run.sampler
     this.#losses[replica * draws + draw] = loss
@@ -104,7 +104,7 @@ export class ChainsState {
     input.onFlag?.({ component, chain, message })
   }
 
-  /** Whether no task was changing a replica when its lane ended. */
+  /** False if a task was changing a replica when its lane died. */
   get isWhole(): boolean {
     return (
       this.halfUpdated.size === 0 &&
@@ -112,7 +112,7 @@ export class ChainsState {
     )
   }
 
-  /** How far the chain that is furthest back is, in words. */
+  /** Position of the slowest chain, as text. */
   get position(): string {
     const alive = this.run.replicas.flatMap((_, replica) => (this.hasFailed(replica) ? [] : [replica]))
     const least = (counts: Int32Array): number =>
@@ -124,7 +124,7 @@ export class ChainsState {
     return this.blocks.some((block) => block > 0)
   }
 
-  /** The arrays of a checkpoint, in order. Weights at nβ = 0 are not kept: a draw makes them anew. */
+  /** Arrays of a checkpoint, in order. Weights at nβ = 0 are left out, because each draw computes them anew. */
   sections(midDraw: boolean): ArrayBufferView[] {
     const replicas = this.run.replicas.flatMap(({ weights, squares, losses, sums, firstHalf }) => [
       ...(this.run.sampler.nBeta === 0 ? [] : [weights, squares]),
@@ -143,7 +143,7 @@ export class ChainsState {
     ]
   }
 
-  /** Takes the rest of a checkpoint, whose arrays have been read into `sections`. */
+  /** Restores the other fields of a checkpoint whose arrays have been read into `sections`. */
   restore(initialLoss: number, failures: readonly ChainFailure[]): void {
     this.initialLoss = initialLoss
     this.#failures.push(...failures)

@@ -13,7 +13,7 @@ type StageOf<K extends ChainsStage['kind']> = Extract<ChainsStage, { readonly ki
 
 const targetsIn = (blocks: readonly RowBlock[]): number => blocks.reduce((sum, block) => sum + targetsOf(block), 0)
 
-/** Gives the tasks of a stage to the pool and takes their results into the state. */
+/** Submits the tasks of a stage to the pool and stores their results in the state. */
 export class ChainsTasks {
   readonly #plan: ChainsPlan
   readonly #state: ChainsState
@@ -30,8 +30,8 @@ export class ChainsTasks {
   }
 
   /**
-   * Starts the most weights to update first, so that they are updated while what comes after is computed; of others
-   * the most work. `keys` are those of the prefixes of the stage's blocks.
+   * Starts all tasks of a stage, those with the most weights to update first, so that other tasks run during the
+   * updates; then by amount of work. `keys` identify the shared prefixes of the stage's row blocks.
    */
   start(stage: ChainsStage, keys: readonly number[]): Promise<void>[] {
     const pending = new Set(pendingIn(stage, this.#state))
@@ -58,8 +58,8 @@ export class ChainsTasks {
   }
 
   /**
-   * Whether replicas of a group may have one task: not where their rows are shared out among threads, nor where a row
-   * goes layer by layer.
+   * Whether one task may compute several replicas: not if threads share the rows of a replica, or if rows are long
+   * and computed layer by layer.
    */
   #mayStack({ kind, blocks }: ChainsStage): boolean {
     return (
@@ -87,7 +87,7 @@ export class ChainsTasks {
     return this.#counts.of(this.#state.run.replicas[replica].component, blocks, kind)
   }
 
-  /** Weights that other lanes update once a replica's task is done. */
+  /** Weights that updating lanes change after a replica's task. */
   #updatesOf({ kind }: ChainsStage, replica: number): number {
     return kind === 'step' && this.#plan.lanes.updating > 0 ? this.#state.run.replicas[replica].weights.length : 0
   }
@@ -112,8 +112,6 @@ export class ChainsTasks {
     this.#state.fail(replica, what)
   }
 
-  // ------------------------------------------------------------------ steps
-
   async #step({ step, blocks, part }: StageOf<'step'>, together: Together, prefixes: readonly number[]): Promise<void> {
     const { replicas } = together
     const inChunks = this.#state.run.replicas[replicas[0]].parts.length > 0
@@ -129,7 +127,7 @@ export class ChainsTasks {
     }
   }
 
-  /** One task, then the updates where other lanes do them. */
+  /** One task for all replicas, then the updates if updating lanes do them. */
   async #stepTogether(
     { replicas, width }: Together,
     step: number,
@@ -153,7 +151,7 @@ export class ChainsTasks {
       : results
   }
 
-  /** A task for each chunk, then the updates that put them together. */
+  /** One task per chunk, then the updates, which sum the chunks' gradients. */
   async #stepInChunks(
     replica: number,
     step: number,
@@ -173,7 +171,7 @@ export class ChainsTasks {
     return { lossSum, finite: await this.#update(replica, step, prefixes.length, part) }
   }
 
-  /** A task for each range of the replica's weights. */
+  /** One task for each range of the replica's weights. */
   async #update(replica: number, step: number, parts: number, part: StepPart): Promise<boolean> {
     const { claims } = this.#state.run.replicas[replica]
     this.#state.halfUpdated.add(replica)
@@ -186,8 +184,6 @@ export class ChainsTasks {
     return finite.every(Boolean)
   }
 
-  // ------------------------------------------------------------------ draws
-
   async #losses(stage: StageOf<'losses'>, { replicas, width }: Together, prefixes: readonly number[]): Promise<void> {
     const { blocks, first } = stage
     const { observation, input } = this.#plan
@@ -197,7 +193,7 @@ export class ChainsTasks {
     )
     const [replica] = replicas
     if (this.#state.run.replicas[replica].blockLosses.length > 0) {
-      // A run that is resumed with more threads may have done the first of these.
+      // With more threads than before, a resumed stage has more blocks and may be partly done.
       const done = Math.max(0, this.#state.blocks[replica] - first)
       const own = blocks.slice(done)
       const sums = await this.#blocksTogether(replica, own, prefixes.slice(done), isProbe, phis[0])
@@ -232,7 +228,7 @@ export class ChainsTasks {
     this.#progress.advance(replica, this.#cost(replica, blocks, 'losses'), targetsIn(blocks))
   }
 
-  /** A task for each block, and one that takes in their losses. */
+  /** One task per block, then one that adds up their losses. */
   async #blocksTogether(
     replica: number,
     blocks: readonly RowBlock[],

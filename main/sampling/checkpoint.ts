@@ -8,19 +8,17 @@ const magic = 'SPECSMPL'
 const version = 2
 const format = { magic, version }
 
-/** What a checkpoint says of itself; `state` is the sampler's own. */
+/** Header of a checkpoint; `state` belongs to the sampler. */
 export interface CheckpointHeader<S> {
   readonly fingerprint: string
   readonly sequence: number
   readonly state: S
 }
 
-/** A checkpoint is not begun before this many times the time that the last one took. */
+/** The time between checkpoints is at least this many times the duration of writing one. */
 const patience = 10
 
-/**
- * When the next checkpoint is due: so many seconds after the last one, and not at once where writing one takes long.
- */
+/** Says when the next checkpoint is due: `everySeconds` after the last, or later if writing takes long. */
 export class CheckpointClock {
   readonly #everySeconds: number
   #savedAt = performance.now()
@@ -45,8 +43,8 @@ export class CheckpointClock {
 const slotPath = (folder: string, sequence: number): string => join(folder, `sampling-${sequence % 2}.checkpoint`)
 
 /**
- * Writes a checkpoint in the place of the older of the two kept, once it is whole: at any moment the newer one stays
- * readable. Throws a `storage` error when it cannot.
+ * Replaces the older of the two stored checkpoints atomically, so the newer one stays readable throughout. Throws a
+ * `storage` error if it cannot be written.
  */
 export const writeCheckpoint = async <S>(
   folder: string,
@@ -66,13 +64,13 @@ export const writeCheckpoint = async <S>(
   }
 }
 
-/** Removes what a killed writer left by half. */
+/** Removes temporary files of a killed writer. */
 export const removeLeftovers = async (folder: string): Promise<void> => {
   const names = await readdir(folder).catch(() => [])
   for (const name of names) if (/^\.sampling-.*\.tmp$/.test(name)) await rm(join(folder, name), { force: true })
 }
 
-/** Whole checkpoints of this fingerprint, the newest first, with where their sections begin and end. */
+/** Complete checkpoints with this fingerprint, newest first, and where their sections begin and end. */
 const wholeCheckpoints = async <S>(
   folder: string,
   fingerprint: string
@@ -90,13 +88,13 @@ const wholeCheckpoints = async <S>(
   return found.flat().sort((a, b) => b.sequence - a.sequence)
 }
 
-/** The sampler's own state in the newest whole checkpoint of this fingerprint; null if there is none. */
+/** The sampler's state in the newest complete checkpoint with this fingerprint, or null. */
 export const readState = async <S>(folder: string, fingerprint: string): Promise<S | null> =>
   (await wholeCheckpoints<S>(folder, fingerprint))[0]?.state ?? null
 
 /**
- * Fills the sections from the newest whole checkpoint of this fingerprint, and returns its header; null if there is
- * none. `sectionsOf` gives the arrays in the order in which they were written.
+ * Fills the sections from the newest complete checkpoint with this fingerprint. Returns its header, or null if there
+ * is none. `sectionsOf` lists the arrays in the order they were written.
  */
 export const readCheckpoint = async <S>(
   folder: string,

@@ -3,15 +3,15 @@ import { dirname } from 'node:path'
 import { makeFolder, writingError } from '../base/files'
 import { readSection } from '../base/section-file'
 
-/** Where numbers lie. Places and lengths count numbers of four bytes. */
+/** Storage for float32 numbers. `place` and lengths count numbers, not bytes. */
 export interface Storage {
   write(place: number, values: Float32Array): Promise<void>
   read(place: number, into: Float32Array): Promise<void>
-  /** Lets go of it, with all that it holds. */
+  /** Frees the storage and its contents. */
   close(): Promise<void>
 }
 
-/** Opens storage for so many numbers. */
+/** Opens storage for `length` numbers. */
 export type OpenStorage = (length: number) => Promise<Storage>
 
 export const inMemory: OpenStorage = (length) => {
@@ -24,7 +24,8 @@ export const inMemory: OpenStorage = (length) => {
 }
 
 /**
- * In a file that goes when it is closed, until `signal` aborts. Throws a `storage` error where it is not writable.
+ * Storage in a file that is deleted on closing. Writes stop once `signal` aborts. Throws a `storage` error if the
+ * file cannot be written.
  */
 export const inFile =
   (path: string, signal?: AbortSignal): OpenStorage =>
@@ -57,14 +58,14 @@ export const inFile =
 export interface ColumnsShape {
   readonly tokens: number
   readonly columns: number
-  /** How many matrices. */
+  /** Number of matrices. */
   readonly matrices: number
 }
 
-/** Numbers of one matrix that are put together for its rows, at most. */
+/** Default limit of numbers in a tile. */
 export const usualTile = 2 ** 23
 
-/** Rows of these many numbers, of some columns' values one after another. */
+/** Transposes [width, count] to [count, width]. */
 const transposed = (columns: Float32Array, width: number): Float32Array => {
   const rows = new Float32Array(columns.length)
   const count = columns.length / width
@@ -81,7 +82,7 @@ const transposed = (columns: Float32Array, width: number): Float32Array => {
   return rows
 }
 
-/** Some of a column: `place` in storage of the tokens [first, first + count). */
+/** Part of a column: the tokens first … first + count - 1, stored at `place`. */
 interface Piece {
   readonly first: number
   readonly count: number
@@ -94,11 +95,11 @@ interface Tile {
 }
 
 /**
- * Matrices [tokens, columns] that are written column by column and read by rows, or by columns again. Storage has a
- * matrix in tiles of consecutive tokens, each of which is one stretch: a tile or two are in memory, and a column.
+ * Matrices [tokens, columns] that are written by columns and read by rows or columns. Each matrix is stored in tiles
+ * of consecutive tokens, so only a column and one or two tiles are in memory.
  */
 export class Columns {
-  /** Tiles that rows were read of last. */
+  /** Tiles that rows were last read from, by matrix. */
   readonly #tiles = new Map<number, Tile>()
 
   private constructor(
@@ -107,7 +108,7 @@ export class Columns {
     private readonly tileTokens: number
   ) {}
 
-  /** Does `work` with new ones; they are closed where it throws. */
+  /** Runs `work` with new matrices. Closes them if it throws. */
   static async with<T>(
     shape: ColumnsShape,
     openStorage: OpenStorage,
@@ -140,7 +141,7 @@ export class Columns {
     }
   }
 
-  /** A column, [tokens]. */
+  /** Reads a column, [tokens]. */
   async column(matrix: number, column: number): Promise<Float32Array> {
     const values = new Float32Array(this.shape.tokens)
     for (const { first, count, place } of this.#pieces(matrix, column)) {
@@ -149,7 +150,7 @@ export class Columns {
     return values
   }
 
-  /** Rows [first, first + count), [count, columns]. */
+  /** Reads the rows first … first + count - 1, [count, columns]. */
   async rows(matrix: number, first: number, count: number): Promise<Float32Array> {
     const { columns } = this.shape
     const rows = new Float32Array(count * columns)
@@ -167,7 +168,7 @@ export class Columns {
     const first = token - (token % this.tileTokens)
     const known = this.#tiles.get(matrix)
     if (known?.first === first) return known
-    // χ̂ and its errors are read in turns; everything else one after another.
+    // Keep two tiles: χ̂ and its errors are read alternately, everything else sequentially.
     for (const other of [...this.#tiles.keys()].slice(0, -1)) this.#tiles.delete(other)
     this.#tiles.delete(matrix)
     const values = new Float32Array(Math.min(this.tileTokens, tokens - first) * columns)

@@ -1,17 +1,17 @@
 import type { BlockDiagnostics } from '../../preload/records'
 import type { BlockConfiguration, PsgldConfiguration, SamplerConfiguration } from '../../preload/configuration'
 
-/** A chain that ended with a non-finite number. Its draws count nowhere. */
+/** A chain that ended with a non-finite number. Its draws are excluded from all estimates. */
 export interface FailedChain {
   readonly chain: number
-  /** The draw that was next. */
+  /** Number of the draw that it failed to reach. */
   readonly draw: number
-  /** Steps done before. */
+  /** Number of steps done before it failed. */
   readonly step: number
   readonly message: string
 }
 
-/** L and ‖u - u*‖ at every draw of a chain [draws]; NaN after it failed. */
+/** L (nats) and ‖u - u*‖ at every draw of a chain, [draws]; NaN after it failed. */
 export interface ChainTrace {
   readonly component: string
   readonly chain: number
@@ -19,25 +19,25 @@ export interface ChainTrace {
   readonly distances: Float64Array
 }
 
-/** Numbers are over the chains that did not fail, NaN if all did. */
+/** Diagnostics of one component, over the chains that did not fail; NaN if all failed. */
 export interface ComponentDiagnostics {
   readonly component: string
-  /** Split-R̂ of φ; null with fewer than four draws, or without any spread. */
+  /** Split-R̂ of φ; null for fewer than four draws or if φ is constant. */
   readonly splitRHat: number | null
-  /** nβ (E[L] - L(w*)); NaN at nβ 0, see `learningCoefficient`. */
+  /** nβ (E[L] - L(w*)); NaN at nβ = 0, see `learningCoefficient`. */
   readonly learningCoefficient: number
-  /** ‖u - u*‖ per chain (all chains, NaN where failed): mean over draws, and at the last draw. */
+  /** ‖u - u*‖ of every chain: mean over draws, and at the last draw. NaN for failed chains. */
   readonly meanDistance: readonly number[]
   readonly finalDistance: readonly number[]
   readonly meanLoss: number
-  /** Of the column χ̂: see `reliability`; NaN for `full` and for a component without a column. */
+  /** Reliability of the column χ̂ (docs/method.md, section 3); NaN for `full` and for components without a column. */
   readonly reliability: number
-  /** Of the column after its matrix is standardised and its rows are centred, as clustering sees it. */
+  /** Reliability of the column after the preprocessing of docs/method.md, section 5.1. */
   readonly centredReliability: number
-  /** Of L averaged over chains. */
+  /** L averaged over chains, in nats. */
   readonly lossTrace: { readonly first: number; readonly last: number; readonly min: number; readonly max: number }
   readonly failedChains: readonly FailedChain[]
-  /** Of methods that go in rounds; null for chains. */
+  /** Diagnostics of the methods with draw blocks; null for chains. */
   readonly blocks: BlockDiagnostics | null
 }
 
@@ -54,7 +54,7 @@ const variance = (values: ArrayLike<number>): number => {
   return sum / (values.length - 1)
 }
 
-/** Split-R̂ (Gelman et al. 2013): each chain's draws in two halves, the middle one of an odd number left out. */
+/** Split-R̂ (Gelman et al. 2013). Each chain's draws are halved; the middle one of an odd number is left out. */
 export const splitRHat = (chains: readonly Float64Array[]): number | null => {
   const draws = chains[0]?.length ?? 0
   const half = Math.floor(draws / 2)
@@ -65,10 +65,10 @@ export const splitRHat = (chains: readonly Float64Array[]): number | null => {
   return Math.sqrt((half - 1) / half + variance(sequences.map(mean)) / within)
 }
 
-/** Local learning coefficient nβ (E[L] - L(w*)); NaN at nβ 0, where it would be 0 for every model. */
+/** Local learning coefficient nβ (E[L] - L(w*)). NaN at nβ = 0, where it would be 0 for every model. */
 export const learningCoefficient = (nBeta: number, lossRise: number): number => (nBeta === 0 ? NaN : nBeta * lossRise)
 
-/** Everything but the reliabilities, from the traces of one component's chains. */
+/** Computes the diagnostics of one component, except reliabilities, from the traces of its chains. */
 export const diagnose = (
   traces: readonly ChainTrace[],
   failedChains: readonly FailedChain[],
@@ -109,21 +109,21 @@ export type FindingKind =
 export interface Finding {
   readonly component: string
   readonly kind: FindingKind
-  /** What was found and what would help: one sentence. */
+  /** One sentence: the finding and what would help. */
   readonly message: string
 }
 
-/** Columns below this reliability are marked as mostly noise (docs/method.md, section 3). */
+/** Columns with a lower reliability are marked as mostly noise (docs/method.md, section 3). */
 export const reliabilityThreshold = 0.5
-/** Below this effective share, weighted draws do not stand for the posterior (docs/method.md, section 3b). */
+/** Below this effective share, weighted draws do not represent the posterior (docs/method.md, section 3b). */
 export const effectiveShareThreshold = 0.3
 const rHatThreshold = 1.1
 
 const number = (value: number): string => value.toPrecision(3).replace(/\.?0+$/, '')
 
 /**
- * Change of mean φ from the third to the fourth quarter of the draws, if it is over twice its standard error and a
- * tenth of φ; else 0.
+ * Change of mean φ from the third to the fourth quarter of the draws. 0 unless it exceeds twice its standard error
+ * and a tenth of φ.
  */
 const drift = (traces: readonly ChainTrace[], initialLoss: number): number => {
   const draws = traces[0].losses.length
@@ -136,9 +136,7 @@ const drift = (traces: readonly ChainTrace[], initialLoss: number): number => {
   return Math.abs(change) > 2 * error && Math.abs(change) > 0.1 * Math.abs(mean(fourth) - initialLoss) ? change : 0
 }
 
-/**
- * How far the first draws are from w*, as a share of how far those of the second half are; 1 where it can't be told.
- */
+/** Distance of the first draws from w*, relative to that of the second half of the draws; 1 if it cannot be told. */
 const startShare = (traces: readonly ChainTrace[]): number => {
   const draws = traces[0].distances.length
   if (draws < 4) return 1
@@ -147,10 +145,13 @@ const startShare = (traces: readonly ChainTrace[]): number => {
   return later > 0 ? first / later : 1
 }
 
-/** First draws nearer to w* than this share of where the others are have not come to the posterior yet. */
+/**
+ * If the first draws are closer to w* than this share of the later distance, the chains had not reached the
+ * posterior.
+ */
 const relaxedShare = 0.7
 
-/** What would help, as far as the sampler has it: at nβ 0 draws are independent, and no step is run. */
+/** Advice for each finding. At nβ = 0 draws are independent and no steps are run, so it does not mention steps. */
 const chainsHelp = ({ nBeta, stepSize, gamma }: PsgldConfiguration) => {
   const smaller = `a larger sampler.gamma (now ${gamma}) would help`
   return nBeta === 0
@@ -220,7 +221,7 @@ const assessChains = (
   return findings
 }
 
-/** Above this cosine of the halves' mean gradients, more points help more than more pairs of gradients. */
+/** Above this cosine between the halves' mean gradients, more points help more than more gradient pairs. */
 const alignedGradients = 0.7
 
 const blocksHelp = ({ gradientCosine }: BlockDiagnostics, sampler: BlockConfiguration): string => {
@@ -264,7 +265,7 @@ const assessBlocks = (
 }
 
 /**
- * What looks unhealthy in a component's chains or draws, or mostly noise in its column, and what would help. Empty if
+ * Lists what looks unhealthy in a component's chains or draws or makes its column mostly noise, with advice. Empty if
  * nothing does.
  */
 export const assessHealth = (

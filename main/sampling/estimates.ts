@@ -10,24 +10,22 @@ import { CentredHalves, estimate, reliability } from './susceptibility'
 import type { Group } from './susceptibility'
 import type { SampledChains } from './sampled'
 
-/** What is estimated of a run, less its matrices. */
+/** Results of a run, without the matrices. */
 export interface Estimated {
   readonly tokens: number
-  /**
-   * Names of the columns: the components asked for, without those whose chains all failed (their diagnostics say so).
-   */
+  /** Names of the columns: the requested components, except those whose chains all failed (see their diagnostics). */
   readonly components: readonly string[]
   /** L(w*) in nats. */
   readonly initialLoss: number
-  /** In order of the components asked for, then `full` when the estimator samples it. */
+  /** In the order of the requested components, then `full` if the estimator samples it. */
   readonly diagnostics: readonly ComponentDiagnostics[]
   readonly traces: readonly ChainTrace[]
 }
 
-/** Which of the matrices of `Columns` is which; parts are one after another. */
+/** Index of each matrix in `Columns`. Parts follow one another. */
 export const matrices = { susceptibilities: 0, standardErrors: 1, parts: 2 }
 
-/** With its matrices, to be read by rows. */
+/** Results of a run, with matrices that are read by rows. */
 export interface EstimatedColumns extends Estimated {
   /** Number of parts. */
   readonly parts: number
@@ -35,20 +33,20 @@ export interface EstimatedColumns extends Estimated {
 }
 
 export interface SamplingResult extends Estimated {
-  /** χ̂, [tokens, components]. */
+  /** χ̂ in nats², [tokens, components]. */
   readonly susceptibilities: Float32Array
-  /** [tokens, components]. */
+  /** Standard errors of χ̂ in nats², [tokens, components]. */
   readonly standardErrors: Float32Array
   /**
-   * χ̂ from each independent part of the draws, [tokens, components] each, in nats²: from every block alone (four),
-   * or from the first and from the second half of every chain's draws (two). Their mean is χ̂ up to rounding with
-   * `first-order`, and with `gradient` at nβ = 0; otherwise it is not exactly, as weights are normalised and φ is
-   * centred within each part alone.
+   * χ̂ in nats² from each independent part of the draws, each [tokens, components]: from each of the four blocks, or
+   * from the first and second half of every chain's draws. Their mean is χ̂ up to rounding with `first-order`, and
+   * with `gradient` at nβ = 0. Otherwise it differs slightly, because each part normalises weights and centres φ by
+   * itself.
    */
   readonly parts: readonly Float32Array[]
 }
 
-/** Its matrices in memory. */
+/** Reads all matrices into memory. */
 export const wholeOf = async ({ columns, parts: count, ...estimated }: EstimatedColumns): Promise<SamplingResult> => {
   const whole = (matrix: number): Promise<Float32Array> => columns.rows(matrix, 0, estimated.tokens)
   const parts: Float32Array[] = []
@@ -63,10 +61,10 @@ interface Settings {
   readonly precision?: Precision | undefined
 }
 
-/** What helps where a number is beyond float16. */
+/** Advice for when numbers exceed the range of float16. */
 export const halfRemedy = 'set "precision" to "bfloat16" or "float32", as float16 has no numbers above 65,504'
 
-/** What helps where a chain ended with a non-finite number. At nβ 0 no step is run. */
+/** Advice for when a chain ended with a non-finite number. At nβ = 0 there is no step size to lower. */
 export const finiteRemedy = ({
   sampler: { nBeta, stepSize, gamma },
   precision
@@ -76,8 +74,8 @@ export const finiteRemedy = ({
 }
 
 /**
- * Throws a `sampling` error when nothing can come of the chains that are alive: none of `full` where the estimator
- * needs it, or none of any component.
+ * Throws a `sampling` error if the surviving chains allow no estimate: no component is left, or no chain of `full`
+ * when the estimator needs one.
  */
 export const checkFailures = (settings: Settings, alive: readonly { readonly component: string }[]): void => {
   const {
@@ -101,11 +99,11 @@ export const checkFailures = (settings: Settings, alive: readonly { readonly com
   }
 }
 
-/** φ̄ over some draws. */
+/** Mean φ over some draws, in nats. */
 export const meanPhi = (losses: Float64Array, initialLoss: number): number =>
   losses.reduce((sum, loss) => sum + (loss - initialLoss), 0) / losses.length
 
-/** The two groups of draws of each chain of a component that did not fail. */
+/** The two halves of the draws of each of a component's chains, without failed chains. */
 const groupsOf = async ({ chains, sums }: SampledChains, component: string): Promise<Group[]> => {
   const groups: Group[] = []
   for (const [at, { component: own, failure, initialLoss, losses }] of chains.entries()) {
@@ -132,9 +130,9 @@ const groupsOf = async ({ chains, sums }: SampledChains, component: string): Pro
 }
 
 /**
- * Susceptibilities, their errors and reliabilities, and diagnostics from all chains of a run
- * (docs/method.md, section 3). The sums of `full` and of one component are held at a time. Throws a `sampling` error
- * when too many chains failed.
+ * Computes susceptibilities, standard errors, reliabilities and diagnostics from all chains of a run (docs/method.md,
+ * section 3). Holds the sums of only one component and `full` at a time. Throws a `sampling` error if too many chains
+ * failed.
  */
 export const columnsOf = async (
   settings: Settings,
@@ -165,7 +163,7 @@ export const columnsOf = async (
     for (const column of components.keys()) {
       const first = await columns.column(matrices.parts, column)
       const halves = [first, await columns.column(matrices.parts + 1, column)] as const
-      // One column less its own row means is nothing.
+      // With a single column, subtracting row means leaves 0.
       centredReliabilities.push(components.length === 1 ? 0 : reliability(...centred.centred(halves)))
     }
     const diagnostics = [...new Set(chains.map(({ component }) => component))].map((component) => {
@@ -188,6 +186,6 @@ export const columnsOf = async (
   })
 }
 
-/** The same, all in memory. */
+/** Estimates of `columnsOf`, with all matrices in memory. */
 export const resultOf = async (settings: Settings, sampled: SampledChains): Promise<SamplingResult> =>
   wholeOf(await columnsOf(settings, sampled, inMemory))

@@ -1,16 +1,13 @@
 import { programName } from '../engine/core'
 import type { Together } from './tasks'
 
-/**
- * Replicas of one task at most: sixteen divide what every launch costs by as much, and a device is busy with the rows
- * of so many.
- */
+/** Limit of replicas in one task. Sixteen share the cost of each kernel launch and keep a device busy. */
 export const mostTogether = 16
 
 /**
- * Which replicas, by number, a device may compute together, given the component of each: those that share a program
- * (heads of a layer, chains of one component), in groups as even as can be. Groups are of a run's chains, whatever of
- * them is still to be done. All weights are a group of their own, as such a program has no other form.
+ * Groups the replicas that a device may compute together, given each replica's component: those that share a program
+ * (heads of a layer, chains of one component), in groups of nearly equal size. Groups depend on the run's chains
+ * alone, not on what is left to do. `full` is always alone, because its program has no stacked form.
  */
 export const groupsOf = (components: readonly string[], most = mostTogether): number[][] => {
   const byProgram = new Map<string, number[]>()
@@ -27,8 +24,8 @@ export const groupsOf = (components: readonly string[], most = mostTogether): nu
 }
 
 /**
- * Groups of `replicas` as tasks take them: those that share a program and are `alike`; of a group, the others count
- * for its width.
+ * Groups `replicas` into tasks: those that share a program and have equal `alike`. The width of a task counts all
+ * such replicas of the run, not only those in `replicas`.
  */
 export const groupsAlike = (
   components: readonly string[],

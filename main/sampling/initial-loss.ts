@@ -22,8 +22,8 @@ export const checkInitialLoss = (loss: number, precision: Precision | undefined)
 }
 
 /**
- * Sums of the losses of every observation row at w*, in nats [rows]. They go through the last component of the whole
- * run, so that every part of it gets the same bits.
+ * Measures the summed loss of every observation row at w*, in nats [rows]. Always runs through the last component of
+ * the whole run, so that every shard gets the same bits.
  */
 export const measureRowLosses = async (
   { model: { architecture, weights }, components, threads }: BlocksInput,
@@ -49,8 +49,9 @@ export const measureRowLosses = async (
 }
 
 /**
- * Sum of the losses of all rows that L is a mean over, at w*; the losses of studied tokens are kept by the lanes.
- * They go through the cheapest component of the whole run, so that every part of it gets the same bits.
+ * Measures the loss at w*, summed over the rows that L averages over, in nats. The lanes store the losses of the
+ * studied tokens. Always runs through the cheapest component of the whole run, so that every shard gets the same
+ * bits.
  */
 export const measureLossSum = async (
   { input, evaluated, observation, sizes }: ChainsPlan,

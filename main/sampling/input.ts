@@ -15,27 +15,27 @@ import type { OpenLane } from './lane'
 
 export interface SamplingProgress {
   readonly stage: 'sample'
-  /** Steps done and to do of every chain; draws likewise. */
+  /** Steps and draws of every chain: done, and in total. */
   readonly step: number
   readonly steps: number
   readonly draw: number
   readonly draws: number
-  /** The chain last worked on. */
+  /** Chain of the last finished task. */
   readonly component: string
   readonly chain: number
-  /** Target positions through a chain's gradient or losses, of all chains together, over the last seconds. */
+  /** Target positions per second through gradients or losses, over all chains, in the last seconds. */
   readonly tokensPerSecond: number
-  /** Of the floating-point operations. */
+  /** Fraction of the floating-point operations. */
   readonly fractionDone: number
-  /** NaN until something has been measured. */
+  /** NaN until the speed has been measured. */
   readonly secondsLeft: number
-  /** L(w*) on the observation rows, nats per token; NaN until it has been computed. */
+  /** L(w*) on the observation rows, in nats per token; NaN until it is computed. */
   readonly initialLoss: number
-  /** Of methods that go in rounds: every component's reliability so far. */
+  /** Reliability of every component so far, for the methods with rounds. */
   readonly reliabilities?: readonly ComponentProgress[]
 }
 
-/** L and ‖u - u*‖ of one chain at one draw. */
+/** L (nats) and ‖u - u*‖ of one chain at one draw. */
 export interface TracePoint {
   readonly component: string
   readonly chain: number
@@ -63,16 +63,16 @@ export interface SamplingInput<S extends SamplerConfiguration = SamplerConfigura
   readonly seed: number
   readonly observationIncludesProbe: boolean
   readonly engine: string
-  /** What products are computed in; float32 where it is not given. */
+  /** Precision of matrix products; float32 by default. */
   readonly precision?: Precision | undefined
   readonly threads: number
   /**
-   * `fingerprint` stands for the model, the study and the engine; what else determines the numbers is added to it
+   * `fingerprint` identifies model, study and engine. Everything else that determines the numbers is added to it
    * here.
    */
   readonly checkpoint?: { readonly folder: string; readonly everySeconds: number; readonly fingerprint: string }
   readonly onProgress?: (progress: SamplingProgress) => void
-  /** What the run that this one continues came to: rounds go on after its own. */
+  /** Results of the run that this one continues. Rounds go on after its last. */
   readonly begun?: SampledBlocks | undefined
   readonly onTrace?: (point: TracePoint) => void
   readonly onFlag?: (flag: ChainFlag) => void
@@ -82,7 +82,7 @@ export interface SamplingInput<S extends SamplerConfiguration = SamplerConfigura
 export type ChainsInput = SamplingInput<PsgldConfiguration>
 export type BlocksInput = SamplingInput<BlockConfiguration>
 
-/** Calls what is for the method of the settings. */
+/** Calls the function for the method of the settings. */
 export const byMethod = <T>(
   input: SamplingInput,
   ofChains: (input: ChainsInput) => T,
@@ -93,7 +93,8 @@ export const byMethod = <T>(
     : ofBlocks({ ...input, sampler: input.sampler })
 
 /**
- * For tests: other workers than threads, another order of work, and other sizes of stages and ranges (see stages.ts).
+ * Replacements for tests: other workers than threads, another order of tasks, and other sizes of stages and ranges
+ * (stages.ts).
  */
 export interface SamplingTransport {
   readonly stageBytes?: number
@@ -103,14 +104,14 @@ export interface SamplingTransport {
   readonly pick?: (waiting: number) => number
 }
 
-/** Names of what is sampled: the components, then `full` where the estimator needs its chains. */
+/** Names of what is sampled: the components, then `full` if the estimator needs its chains. */
 export const sampledNames = ({
   components,
   sampler
 }: Pick<SamplingInput, 'components' | 'sampler'>): readonly string[] =>
   sampler.method === 'psgld' && sampler.estimator === 'two-chain' ? [...components, 'full'] : components
 
-/** Every chain of a run, or every block of draws, which counts as one; in order. */
+/** Every chain of a run in order. A block of draws counts as a chain. */
 export const chainNames = (input: Pick<SamplingInput, 'components' | 'sampler'>): ChainName[] =>
   sampledNames(input).flatMap((component) =>
     Array.from({ length: input.sampler.method === 'psgld' ? input.sampler.chains : blockCount }, (_, chain) => ({
@@ -119,7 +120,7 @@ export const chainNames = (input: Pick<SamplingInput, 'components' | 'sampler'>)
     }))
   )
 
-/** Stands for all that determines a run's numbers. */
+/** Hash of everything that determines a run's numbers, in hexadecimal. */
 export const fingerprintOf = (
   { checkpoint, components, sampler, seed, observationIncludesProbe, study }: SamplingInput,
   chosen?: readonly ChainName[]
@@ -142,7 +143,7 @@ export const fingerprintOf = (
     .digest('hex')
 }
 
-/** The rows that L is a mean over. */
+/** Rows that L averages over. */
 export const observedRows = ({
   study,
   observationIncludesProbe
@@ -150,7 +151,7 @@ export const observedRows = ({
   readonly study: Pick<Study, 'observation' | 'probe'>
 }): readonly Int32Array[] => (observationIncludesProbe ? [...study.observation, ...study.probe] : study.observation)
 
-/** Throws a `configuration` error where nothing can be sampled; `tokens` are those that are studied. */
+/** Throws a `configuration` error if the settings do not fit the rows. `tokens` is the number of studied tokens. */
 export const checkInput = (
   { study, sampler, components, observationIncludesProbe }: SamplingInput,
   tokens: number

@@ -2,9 +2,9 @@ import type { Evaluator, Prefix } from '../engine/core'
 import { Reclaimer } from './reclaim'
 import type { Task, TaskResult } from './tasks'
 
-/** What one thread does for a run, one task at a time. */
+/** Work that one thread does for a run, one task at a time. */
 export interface LaneWork {
-  /** Whether a task for several replicas is done faster than as many for one. */
+  /** Whether one task for several replicas is faster than one task for each. */
   readonly stacks: boolean
   run(task: Task): Promise<TaskResult> | TaskResult
   share(key: number, prefix: Prefix): void
@@ -12,7 +12,7 @@ export interface LaneWork {
   dispose(): Promise<void>
 }
 
-/** Work that takes no evaluator: prefixes are nothing to it. */
+/** Base of work without an evaluator. It ignores shared prefixes. */
 export abstract class PlainLane implements LaneWork {
   readonly stacks = false
 
@@ -33,7 +33,7 @@ export class EvaluatingLane implements LaneWork {
   readonly #prefixes: HeldPrefixes
   readonly #work: Pick<LaneWork, 'run'>
 
-  /** `work` finds in `prefixes` what was shared. */
+  /** `work` reads the shared prefixes from `prefixes`. */
   constructor(evaluator: Evaluator, prefixes: HeldPrefixes, work: Pick<LaneWork, 'run'>) {
     this.#evaluator = evaluator
     this.#prefixes = prefixes
@@ -61,7 +61,7 @@ export class EvaluatingLane implements LaneWork {
   }
 }
 
-/** The prefixes that were shared with a thread, by key, and held by its evaluator. */
+/** Prefixes shared with a thread, by key, held by its evaluator. */
 export class HeldPrefixes {
   readonly #evaluator: Pick<Evaluator, 'hold' | 'release'>
   readonly #prefixes = new Map<number, Prefix>()

@@ -2,11 +2,11 @@ import type { Prefix } from '../engine/core'
 import type { Task, TaskResult, SharedRun, LaneKind } from './tasks'
 
 /**
- * One worker, as the pool sees it: does its tasks in the order given. A lane that dies rejects what it has with
+ * A worker as the pool sees it. It does tasks in the order given. When it dies, all its unfinished tasks reject with
  * LaneLost.
  */
 export interface Lane {
-  /** Whether its evaluator computes replicas together. */
+  /** Whether its evaluator computes several replicas together. */
   readonly stacks: boolean
   run(task: Task): Promise<TaskResult>
   share(key: number, prefix: Prefix): void
@@ -18,5 +18,5 @@ export type OpenLane = (run: SharedRun, kind: LaneKind) => Promise<Lane>
 
 export class LaneLost extends Error {}
 
-/** Rejects tasks that were still waiting when the pool was told to drop them. */
+/** Error of tasks that were still waiting when the pool dropped them. */
 export class TaskDropped extends Error {}

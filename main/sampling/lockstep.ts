@@ -6,22 +6,19 @@ import type { RowBlock } from './rows'
 /** Tasks that share the forward passes at w* of some rows. */
 export interface StageTasks {
   readonly blocks: readonly RowBlock[]
-  /** Starts the tasks, given the keys of the blocks' prefixes. */
+  /** Starts the tasks. `keys` identify the prefixes of the blocks. */
   readonly start: (keys: readonly number[]) => readonly Promise<void>[]
 }
 
 export interface LockstepOptions {
   readonly signal?: AbortSignal | undefined
-  /** Ends an interrupted run, with an error. */
+  /** Ends an interrupted run by throwing. */
   readonly interrupt: () => Promise<never>
-  /** Called when the engine has failed and no task is at work any more. */
+  /** Called after the engine has failed, when no task is running any more. */
   readonly keep: () => Promise<void>
 }
 
-/**
- * Works through stages in turn; while one ends, the forward passes of the next fill the threads that have run out of
- * its tasks.
- */
+/** Runs stages one after another. While a stage finishes, idle threads compute the forward passes of the next. */
 export class Lockstep {
   readonly #pool: Pool
   readonly #options: LockstepOptions
@@ -31,7 +28,7 @@ export class Lockstep {
     this.#options = options
   }
 
-  /** Waits for all. The first error stops what has not begun; an abort ends the run. */
+  /** Waits for all jobs. The first error drops the waiting tasks and is thrown; an abort ends the run. */
   async settled<T>(jobs: readonly Promise<T>[]): Promise<T[]> {
     const { signal } = this.#options
     if (signal?.aborted) this.#pool.drop()
@@ -53,7 +50,7 @@ export class Lockstep {
     return settled.map((job) => (job as PromiseFulfilledResult<T>).value)
   }
 
-  /** Keys of the blocks' prefixes, each shared with all lanes until it is released. */
+  /** Computes the prefixes of the blocks and shares them with all lanes. Returns their keys. */
   openPrefixes(blocks: readonly RowBlock[]): Promise<number[]> {
     const keys = Promise.all(
       blocks.map(async ({ rows }) => this.#pool.share(await this.#pool.run<'prefix'>({ kind: 'prefix', rows }, 0)))
@@ -63,8 +60,8 @@ export class Lockstep {
   }
 
   /**
-   * Stages until `next` gives none; it is asked for the one after as soon as a stage's tasks are started. `after` is
-   * called when they are done.
+   * Runs stages until `next` returns undefined. Asks for the following stage as soon as a stage's tasks have started.
+   * Calls `after` when they are done.
    */
   async run(next: () => StageTasks | undefined, after: () => Promise<void>): Promise<void> {
     let stage = next()

@@ -2,7 +2,7 @@ import type { BlockConfiguration } from '../../preload/configuration'
 import { mean, type Blocks, halvings } from './block-estimates'
 import type { BlockRecord, BlockSums } from './sampled'
 
-/** (Σw)²/(n Σw²) of all draws: docs/method.md, section 3b. */
+/** Effective share (Σw)²/(n Σw²) of n weighted draws (docs/method.md, section 3b). */
 export const effectiveShare = (phis: readonly number[], nBeta: number): number => {
   const least = phis.reduce((smallest, phi) => Math.min(smallest, phi), Infinity)
   const weights = phis.map((phi) => Math.exp(-nBeta * (phi - least)))
@@ -10,7 +10,7 @@ export const effectiveShare = (phis: readonly number[], nBeta: number): number =
   return (first * first) / second
 }
 
-/** Factors of a block's plain and φ-weighted sums of gradients in its mean gradient: docs/method.md, section 3c. */
+/** Factors of a block's plain and φ-weighted gradient sums in its mean gradient (docs/method.md, section 3c). */
 export const meanGradientFactors = (
   phis: readonly number[],
   nBeta: number
@@ -28,8 +28,8 @@ const dot = (a: Float32Array, b: Float32Array): number => {
 }
 
 /**
- * The mean gradients of blocks as combinations of their sums, and of these the scalar products: cosine of the
- * halves', and the norm of all's.
+ * Compares mean gradients of blocks: the cosine between those of the two halves, and the norm of the overall one.
+ * Computed from scalar products of the blocks' sums.
  */
 export const gradientsOf = (
   records: Blocks<BlockRecord>,

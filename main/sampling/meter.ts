@@ -1,9 +1,9 @@
-/** Milliseconds between two reports of progress, at least. */
+/** Minimum time between progress reports, in milliseconds. */
 export const progressInterval = 200
 
 const rateWindow = 15_000
 
-/** Speed and time left from what was done over the last seconds. */
+/** Measures operations and tokens per second over the last seconds. */
 export class Meter {
   readonly #samples: { readonly at: number; readonly operations: number; readonly tokens: number }[] = []
   #operations = 0

@@ -5,7 +5,7 @@ import { ReplicaWork } from './replica'
 import type { LaneKind, SharedRun } from './tasks'
 import { ReplicaUpdates } from './updates'
 
-/** What a lane of that kind does its tasks with. */
+/** Opens the work of a lane of the given kind. */
 export const openWork = async (
   run: SharedRun,
   kind: LaneKind,

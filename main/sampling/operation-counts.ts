@@ -3,7 +3,7 @@ import type { Pool } from './pool'
 import type { RowBlock } from './rows'
 import type { Operations } from './tasks'
 
-/** Floating-point operations of rows of every length through every component. */
+/** Floating-point operations of every row length through every component. */
 export class OperationCounts {
   readonly #table: ReadonlyMap<string, ReadonlyMap<number, Operations>>
 
@@ -11,7 +11,7 @@ export class OperationCounts {
     this.#table = table
   }
 
-  /** Asks a lane, whose evaluator knows. `lengths` are in token ids. */
+  /** Asks the evaluator of a lane. `lengths` are in token ids. */
   static async count(
     pool: Pool,
     lockstep: Lockstep,

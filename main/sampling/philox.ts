@@ -1,11 +1,11 @@
 import { permutation, philoxWords } from '../base/philox'
 
-/** What a random stream is for: the upper byte of a counter's last word (docs/method.md, section 4). */
+/** Purposes of random streams: the top byte of a counter's last word (docs/method.md, section 4). */
 export const purposes = { noise: 1, minibatch: 2, gaussian: 3, gradient: 7, point: 8 } as const
 
 export const streamOf = (purpose: keyof typeof purposes, index = 0): number => purposes[purpose] * 2 ** 24 + index
 
-/** Where a vector of normals lies in the random stream: docs/method.md, section 4. */
+/** Position of a vector of normals in the random stream (docs/method.md, section 4). */
 export interface NoiseSource {
   readonly seed: number
   readonly step: number
@@ -13,7 +13,7 @@ export interface NoiseSource {
   readonly stream: number
 }
 
-/** The first `count` standard normals of a source, float64: the plain form of what the pSGLD kernel computes. */
+/** The first `count` standard normals of a source, float64. A plain version of the pSGLD kernel's generator. */
 export const normals = (count: number, { seed, step, chain, stream }: NoiseSource): Float64Array => {
   const words = new Uint32Array(4 * Math.ceil(count / 4))
   philoxWords(seed, 0, step, chain, stream, words)
@@ -25,12 +25,12 @@ export const normals = (count: number, { seed, step, chain, stream }: NoiseSourc
   })
 }
 
-/** Which sets of rows are cut into slices: minibatches of sampling rows, or slices of observation rows. */
+/** Stream index of the rows cut into slices: minibatches of sampling rows, or slices of observation rows. */
 export const sliceIndex = { sampling: 0, observation: 1 } as const
 
 /**
- * Minibatches of `size` among `rows` rows (at least `size`): slices of one permutation an epoch, the remainder
- * dropped (docs/method.md, section 4).
+ * Minibatches of `size` rows out of `rows` ≥ `size`. Each epoch is one permutation, cut into slices, with the
+ * remainder dropped (docs/method.md, section 4).
  */
 export class Minibatches {
   readonly #seed: number
@@ -47,7 +47,7 @@ export class Minibatches {
     this.#size = size
   }
 
-  /** Row indices of the minibatch of one step. */
+  /** Row indices of a step's minibatch, [size]. */
   at(step: number): Uint32Array {
     const perEpoch = Math.floor(this.#rows / this.#size)
     const epoch = Math.floor(step / perEpoch)

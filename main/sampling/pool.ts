@@ -8,7 +8,7 @@ import { type OpenLane, LaneLost, type Lane, TaskDropped } from './lane'
 interface Job {
   readonly task: Task
   readonly cost: number
-  /** What it has its lane compile and keep, if anything. */
+  /** Program that the task makes its lane compile and keep, if any. */
   readonly program: string | undefined
   readonly resolve: (result: TaskResult) => void
   readonly reject: (error: unknown) => void
@@ -19,21 +19,21 @@ interface Slot {
   readonly kind: LaneKind
   lane: Lane
   jobs: Job[]
-  /** Programs that its tasks have needed. */
+  /** Programs that the lane has run. */
   readonly programs: Set<string>
 }
 
-/** The lanes of one kind, and the tasks that wait for them. */
+/** Lanes of one kind, and the tasks waiting for them. */
 interface Crew {
   readonly slots: Slot[]
   readonly queue: Job[]
-  /** Why the last of its lanes is gone. */
+  /** Error of the last lane, set when no lane is left. */
   failure: Error | undefined
 }
 
 const crew = (): Crew => ({ slots: [], queue: [], failure: undefined })
 
-/** Stands in for a dead lane until the new one is open: its tasks are handed on then. */
+/** Placeholder for a dead lane until its replacement is open and takes over its tasks. */
 const absent: Lane = {
   stacks: false,
   run: () => new Promise(() => {}),
@@ -42,7 +42,7 @@ const absent: Lane = {
   close: () => Promise.resolve()
 }
 
-/** Tasks that a lane holds at once, so that it never waits for a message. */
+/** Tasks queued at a lane, so that it never waits for a message. */
 const depth = 2
 
 const asError = (error: unknown, task: Task, run: SharedRun): unknown =>
@@ -70,18 +70,19 @@ const programOf = (task: Task, { replicas }: SharedRun): string | undefined => {
 }
 
 /**
- * Hands tasks to lanes in the order submitted, each to the lane with the least work; but a lane is first given those
- * whose program is its own, then those whose program is nobody's yet, which it owns from then on, as programs hold
- * memory in every lane that has run them. Where there are updating lanes, what needs no evaluator is theirs, so that
- * evaluators have a device at work all the time; one that has nothing to evaluate helps where they are all busy. A
- * lane that dies is replaced once a task: the task is done again if it had not begun to change its replica, else it
- * is an `engine` error.
+ * Assigns tasks to lanes in the order submitted, each to the lane with the least work. Programs use memory in every
+ * lane that runs them, so a lane prefers tasks of programs it owns, then takes ownership of a new program. If there
+ * are updating lanes, they do the tasks that need no evaluator, to keep the evaluators busy; an idle evaluating lane
+ * helps when they are all busy.
+ *
+ * A dead lane is replaced. Its task is repeated once, unless it had begun to change its replica; otherwise the task
+ * fails with an `engine` error.
  */
 export class Pool {
   readonly #run: SharedRun
   readonly #openLane: OpenLane
   readonly #pick: ((waiting: number) => number) | undefined
-  /** Which lane a program belongs to. */
+  /** Owner of each program. */
   readonly #owners = new Map<string, Slot>()
   readonly #evaluating = crew()
   readonly #updating: Crew | undefined
@@ -102,7 +103,7 @@ export class Pool {
     this.#updating = updating > 0 ? crew() : undefined
   }
 
-  /** Opens that many lanes. `pick` chooses among the waiting tasks, for tests. */
+  /** Opens the given numbers of lanes. `pick` chooses among the waiting tasks, for tests. */
   static async open(
     run: SharedRun,
     openLane: OpenLane,
@@ -123,7 +124,7 @@ export class Pool {
     return pool
   }
 
-  /** Whether tasks for several replicas are done faster than as many for one. */
+  /** Whether one task for several replicas is faster than one task for each. */
   get stacks(): boolean {
     return this.#evaluating.slots.every(({ lane }) => lane.stacks)
   }
@@ -140,7 +141,7 @@ export class Pool {
     return this.#crews.flatMap(({ slots }) => slots)
   }
 
-  /** `cost` is in floating-point operations. */
+  /** Runs a task. `cost` is in floating-point operations. */
   run<K extends TaskKind>(task: TaskOf<K>, cost: number): Promise<ResultOf<K>> {
     return new Promise<TaskResult>((resolve, reject) => {
       const { queue, failure } = this.#crewOf(isUpdating(task) ? 'updating' : 'evaluating')
@@ -150,7 +151,7 @@ export class Pool {
     })
   }
 
-  /** Makes a prefix known to every lane that evaluates, under the key returned. */
+  /** Shares a prefix with every evaluating lane. Returns its key. */
   share(prefix: Prefix): number {
     const key = ++this.#lastKey
     this.#shared.set(key, prefix)
@@ -166,8 +167,8 @@ export class Pool {
   }
 
   /**
-   * Rejects the waiting tasks with TaskDropped, but for updates, whose replica may have some ranges done; those and
-   * what is begun go on.
+   * Rejects waiting tasks with TaskDropped and lets running ones finish. Keeps updates, because other ranges of their
+   * replica may be done already.
    */
   drop(): void {
     for (const { queue } of this.#crews) {
@@ -185,7 +186,7 @@ export class Pool {
     return this.#crews.every(({ queue }) => queue.length === 0) && this.#slots.every(({ jobs }) => jobs.length === 0)
   }
 
-  /** Resolves when no task is waiting or at work. */
+  /** Resolves when no task is waiting or running. */
   async idle(): Promise<void> {
     if (this.#isIdle) return
     await new Promise<void>((resolve) => this.#idle.push(resolve))
@@ -208,7 +209,7 @@ export class Pool {
       this.#assignTo(this.#evaluating.slots, this.#updating.queue, 1)
   }
 
-  /** Gives the queue's tasks to lanes that have fewer than so many. */
+  /** Assigns queued tasks to lanes that hold fewer than `most`. */
   #assignTo(slots: readonly Slot[], queue: Job[], most: number): void {
     const load = ({ jobs }: Slot): number => jobs.reduce((sum, { cost }) => sum + cost, 0)
     while (queue.length > 0) {
@@ -265,9 +266,7 @@ export class Pool {
     this.#settle()
   }
 
-  /**
-   * Puts a new lane in the place of a dead one. The first of its jobs is what it died of; the others had not begun.
-   */
+  /** Replaces a dead lane. It died of the first of its jobs; the others had not begun. */
   async #replace(slot: Slot, dead: Lane, error: LaneLost): Promise<void> {
     if (slot.lane !== dead) return
     slot.lane = absent

@@ -33,14 +33,17 @@ interface Exports extends WebAssembly.Exports {
   readonly gaussian: (count: number, scale: number) => void
 }
 
-/** Weights u, their centre u*, and the squared-gradient average V of one replica: flat, float32, of one length. */
+/** Weights u, centre u*, and squared-gradient average V of one replica: flat float32 arrays of equal length. */
 export interface ChainState {
   readonly weights: Float32Array
   readonly centre: Float32Array
   readonly squares: Float32Array
 }
 
-/** The compiled kernel `kernels/psgld.ts`: one instance a thread. Arrays may be shared; the kernel works on copies, block by block. */
+/**
+ * Compiled kernel `kernels/psgld.ts`, one instance per thread. Works on copies block by block, so arrays may be
+ * shared.
+ */
 export class PsgldKernel {
   readonly #exports = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(kernelPath('sampling', 'psgld'))), {
     env: {
@@ -60,7 +63,10 @@ export class PsgldKernel {
     return new Float32Array(this.#exports.memory.buffer, pointer.value, this.#capacity)
   }
 
-  /** Calls `work` for each block of `length` elements after its normals are in the kernel's memory; the first element's is number `first`, a multiple of four. */
+  /**
+   * Calls `work` for each block of `length` elements, with its normals in the kernel's memory. The first element is
+   * number `first` of the source, a multiple of four.
+   */
   #blocks(
     length: number,
     { seed, step, chain, stream }: NoiseSource,
@@ -82,7 +88,7 @@ export class PsgldKernel {
     }
   }
 
-  /** The first `count` normals of a source. */
+  /** The first `count` normals of a source, float64. */
   normals(count: number, source: NoiseSource): Float64Array {
     const out = new Float64Array(count)
     this.#blocks(count, source, (start, end) => out.set(this.#noise.subarray(0, end - start), start))
@@ -90,9 +96,9 @@ export class PsgldKernel {
   }
 
   /**
-   * One step of docs/method.md, section 2 in place on `weights` and `squares`, from the gradient of a sum of `targets`
-   * losses. Where the arrays are a part of a replica's, `first` is the place of the first weight among all, a multiple
-   * of four. False if a new weight or square is not finite.
+   * One pSGLD step (docs/method.md, section 2), in place on `weights` and `squares`, from the gradient of a loss
+   * summed over `targets` positions. For part of a replica's weights, `first` is the index of its first weight, a
+   * multiple of four. Returns false if a new weight or square is not finite.
    */
   update(
     { weights, centre, squares }: ChainState,
@@ -128,7 +134,10 @@ export class PsgldKernel {
     return finite
   }
 
-  /** Calls `take` with the normals of elements `start` … `end` - 1 of a source, stretch by stretch; they are overwritten after each call. */
+  /**
+   * Calls `take` with the normals of elements `start` … `end` - 1, block by block. The array is overwritten after
+   * each call.
+   */
   eachNormals(
     count: number,
     source: NoiseSource,
@@ -137,7 +146,10 @@ export class PsgldKernel {
     this.#blocks(count, source, (start, end) => take(this.#noise, start, end))
   }
 
-  /** An independent draw of N(u*, I/γ) into `weights`: the posterior at nβ = 0. With the sign -1, the draw mirrored at u*. */
+  /**
+   * Writes an independent draw of N(u*, I/γ), the posterior at nβ = 0, to `weights`. With sign -1, the draw is
+   * mirrored at u*.
+   */
   gaussian(
     { weights, centre }: Pick<ChainState, 'weights' | 'centre'>,
     gamma: number,

@@ -6,10 +6,7 @@ const bytesBetween = 256 * 2 ** 20
 
 let collect: (() => void) | undefined
 
-/**
- * Frees what nothing refers to any more: sums of a whole run, for instance, which would stay until something else
- * asks for memory.
- */
+/** Forces a garbage collection, to free large arrays (such as the sums of a whole run) at once. */
 export const collectGarbage = (): void => {
   setFlagsFromString('--expose-gc')
   collect ??= runInNewContext('gc') as () => void
@@ -17,14 +14,14 @@ export const collectGarbage = (): void => {
 }
 
 /**
- * Gives shared memory back. V8 does not count shared arrays when it decides to collect garbage, so a thread that only
- * passes them on would hold gigabytes of dropped ones; this asks for a collection whenever so many bytes have been
- * dropped in this thread.
+ * Frees shared memory. V8 does not count shared arrays when it decides to collect garbage, so a thread that only
+ * passes them on could hold gigabytes of dropped ones. This forces a collection after every `bytesBetween` dropped
+ * bytes.
  */
 export class Reclaimer {
   #dropped = 0
 
-  /** Call after the last reference to a prefix is gone from this thread's own tables. */
+  /** Call after this thread's tables have dropped their last reference to a prefix. */
   dropped({ activations }: Prefix): void {
     for (const { byteLength } of Object.values(activations)) this.#dropped += byteLength
     if (this.#dropped < bytesBetween) return

@@ -1,19 +1,19 @@
 import { reliabilityOf } from './susceptibility'
 
-/** A reliability and an interval that the true one lies in with 80 % confidence, so with 90 % above `low`. */
+/** Reliability with an 80 % confidence interval, so the true value exceeds `low` with 90 % confidence. */
 export interface ReliabilityInterval {
   readonly reliability: number
   readonly low: number
   readonly high: number
 }
 
-/** Quantiles of the normal distribution and of Student's with two degrees of freedom: 90 % lie below. */
+/** 90 % quantiles of the normal distribution and of Student's t with two degrees of freedom. */
 const [normalQuantile, studentQuantile] = [1.2816, 1.8856]
 const groups = 20
 
 const fisher = (r: number): number => Math.atanh(Math.max(-1 + 1e-12, Math.min(1 - 1e-12, r)))
 
-/** Sums that a correlation is made of. */
+/** Sums that define a correlation. */
 type Sums = readonly [count: number, a: number, b: number, aa: number, bb: number, ab: number]
 
 const correlation = ([n, a, b, aa, bb, ab]: Sums): number => {
@@ -27,7 +27,7 @@ const meanOf = (values: ArrayLike<number>): number => {
   return sum / values.length
 }
 
-/** Sums over the tokens of each of 20 groups of rows, or of fewer where there are fewer rows. */
+/** Sums over the tokens of each group of rows: 20 groups, or one per row if there are fewer rows. */
 const sumsByGroup = (a: ArrayLike<number>, b: ArrayLike<number>, rowStarts: Int32Array): Sums[] => {
   const rows = rowStarts.length - 1
   const [meanA, meanB] = [meanOf(a), meanOf(b)]
@@ -54,9 +54,9 @@ const total = (parts: readonly Sums[]): Sums =>
   parts.reduce<number[]>((all, part) => all.map((value, i) => value + part[i]), [0, 0, 0, 0, 0, 0]) as unknown as Sums
 
 /**
- * The correlation of two columns over tokens, and its sampling variance over rows of tokens in Fisher's z, by the
- * jackknife that leaves out one group of rows at a time (tokens of a row are not independent). `rowStarts`: the first
- * token of each row, and the number of tokens.
+ * Correlation of two columns over tokens, and its sampling variance in Fisher's z. Tokens of a row are not
+ * independent, so the variance is by jackknife over groups of rows. `rowStarts` has the first token of each row, then
+ * the number of tokens.
  */
 export const correlationOverRows = (
   a: ArrayLike<number>,
@@ -75,9 +75,9 @@ export const correlationOverRows = (
 }
 
 /**
- * How much the correlation of two halves varies with the draws, in Fisher's z. The three splits of four independent
- * blocks share half of their pairs of blocks, so that the variance of one is twice that between them. `splits`: their
- * correlations.
+ * Variance over the draws of the correlation of two halves, in Fisher's z. `splits` are the correlations of the three
+ * ways to halve four independent blocks. These share half of their block pairs, so the variance of one is twice the
+ * variance between them.
  */
 export const drawVariance = (splits: readonly number[]): number => {
   const z = splits.map(fisher)
@@ -86,9 +86,8 @@ export const drawVariance = (splits: readonly number[]): number => {
 }
 
 /**
- * Reliability of a column from its halves, with what is known of how it varies with rows and with draws. The interval
- * is one of Fisher's z: quantiles of the normal distribution for rows, of Student's for draws, of which there are
- * three splits only; the two are independent.
+ * Reliability of a column from its halves, with a confidence interval in Fisher's z. Combines two independent errors:
+ * over rows (normal quantile), and over draws (`ofDraws`; Student's t, as there are only three splits).
  */
 export const reliabilityInterval = (
   halves: readonly [ArrayLike<number>, ArrayLike<number>],

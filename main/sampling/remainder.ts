@@ -8,13 +8,13 @@ import type { BlocksInput, SamplingInput, SamplingTransport } from './input'
 import { correlationOverRows, drawVariance, reliabilityInterval } from './reliability'
 import { rowStartsOf } from './rows'
 
-/** Components whose remainder is looked at. */
+/** Number of components whose remainder is estimated. */
 const looked = 3
 const groups = 20
 
 /**
- * How far φ is from linear over the posterior, by the draws of a component's blocks: mean φ, which is curvature, over
- * the spread of φ that its mean gradient accounts for. No unit; larger is less linear.
+ * Nonlinearity of φ over the posterior, from the draws of a component's blocks: mean φ, which is due to curvature,
+ * over the spread of φ that the mean gradient explains. Dimensionless; larger is less linear.
  */
 export const nonlinearity = (blocks: readonly SampledBlock[], gamma: number): number => {
   const phis = blocks.flatMap(({ record }) => record.phis)
@@ -25,7 +25,7 @@ export const nonlinearity = (blocks: readonly SampledBlock[], gamma: number): nu
 const blocksOf = ({ chains }: SampledBlocks, component: string): SampledBlock[] =>
   chains.filter((block) => block.component === component)
 
-/** The components whose first order is most likely to leave something out, the likeliest first. */
+/** Components whose first order is most likely to miss something, the likeliest first. */
 export const leastLinear = (sampled: SampledBlocks, gamma: number, count = looked): string[] => {
   const alive = [...new Set(sampled.chains.map(({ component }) => component))].filter((component) =>
     blocksOf(sampled, component).every(({ failure }) => failure === null)
@@ -51,13 +51,13 @@ const difference = (b: Float64Array, a: Float64Array): Float64Array => b.map((va
 type Halves = readonly [Float64Array, Float64Array]
 
 /**
- * Variance over tokens of what is left out, as a share of the column's: products of independent halves, in which
- * noise is 0 on average.
+ * Variance over tokens of the remainder, as a share of the column's. Uses products of independent halves, so noise
+ * cancels on average.
  */
 const shareOf = (rest: Halves, all: Halves, from = 0, to = 0): number =>
   covariance(...rest, from, to) / covariance(...all, from, to)
 
-/** Of the share, over rows: the jackknife that leaves out one group of them at a time. */
+/** Variance of the share over rows, by jackknife over groups of rows. */
 const rowVariance = (rest: Halves, all: Halves, rowStarts: Int32Array): number => {
   const rows = rowStarts.length - 1
   const count = Math.min(groups, rows)
@@ -68,9 +68,9 @@ const rowVariance = (rest: Halves, all: Halves, rowStarts: Int32Array): number =
 }
 
 /**
- * What orders above the first are of a column, from both estimates of it. The error of the share is over rows, and
- * over draws by the three splits of the blocks, which share half of their pairs. The remainder is added times its own
- * reliability, where that is above 0 with 90 % confidence.
+ * Estimates the orders above the first in a column from its first-order and all-order estimates (docs/method.md,
+ * section 3c). The error of the share covers rows, and draws by the three splits of the blocks, which share half of
+ * their pairs. The remainder is multiplied by its reliability, and added if that is above 0 with 90 % confidence.
  */
 export const remainderOf = (
   first: BlockEstimate,
@@ -112,9 +112,8 @@ const estimateOf = async (
 }
 
 /**
- * Takes draws of the gradient method on the least linear components of a first-order run, with random numbers of
- * their own (the next seed), and says what first order leaves out of them. Errors and interruptions are those of
- * `sample`.
+ * Estimates the remainders of the least linear components of a first-order run, from draws of the gradient method
+ * with the next seed. Returns them by component. Throws the errors of `sample`.
  */
 export const sampleRemainders = async (
   input: SamplingInput<FirstOrderConfiguration>,

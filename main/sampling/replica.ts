@@ -3,7 +3,7 @@ import type { HeldPrefixes } from './lane-work'
 import type { ChainsRun, ResultOf, Task, TaskOf, TaskResult } from './tasks'
 import { ReplicaUpdates, sum } from './updates'
 
-/** The work on replicas that one thread does with one evaluator: any task. */
+/** A thread's work on replicas, of every kind, with one evaluator. */
 export class ReplicaWork extends ReplicaUpdates {
   readonly #evaluator: Evaluator
   readonly #alone: StackedEvaluator
@@ -53,7 +53,7 @@ export class ReplicaWork extends ReplicaUpdates {
     }))
   }
 
-  /** For as many replicas as a task has where all have it to do. */
+  /** The stacked evaluator if a task's group has several replicas and the engine has one. */
   #evaluatorOf(width: number): StackedEvaluator {
     return width > 1 && this.#evaluator.stacked !== undefined ? this.#evaluator.stacked : this.#alone
   }

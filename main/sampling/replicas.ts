@@ -5,7 +5,7 @@ import { float32, float64, sharedCopy } from './shared-arrays'
 import { partsOf } from './stages'
 import type { Replica, TokenSums } from './tasks'
 
-/** The replicas of the chosen chains at w*, in shared memory; by component, then by chain. */
+/** Creates replicas of the chosen chains at w*, in shared memory, ordered by component, then chain. */
 export const makeReplicas = ({ input, chosen, tokens, sizes, atOnce, rangeWeights }: ChainsPlan): Replica[] => {
   const {
     model: { architecture, weights },

@@ -1,13 +1,13 @@
 import type { BlockConfiguration } from '../../preload/configuration'
 import { type BlocksInput, observedRows } from './input'
 
-/** Passes of a block's gradients over the observation rows in one round, at most. */
+/** Limit of passes over the observation rows by a block's gradients in one round. */
 const mostPasses = 4
 
 /**
- * Pairs of gradients for each block and round, so that a block's slices are whole passes over the observation rows:
- * what a slice has of accident then goes out of the mean gradient. One pass, or more where the passes over the
- * studied rows take longer than those. See test/bench/NOTES.md for what was measured.
+ * Gradient pairs per block and round. A block's slices then make whole passes over the observation rows, so that
+ * differences between slices cancel in the mean gradient. One pass, or more if evaluating the probe rows takes
+ * longer. Measurements: test/bench/NOTES.md.
  */
 export const pairsFor = (
   probeTargets: number,
@@ -21,7 +21,7 @@ export const pairsFor = (
 
 export const targetsIn = (rows: readonly Int32Array[]): number => rows.reduce((sum, { length }) => sum + length - 1, 0)
 
-/** Pairs of gradients that a run takes for each block and round; 1 stands for the single gradient of a draw. */
+/** Gradient pairs per block and round; 1 for the single gradient of the `gradient` method. */
 export const pairsOf = ({
   sampler,
   study,
@@ -35,20 +35,23 @@ export const pairsOf = ({
   return pairsFor(targetsIn(study.probe), observed.length, targetsIn(observed), sampler.observationBatch)
 }
 
-/** Draws of gradients that a block takes in a round. */
+/** Gradient draws of a block in one round. */
 export const drawsOf = (method: BlockConfiguration['method'], pairs: number): number =>
   method === 'first-order' ? 2 * pairs : 1
 
-/** r/(1-r) of a component after its first round, on average: test/bench/NOTES.md. */
+/** Mean r/(1-r) of a component after its first round (test/bench/NOTES.md). */
 const oddsOfRound = { 'first-order': 6, gradient: 0.35 } as const
 
 /**
- * Rounds that components take on average until a target is reached, from what those of the development model took;
- * not a whole number.
+ * Expected rounds until a component reaches a target reliability, extrapolated from the development model. Not an
+ * integer.
  */
 export const likelyRounds = (method: BlockConfiguration['method'], target: number): number =>
   Math.max(1, target / (1 - target) / oddsOfRound[method]) * 1.2
 
-/** Rounds that a component of the given reliability needs in all to reach a target: r/(1-r) grows with them. */
+/**
+ * Total rounds that a component of the given reliability needs to reach a target. r/(1-r) grows in proportion to
+ * them.
+ */
 export const roundsNeeded = (rounds: number, reliability: number, target: number): number =>
   reliability <= 0.02 ? Infinity : Math.ceil((rounds * target * (1 - reliability)) / ((1 - target) * reliability))

@@ -2,20 +2,20 @@ import { type TokensAtOnce, tokensAtOnce } from '../engine/engines'
 import { type Rows, areLong } from '../engine/core'
 import type { Architecture } from '../models/architecture'
 
-/** Rows of one length that are worked on together, and which rows of their set they are. */
+/** Rows of equal length that are processed together, and their indices. */
 export interface RowBlock {
   readonly rows: Rows
   readonly indices: Int32Array
 }
 
 /**
- * Tokens of a minibatch that go through the model at once, and of a block of rows evaluated at a draw. Fixed, so that
- * results are too.
+ * Tokens that go through the model at once: in a chunk of a minibatch, and in a block of evaluated rows. Fixed, so
+ * that results are reproducible.
  */
 const chunkTokens = 512
 export const blockTokens = 2048
 
-/** Those that an engine wishes for, or these. */
+/** The engine's preferred batch sizes, else the defaults. */
 export const tokensFor = (engine: string): TokensAtOnce =>
   tokensAtOnce(engine, { chunk: chunkTokens, block: blockTokens })
 
@@ -26,14 +26,15 @@ const shared = (values: readonly number[]): Int32Array => {
 }
 
 /**
- * Rows of `length` token ids that go through the model at once, of at most `tokens` ids: one at least, and one only
- * where they are long.
+ * Rows of `length` token ids that go through the model at once: as many as `tokens` allows, at least one. Long rows
+ * go one by one.
  */
 export const rowsAtOnce = (architecture: Architecture, tokens: number, length: number): number =>
   areLong(architecture, length - 1) ? 1 : Math.max(1, Math.floor(tokens / length))
 
 /**
- * The chosen rows in blocks of one length, as many at once as `rowsAtOnce` says, in the order of first occurrence.
+ * Cuts the chosen rows into blocks of equal length, in the order of first occurrence. Sizes are those of
+ * `rowsAtOnce`.
  */
 export const cutRows = (
   architecture: Architecture,
@@ -61,8 +62,8 @@ export const cutRows = (
 export const targetsOf = ({ rows: { count, length } }: RowBlock): number => count * (length - 1)
 
 /**
- * Studied target positions of all probe rows in one array, and where each row's begin: token numbers are indices into
- * it.
+ * Concatenates the studied target positions of all probe rows. `starts` has where each row's begin, then the total.
+ * Token numbers are indices into `positions`.
  */
 export const flattenTargets = (
   targets: readonly Int32Array[]
@@ -74,5 +75,5 @@ export const flattenTargets = (
   return { starts, positions }
 }
 
-/** The first token number of each probe row, and the number of tokens at the end. */
+/** The first token number of each probe row, then the number of tokens, [rows + 1]. */
 export const rowStartsOf = (targets: readonly Int32Array[]): Int32Array => flattenTargets(targets).starts

@@ -9,8 +9,8 @@ import { sampleRemainders } from './remainder'
 import { rowStartsOf } from './rows'
 
 /**
- * Samples some of a run's chains or blocks of draws, or all of them; they have the same numbers as in the whole run.
- * Throws as `sample` does, but for those that fail: what comes of them is judged once all are there.
+ * Samples chains or draw blocks of a run, all or only `chosen`. Their numbers are those of the whole run. Throws the
+ * errors of `sample`, except for failed chains, which are judged once all shards are there.
  */
 export const sampleSome = (
   input: SamplingInput,
@@ -23,7 +23,7 @@ export const sampleSome = (
     (blocks) => sampleBlocks(blocks, chosen, transport)
   )
 
-/** What first order leaves out, where the settings ask for it: see remainder.ts. */
+/** Estimates what the first order leaves out, if the settings ask for it (remainder.ts). Empty otherwise. */
 export const remaindersOf = async (
   input: SamplingInput,
   sampled: Sampled,
@@ -35,7 +35,9 @@ export const remaindersOf = async (
     : new Map()
 }
 
-/** Estimates from all that was sampled of a run. Throws a `sampling` error where nothing came of it. */
+/**
+ * Estimates from everything that was sampled in a run. Throws a `sampling` error if no component can be estimated.
+ */
 export const estimatesOf = (
   input: Pick<SamplingInput, 'components' | 'sampler' | 'precision'>,
   rowStarts: Int32Array,
@@ -49,12 +51,14 @@ export const estimatesOf = (
 }
 
 /**
- * Samples every component and estimates the susceptibilities of the studied tokens, by the method of the settings
- * (docs/method.md, sections 2 and 3 to 3c). All components go in lockstep; the numbers do not depend on the number of
- * threads. Goes on from `checkpoint.folder` when it holds a checkpoint of the same run. What turns non-finite is
- * flagged and left out; a component without anything left has no column. Throws SpectroscopeError of kind
- * `configuration` (rows and settings do not fit), `sampling` (no component can be computed), `engine`, `storage` (a
- * checkpoint cannot be written; the one before it is kept), or `interrupted` (after writing a checkpoint).
+ * Samples every component and estimates the susceptibilities of the studied tokens (docs/method.md, sections 2 to
+ * 3c). All components advance in lockstep, and the numbers do not depend on the number of threads. Resumes from a
+ * checkpoint of the same run in `checkpoint.folder`. Chains with non-finite numbers are flagged and excluded; a
+ * component without any left has no column.
+ *
+ * Throws SpectroscopeError of kind `configuration` (settings do not fit the rows), `sampling` (no component can be
+ * estimated), `engine`, `storage` (a checkpoint cannot be written; the previous one is kept), or `interrupted` (after
+ * saving a checkpoint).
  */
 export const sample = async (input: SamplingInput, transport: SamplingTransport = {}): Promise<SamplingResult> => {
   const sampled = await sampleSome(input, undefined, transport)

@@ -10,7 +10,7 @@ import type { ChainName } from './input'
 import type { Sampled } from './sampled'
 
 const format = { magic: 'SPECCHNS', version: 3 }
-/** Of sums that an earlier version kept: `about` is in the header, and parts have no checksums of their own. */
+/** Older version, still read: `about` is in the header, and parts have no checksums. */
 const formerVersion = 2
 
 interface Header<A> {
@@ -18,7 +18,7 @@ interface Header<A> {
   readonly about?: A
 }
 
-/** A part of the file, after its own length in bytes and its CRC-32. */
+/** A part of the file, preceded by its length in bytes and its CRC-32. */
 function* framed(value: unknown): Generator<Uint8Array> {
   const bytes = encode(value)
   const frame = Buffer.alloc(12)
@@ -33,10 +33,7 @@ async function* parts(about: object, { tokens, initialLoss, chains, sums }: Samp
   for (const at of chains.keys()) yield* framed(await sums(at))
 }
 
-/**
- * Writes what chains or blocks of draws came to, with what there is to say `about` them (JSON); whole or not at all.
- * Throws a `storage` error when it cannot.
- */
+/** Writes sampled chains or draw blocks, with `about` (JSON), atomically. Throws a `storage` error if it cannot. */
 export const writeSampled = <A extends object>(path: string, about: A, sampled: Sampled): Promise<void> =>
   writeFileAtomically(
     path,
@@ -46,7 +43,7 @@ export const writeSampled = <A extends object>(path: string, about: A, sampled: 
 interface Place {
   readonly position: number
   readonly length: number
-  /** CRC-32; null where the file has none of its parts. */
+  /** CRC-32; null if the file has no checksums. */
   readonly sum: number | null
 }
 
@@ -82,9 +79,8 @@ const headerOf = <A>(header: Buffer): Header<A> => {
 export type SampledFile<S extends Sampled, A> = S & { readonly about: A; readonly close: () => Promise<void> }
 
 /**
- * Whatever `writeSampled` wrote; sums are read when they are asked for. The file is checked whole, or each of its
- * parts as it is read. Throws an `input` error that names a file which cannot be read or is damaged; so do its
- * sums.
+ * Opens a file of `writeSampled`. Sums are read on demand. The file is checked at once as a whole, or each part when
+ * it is read. Throws an `input` error that names the file if it is unreadable or damaged; so do the sums.
  */
 export const openSampled = async <S extends Sampled, A extends object>(
   path: string,
@@ -117,9 +113,7 @@ export const openSampled = async <S extends Sampled, A extends object>(
   }
 }
 
-/**
- * Whether a file can be read, agrees with its checksum, and is `isOwn` by what it says of itself; reads all of it.
- */
+/** Whether a file is readable, undamaged, and accepted by `isOwn`. Reads all of it. */
 export const checkSampled = async <A extends object>(path: string, isOwn: (about: A) => boolean): Promise<boolean> => {
   try {
     const file = await openSampled<Sampled, A>(path)
@@ -131,8 +125,8 @@ export const checkSampled = async <A extends object>(path: string, isOwn: (about
 }
 
 /**
- * The chains, or blocks of draws, of several parts as one, in the order of `names`. L(w*) is that of the first part;
- * every chain keeps the one that its own sums are relative to. Each of the names must be in one of the parts.
+ * Joins the chains or draw blocks of several shards, in the order of `names`, each of which must be in one shard.
+ * L(w*) is that of the first shard; every chain keeps the value that its sums are relative to.
  */
 export const joinSampled = <S extends Sampled>(names: readonly ChainName[], partsOfRun: readonly S[]): S => {
   const found = new Map<string, { readonly chain: S['chains'][number]; readonly sums: () => ReturnType<S['sums']> }>()

@@ -1,13 +1,13 @@
 import type { ChainTrace, FailedChain } from './diagnostics'
 import type { TokenSums } from './tasks'
 
-/** What there is to know of one block of draws, beside its sums. */
+/** Scalar results of one block of draws. */
 export interface BlockRecord {
-  /** φ of every gradient draw, in order. */
+  /** φ of every gradient draw in order, in nats. */
   readonly phis: readonly number[]
-  /** ‖v‖ likewise. */
+  /** ‖v‖ of every gradient draw. */
   readonly gradientNorms: readonly number[]
-  /** Of every turn: ‖g‖, and the slope of the mean loss over a slice of observation rows. */
+  /** For every turn: ‖g‖, and the slope of the mean loss over a slice of observation rows. */
   readonly directionNorms: readonly number[]
   readonly observedSlopes: readonly number[]
 }
@@ -15,7 +15,7 @@ export interface BlockRecord {
 /** One block of draws of one component. */
 export interface SampledBlock {
   readonly component: string
-  /** Number of the block: it counts as a chain. */
+  /** Number of the block, which counts as a chain. */
   readonly chain: number
   readonly record: BlockRecord
   readonly failure: FailedChain | null
@@ -29,35 +29,35 @@ export interface BlockSums {
   readonly gradientProduct: Float32Array
 }
 
-/** What estimates are made of: all blocks of a run, or some of them. */
+/** Draw blocks of a run, all or some: the input of the estimates. */
 export interface SampledBlocks {
   readonly tokens: number
   /** L(w*) in nats. */
   readonly initialLoss: number
-  /** In order of the components; by number within. */
+  /** Ordered by component, then by block. */
   readonly chains: readonly SampledBlock[]
   readonly sums: (at: number) => Promise<BlockSums>
-  /** Lets go of files that hold sums of a part, where there are any. */
+  /** Closes files that hold sums, if there are any. */
   readonly close?: () => Promise<void>
 }
 
-/** What was sampled of a run, before estimates are made of it. */
+/** Result of sampling a run, before estimation. */
 export type Sampled = SampledChains | SampledBlocks
 
-/** What one chain came to, less its sums over tokens. */
+/** Result of one chain, without its sums over tokens. */
 export interface SampledChain extends ChainTrace {
-  /** L(w*) as it was measured where this chain was sampled: its φ are relative to it. */
+  /** L(w*) in nats as measured where this chain was sampled. Its φ are relative to it. */
   readonly initialLoss: number
   readonly failure: FailedChain | null
 }
 
-/** What estimates are made of: all chains of a run, or some of them. */
+/** Chains of a run, all or some: the input of the estimates. */
 export interface SampledChains {
   readonly tokens: number
   /** L(w*) in nats. */
   readonly initialLoss: number
-  /** In order of the components, then `full`; by chain within. */
+  /** Ordered by component, then `full`; by chain within. */
   readonly chains: readonly SampledChain[]
-  /** The sums of chain `chains[at]` over the first ⌊K/2⌋ draws (those of `Replica.firstHalf`) and over the others. */
+  /** Sums of `chains[at]` over the first ⌊K/2⌋ draws (as in `Replica.firstHalf`), and over the others. */
   readonly sums: (at: number) => Promise<readonly [TokenSums, TokenSums]>
 }

@@ -7,8 +7,8 @@ import { openWork } from './open-work'
 import type { SharedRun } from './tasks'
 
 /**
- * Makes this worker thread a lane of the run that it was given: does the pool's tasks, with an evaluator of its own
- * where it is to have one, until it is told to close.
+ * Turns this worker thread into a lane of the run in `workerData`: does the pool's tasks until told to close. Opens
+ * an evaluator if its kind needs one.
  */
 export const serveLane = async (openEvaluator: (run: SharedRun) => Promise<Evaluator>): Promise<void> => {
   const { run, kind } = workerData as LaneData
@@ -19,7 +19,7 @@ export const serveLane = async (openEvaluator: (run: SharedRun) => Promise<Evalu
     if (message.type === 'share') return work.share(message.key, message.prefix)
     if (message.type === 'release') return work.release(message.key)
     if (message.type === 'close') {
-      // On a device that is gone nothing can be let go of.
+      // Nothing can be freed on a device that is gone.
       await work.dispose().catch(() => {})
       port.close()
       return

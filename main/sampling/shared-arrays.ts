@@ -1,4 +1,4 @@
-/** Arrays of zeros that all threads see. */
+/** Arrays of zeros that all threads share. */
 export const float32 = (length: number): Float32Array => new Float32Array(new SharedArrayBuffer(4 * length))
 export const float64 = (length: number): Float64Array => new Float64Array(new SharedArrayBuffer(8 * length))
 

@@ -2,9 +2,9 @@ import type { BlocksPlan } from './blocks-plan'
 import { type RowBlock, cutRows, targetsOf } from './rows'
 import type { SharedSlice } from './tasks'
 
-/** Slices of observation rows that the tasks of a stage share. */
+/** Slices of observation rows shared by the tasks of a stage. */
 export class SharedSlices {
-  /** All slices' chunks of rows. */
+  /** Chunks of all slices. */
   readonly blocks: readonly RowBlock[]
   readonly #bySlice: ReadonlyMap<number, readonly RowBlock[]>
 
@@ -23,8 +23,8 @@ export class SharedSlices {
   }
 
   /**
-   * A slice as a task takes it, given the keys of the prefixes of `blocks` and the losses of every observation row at
-   * w*.
+   * A slice as a task takes it. `keys` identify the prefixes of `blocks`; `rowLosses` are the losses of all
+   * observation rows at w*.
    */
   of(slice: number, keys: readonly number[], rowLosses: readonly number[]): SharedSlice {
     const blocks = this.blocksOf(slice)

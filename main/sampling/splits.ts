@@ -1,6 +1,6 @@
 import { blockCount, type SamplingMethod } from '../../preload/configuration'
 
-/** Two halves of the parts of the draws, by their numbers. */
+/** Two halves of the parts of the draws, as part numbers. */
 export type Split = readonly [readonly number[], readonly number[]]
 
 const splitsOfCounts: ReadonlyMap<number, readonly Split[]> = new Map([
@@ -25,10 +25,10 @@ const splitsOfCounts: ReadonlyMap<number, readonly Split[]> = new Map([
 ])
 
 /**
- * The ways to split a run's parts in two halves as large as each other: three of four parts, of which the first has
- * even and odd turns apart, and one of two. None of any other number, as of a run that has no parts.
+ * Ways to split a run's parts into equal halves: three for four parts (the first separates even from odd turns), one
+ * for two parts. Empty for any other number, such as a run without parts.
  */
 export const splitsOf = (parts: number): readonly Split[] => splitsOfCounts.get(parts) ?? []
 
-/** Parts of the draws that a method keeps χ̂ of: its blocks, or the halves of every chain. */
+/** Number of parts of the draws with their own χ̂: the blocks, or the two halves of every chain. */
 export const partCount = (method: SamplingMethod): number => (method === 'psgld' ? 2 : blockCount)

@@ -6,37 +6,34 @@ import { rowsAtOnce } from './rows'
 import type { LaneCounts } from './tasks'
 
 /**
- * Bytes of activations at w* that are held for the rows of one stage, and as many for those of the next; and of parts
- * of gradients.
+ * Limit in bytes for the activations at w* of one stage's rows. Applies again to the next stage's, and to partial
+ * gradients.
  */
 export const stageBytes = 512 * 2 ** 20
 
 /**
- * Weights of one update: some milliseconds of noise, and a multiple of the kernel's block, so that a replica's ranges
- * have the bits of the whole.
+ * Weights per update task. Takes some milliseconds, and is a multiple of the kernel's block, so that updating by
+ * ranges gives the same bits as updating the whole.
  */
 export const rangeWeights = 2 ** 18
 
-/** Lanes of so many threads: as many that evaluate as the engine has evaluators, and the others without one. */
+/** Divides threads into lanes: as many with an evaluator as the engine supports, the others without. */
 export const lanesOf = (engine: string, threads: number): LaneCounts => {
   const evaluating = evaluatorsOf(engine, threads)
   return { evaluating, updating: threads - evaluating }
 }
 
-/**
- * Chunks of a minibatch and blocks of evaluated rows that go through one stage, and how many of them threads share
- * for one replica.
- */
+/** Chunks of a minibatch and blocks of evaluated rows in one stage. */
 export interface StageSizes {
   readonly chunks: number
   readonly blocks: number
-  /** Blocks of evaluated rows whose activations may be held. */
+  /** Blocks of evaluated rows whose activations fit in memory. */
   readonly held: number
-  /** Whether there are more threads than replicas, so that they share the rows of one. */
+  /** Whether there are more threads than replicas, so that several threads share a replica's rows. */
   readonly split: boolean
-  /** Whether gradients wait in the replicas: for the rows of further stages, or for lanes that do updates alone. */
+  /** Whether replicas hold gradients between tasks: for the rows of later stages, or for updating lanes. */
   readonly waiting: boolean
-  /** Bytes of the activations at w* of one stage, at most. */
+  /** Limit for the activations at w* of one stage, in bytes. */
   readonly bytes: number
 }
 
@@ -44,19 +41,19 @@ export interface StagedWork {
   readonly architecture: Architecture
   readonly sampler: PsgldConfiguration
   readonly atOnce: TokensAtOnce
-  /** Threads that could be at work: those that evaluate, and those that update alone. */
+  /** Threads with and without an evaluator. */
   readonly lanes: LaneCounts
   /** Token ids in each row. */
   readonly sampling: readonly number[]
   readonly evaluated: readonly number[]
-  /** Weights of each replica. */
+  /** Number of weights of each replica. */
   readonly replicas: readonly number[]
 }
 
 /**
- * How much goes through one stage: what `bytes` hold. Where threads would be left without a replica, chunks and
- * blocks are shared out among them. None of it changes a number: gradients are summed chunk by chunk in their order
- * in any case.
+ * Sizes of stages such that activations fit in `bytes`. If there are more threads than replicas, chunks and blocks
+ * are divided among them. Sizes do not affect the numbers, because gradients are always summed chunk by chunk in
+ * order.
  */
 export const stageSizes = (
   { architecture, sampler, atOnce: { chunk, block }, lanes, sampling, evaluated, replicas }: StagedWork,
@@ -68,7 +65,7 @@ export const stageSizes = (
   }
   const [ofChunk, ofBlock] = [bytesOf(sampling, chunk, sampler.batchSize), bytesOf(evaluated, block, evaluated.length)]
   const fitting = (size: number): number => Math.max(1, Math.floor(bytes / size))
-  // Rows of several lengths are cut into more chunks than rows of one.
+  // Rows of different lengths make more chunks than rows of one length.
   const ofLengths = [...new Set(sampling)].reduce(
     (sum, length) => sum + Math.ceil(sampler.batchSize / rowsAtOnce(architecture, chunk, length)),
     0
@@ -93,5 +90,5 @@ export const stageSizes = (
   }
 }
 
-/** Arrays of a replica for parts of its gradient or its losses: none where threads share nothing. */
+/** Arrays that a replica needs for partial gradients or losses; 0 if threads share no rows. */
 export const partsOf = ({ split }: StageSizes, count: number): number => (split && count > 1 ? count : 0)

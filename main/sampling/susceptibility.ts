@@ -1,25 +1,25 @@
 /**
- * Sums over a group of draws of one chain: φ = L - L(w*), L, φL, and per token ℓ and φℓ (docs/method.md, section 3),
- * ℓ less any constant of the token's own. [tokens]; `loss` may be empty for a component when there are groups of
- * `full`, and `product` for `full`.
+ * Sums over a group of draws of one chain: φ = L - L(w*), L, φL, and for every token ℓ and φℓ (docs/method.md,
+ * section 3). ℓ may be relative to any constant per token. Token sums are [tokens]. With groups of `full`, a
+ * component's `loss` may be empty; the `product` of `full` always may.
  */
 export interface Group {
   readonly loss: Float32Array | Float64Array
-  /** Σφℓ less `productShift` times Σℓ. */
+  /** Σφℓ, less `productShift` times Σℓ. */
   readonly product: Float32Array | Float64Array
   readonly productShift: number
   readonly draws: number
   readonly phi: number
   readonly observed: number
   readonly phiObserved: number
-  /** Which half of its chain's draws. */
+  /** Half of the chain's draws that the group is from. */
   readonly half: 0 | 1
 }
 
 export interface Estimate {
-  /** χ̂ from all draws, float64 [tokens]. */
+  /** χ̂ in nats² from all draws, float64 [tokens]. */
   readonly susceptibilities: Float64Array
-  /** Delete-one-group jackknife over all groups, [tokens]. */
+  /** Standard errors by delete-one-group jackknife over all groups, float64 [tokens]. */
   readonly standardErrors: Float64Array
   /** χ̂ from the first and from the second half of every chain's draws. */
   readonly halves: readonly [Float64Array, Float64Array]
@@ -46,7 +46,7 @@ const moments = (groups: readonly Group[]): Moments => {
 const without = (groups: readonly Group[]): (readonly Group[])[] =>
   groups.map((group) => groups.filter((other) => other !== group))
 
-/** Standard error of delete-one-group jackknife from the values with one group left out each. */
+/** Standard error by delete-one-group jackknife, from the values with each group left out. */
 const jackknife = (values: Float64Array): number => {
   const count = values.length
   let mean = 0
@@ -59,10 +59,9 @@ const jackknife = (values: Float64Array): number => {
 
 /**
  * χ̂ of every token from the groups of one component (docs/method.md, section 3): the restricted estimator, or with
- * groups of `full` the two-chain one. The standard error is the delete-one-group jackknife (2 groups a chain: its two
- * halves of draws, so that both the spread over chains and slow drift within them count); the component's groups and
- * those of `full` are independent samples, and their errors add in squares. At least two groups each; both halves
- * must occur.
+ * `full` the two-chain one. Each chain gives two groups, its halves, so the jackknife errors cover both the spread
+ * over chains and slow drift within them. The errors of the component and of `full` are independent and add in
+ * squares. Needs at least two groups of each, from both halves.
  */
 export const estimate = (groups: readonly Group[], full: readonly Group[] | null): Estimate => {
   const tokens = groups[0].product.length
@@ -127,11 +126,14 @@ const meanAndDeviation = (values: ArrayLike<number>): { readonly mean: number; r
   return { mean, deviation: Math.sqrt(square / values.length) }
 }
 
-/** What a correlation r of two halves is for the whole, by Spearman and Brown: 2r/(1+r); negative r as it is. */
+/**
+ * Spearman-Brown: reliability 2r/(1+r) of the whole from the correlation r of two halves. Negative r is returned
+ * unchanged.
+ */
 export const reliabilityOf = (r: number): number => (r < 0 ? r : (2 * r) / (1 + r))
 
 /**
- * Reliability of a column from its estimates by two halves of the draws, by their correlation over tokens; 0 if
+ * Reliability of a column: the correlation over tokens of its two half estimates, stepped up by Spearman-Brown. 0 if
  * either is constant.
  */
 export const reliability = (first: ArrayLike<number>, second: ArrayLike<number>): number => {
@@ -143,7 +145,7 @@ export const reliability = (first: ArrayLike<number>, second: ArrayLike<number>)
   return Number.isFinite(r) ? reliabilityOf(r) : 0
 }
 
-/** Scales a column to mean 0 and standard deviation 1, in place; a constant column becomes 0. */
+/** Scales a column to mean 0 and standard deviation 1, in place. A constant column becomes 0. */
 const standardise = (column: Float32Array): void => {
   const { mean, deviation } = meanAndDeviation(column)
   const scale = deviation > 0 ? 1 / deviation : 0
@@ -161,8 +163,9 @@ const centre = (column: Float32Array, rowMeans: Float64Array): void => {
 type Halves = readonly [Float32Array, Float32Array]
 
 /**
- * Halves of columns as clustering sees them: each half's columns standardised, then its rows centred (docs/method.md,
- * section 5.1). Every column is counted in, in order, before one is asked for; no two are held at a time.
+ * Halves of columns preprocessed as for clustering: each half's columns standardised, then its rows centred
+ * (docs/method.md, section 5.1). All columns must be added in order before any is requested. Only one column is held
+ * at a time.
  */
 export class CentredHalves {
   readonly #rowMeans: readonly [Float64Array, Float64Array]
@@ -182,7 +185,7 @@ export class CentredHalves {
     }
   }
 
-  /** Changes the halves of one column, which it gives back. */
+  /** Standardises and centres the halves of one column in place, and returns them. */
   centred(halves: Halves): Halves {
     for (const half of [0, 1] as const) {
       standardise(halves[half])

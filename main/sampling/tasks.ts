@@ -5,80 +5,77 @@ import type { Architecture, Weights } from '../models/architecture'
 import type { ChainState } from './psgld'
 
 /**
- * Σδ and Σφδ of every studied token over some draws of one chain, δ = ℓ - ℓ(w*) (docs/method.md, section 3; χ̂ is the
- * same for any constant taken from a token's losses). Two-chain estimates need only Σφδ of a component and only Σδ of
- * `full`: the other array is empty.
+ * Σδ and Σφδ of every studied token over some draws of one chain, where δ = ℓ - ℓ(w*) (docs/method.md, section 3; χ̂
+ * does not depend on the constant subtracted from a token's losses). [tokens]. Two-chain estimates need only Σφδ of a
+ * component and only Σδ of `full`; the other array is empty.
  */
 export interface TokenSums<A extends Float32Array | Float64Array = Float32Array | Float64Array> {
   readonly loss: A
   readonly product: A
 }
 
-/**
- * One chain of one component. Every array is backed by a SharedArrayBuffer, so that any thread can work on any
- * replica.
- */
+/** One chain of one component. All arrays are in shared memory, so any thread can work on any replica. */
 export interface Replica extends ChainState {
   readonly component: string
   readonly chain: number
-  /** Index of the component in a random stream. */
+  /** Index of the component in random streams. */
   readonly index: number
   /**
-   * Losses of the studied tokens at the draw in progress [tokens]; empty where φ is known before them, as they are
-   * added up at once then.
+   * Losses of the studied tokens at the current draw, [tokens]. Empty if φ is known before them, because they are
+   * then added up at once.
    */
   readonly losses: Float32Array
-  /** Sums over the draws of the half in progress: the first ⌊K/2⌋ draws, or the others. */
+  /** Sums over the draws of the current half: the first ⌊K/2⌋ draws, or the others. */
   readonly sums: TokenSums<Float64Array>
   /**
-   * The first half's once it is complete. Where there are both, rounded then, and Σφδ less φ̄ Σδ, so that what
-   * cancels is not rounded.
+   * Sums of the first half, once it is complete. If both arrays are present, they are rounded to float32 and the
+   * product is Σφδ less φ̄ Σδ, because large terms that cancel would lose precision.
    */
   readonly firstHalf: TokenSums
   /**
-   * Sum of the losses' gradients over the rows of the step in progress; empty where one task takes all its rows and
-   * updates the weights.
+   * Gradient of the summed loss over the rows of the current step so far. Empty if one task does all rows and updates
+   * the weights.
    */
   readonly gradient: Float32Array
-  /** Gradients over single chunks of rows, where several threads work for one replica; no array where they do not. */
+  /** Gradients over single chunks of rows, if several threads share this replica; else no arrays. */
   readonly parts: readonly Float32Array[]
-  /** Losses of single blocks of probe rows, likewise. */
+  /** Losses of single blocks of probe rows, if several threads share this replica; else no arrays. */
   readonly blockLosses: readonly Float32Array[]
   /**
-   * Not zero from the moment a task begins to change the replica until its result has arrived: one number for each
-   * range of weights, as several tasks may update them at once. Tasks for the whole replica have the first.
+   * Nonzero from when a task begins to change the replica until its result arrives. One entry per range of weights,
+   * as ranges are updated in parallel. Tasks for the whole replica use the first.
    */
   readonly claims: Int32Array
 }
 
 /**
  * One block of draws of one component (docs/method.md, sections 3b and 3c). The four blocks of a component are
- * independent of one another. Every array is backed by a SharedArrayBuffer, so that any thread can work on any block.
+ * independent. All arrays are in shared memory, so any thread can work on any block.
  */
 export interface DrawBlock {
   readonly component: string
   /** Number of the block, 0 to 3. */
   readonly chain: number
-  /** Index of the component in a random stream. */
+  /** Index of the component in random streams. */
   readonly index: number
-  /** u* [weights], shared by the component's blocks. */
+  /** u*, [weights], shared by the component's blocks. */
   readonly centre: Float32Array
-  /** Σ w v over the block's gradients v of φ [weights]; with single gradients, that of the draw at work. */
+  /** Σ w v over the block's gradients v of φ, [weights]. With single gradients, that of the current draw. */
   readonly gradient: Float32Array
-  /** Σ w φ v [weights]; empty at nβ = 0 and with single gradients. */
+  /** Σ w φ v, [weights]; empty at nβ = 0 and with single gradients. */
   readonly gradientProduct: Float32Array
-  /**
-   * Unit vector q that slopes are taken along [weights]. Before it is known, `point` holds the weights of a single
-   * gradient's draw.
-   */
+  /** Unit vector q along which slopes are taken, [weights]. */
   readonly direction: Float32Array
-  /** The point that slopes are taken at, less u* [weights]. */
+  /**
+   * Point at which slopes are taken, less u*, [weights]. Holds the weights of a single gradient's draw until q is
+   * known.
+   */
   readonly point: Float32Array
-  /** Σ w s over the block's points [tokens], s the slope of a token's loss; w is 1 with mean gradients. */
+  /** Σ w s over the block's points, where s is the slope of a token's loss, [tokens]. With mean gradients, w = 1. */
   readonly slopes: Float64Array
-  /** Σ w φ s [tokens]; empty at nβ = 0 and with mean gradients. */
+  /** Σ w φ s, [tokens]; empty at nβ = 0 and with mean gradients. */
   readonly products: Float64Array
-  /** As of a replica: the first for its weights, the others for spans of probe rows. */
+  /** As in `Replica`: the first entry is for the weights, the others are for spans of probe rows. */
   readonly claims: Int32Array
 }
 
@@ -89,25 +86,25 @@ interface CommonRun {
   readonly weights: Weights
   readonly seed: number
   /**
-   * Studied target positions of probe row i: positions[starts[i]] … positions[starts[i + 1] - 1]; their indices are
-   * the token numbers.
+   * positions[starts[i]] … positions[starts[i + 1] - 1] are the studied target positions of probe row i. Their
+   * indices are the token numbers.
    */
   readonly starts: Int32Array
   readonly positions: Int32Array
 }
 
-/** What every worker of a run of chains holds from the start. */
+/** Data of a run of chains that every worker has from the start. */
 export interface ChainsRun extends CommonRun {
   readonly kind: 'chains'
   readonly sampler: PsgldConfiguration
   readonly replicas: readonly Replica[]
-  /** Weights of a replica's range, the last of which may be shorter: see stages.ts. */
+  /** Weights in a replica's range (stages.ts). The last range may be shorter. */
   readonly rangeWeights: number
-  /** ℓ(w*) of every studied token. */
+  /** ℓ(w*) of every studied token in nats, [tokens]. */
   readonly initialLosses: Float32Array
 }
 
-/** What every worker of a run of draw blocks holds from the start. */
+/** Data of a run of draw blocks that every worker has from the start. */
 export interface BlocksRun extends CommonRun {
   readonly kind: 'blocks'
   readonly sampler: BlockConfiguration
@@ -116,15 +113,15 @@ export interface BlocksRun extends CommonRun {
 
 export type SharedRun = ChainsRun | BlocksRun
 
-/** The studied tokens of a block of probe rows: which rows they are, and φ of each replica where it is known. */
+/** Studied tokens of a block of probe rows: the indices of the rows, and φ of each replica if it is known. */
 export interface ProbeRows {
   readonly indices: Int32Array
   readonly phis: readonly (number | null)[]
 }
 
 /**
- * Replicas that a task is for, of a group that shares a program (groups.ts): as many as `width` where all have it to
- * do.
+ * Replicas of one task. They share a program and belong to a group of `width` replicas (groups.ts), of which the task
+ * may have only some.
  */
 export interface Together {
   readonly replicas: readonly number[]
@@ -136,7 +133,7 @@ export interface StepResult {
   readonly finite: boolean
 }
 
-/** Where the rows of a stage stand in their step: whether others came before them, and whether others follow. */
+/** Position of a stage's rows in their step: whether rows came before, and whether these are the last. */
 export interface StepPart {
   readonly begun: boolean
   readonly ends: boolean
@@ -145,8 +142,8 @@ export interface StepPart {
 }
 
 /**
- * A slice of observation rows: the keys of its chunks' shared prefixes, its target positions, and its mean loss at
- * w*.
+ * A slice of observation rows: keys of its chunks' shared prefixes, number of target positions, and mean loss at w*
+ * in nats.
  */
 export interface SharedSlice {
   readonly prefixes: readonly number[]
@@ -154,13 +151,13 @@ export interface SharedSlice {
   readonly initialLoss: number
 }
 
-/** A gradient of φ over a slice: φ, and the gradient's norm; not finite where the losses are not. */
+/** φ (nats) over a slice and the norm of its gradient; not finite if the losses are not. */
 export interface GradientDraw {
   readonly phi: number
   readonly norm: number
 }
 
-/** What the slopes of a block are multiplied by before they are added: ‖g‖, and the draw's w and wφ. */
+/** Factors of a block's slopes: ‖g‖, and the draw's w and wφ. */
 export interface SlopeFactors {
   readonly norm: number
   readonly weight: number
@@ -173,29 +170,28 @@ export interface Operations {
 }
 
 interface Calls {
-  /** Operations of a row: [component][length]. */
+  /** Floating-point operations of a row, [component][length]. */
   readonly operations: {
     readonly parameters: { readonly components: readonly string[]; readonly lengths: readonly number[] }
     readonly result: readonly (readonly Operations[])[]
   }
   readonly prefix: { readonly parameters: { readonly rows: Rows }; readonly result: Prefix }
   /**
-   * A pSGLD step of each replica over chunks of the minibatch, given by the keys of their shared prefixes, or a part
-   * of one.
+   * A pSGLD step of each replica, or a part of one, over chunks of the minibatch. `prefixes` are the keys of the
+   * chunks.
    */
   readonly step: {
     readonly parameters: Together & { readonly step: number; readonly prefixes: readonly number[] } & StepPart
     readonly result: readonly StepResult[]
   }
-  /** The gradient over one chunk, as one of the replica's parts. Answers the sum of the losses. */
+  /** Computes the gradient over one chunk into `parts[part]` of the replica. Returns the summed loss. */
   readonly chunk: {
     readonly parameters: { readonly replica: number; readonly prefix: number; readonly part: number }
     readonly result: number
   }
   /**
-   * Ends what chunks or steps have begun, for one range of the replica's weights: adds the first `parts` of the
-   * replica's parts to what the rows before have left, and updates the weights, or leaves the sum. Answers whether
-   * they are finite.
+   * Completes chunks or steps for one range of the replica's weights: adds the first `parts` of its partial gradients
+   * to the sum of earlier rows, then updates the weights or stores the sum. Returns whether the weights are finite.
    */
   readonly update: {
     readonly parameters: {
@@ -209,8 +205,8 @@ interface Calls {
   /** A draw at nβ = 0. */
   readonly gaussian: { readonly parameters: { readonly replica: number; readonly draw: number }; readonly result: null }
   /**
-   * Sum of the losses of a block at w*, through a component with these weights; those of studied tokens are kept when
-   * `probeRows` says which rows they are.
+   * Returns the summed loss of a block at w*, computed through a component with the weights `centre`. Stores the
+   * losses of studied tokens if `probeRows` has the indices of the rows.
    */
   readonly initial: {
     readonly parameters: {
@@ -222,19 +218,21 @@ interface Calls {
     readonly result: number
   }
   /**
-   * Sum of the losses of a block at each replica's weights; those of studied tokens are added to its sums, or kept
-   * until φ is known.
+   * Returns the summed loss of a block at each replica's weights. Adds the losses of studied tokens to the replica's
+   * sums, or stores them until φ is known.
    */
   readonly losses: {
     readonly parameters: Together & { readonly prefix: number; readonly probe: ProbeRows | null }
     readonly result: readonly number[]
   }
-  /** Sum of the losses of a block of probe rows at the replica's weights, which become one of its block losses. */
+  /**
+   * Computes the losses of a block of probe rows into `blockLosses[part]` of the replica. Returns the summed loss.
+   */
   readonly block: {
     readonly parameters: { readonly replica: number; readonly prefix: number; readonly part: number }
     readonly result: number
   }
-  /** Takes in the block losses of studied tokens as `losses` does: those of block i are in part i. */
+  /** Adds or stores the losses of studied tokens as `losses` does, from the replica's `blockLosses`. */
   readonly take: {
     readonly parameters: {
       readonly replica: number
@@ -244,40 +242,41 @@ interface Calls {
     readonly result: null
   }
   /**
-   * Ends a draw: adds the losses that were kept, and closes the first half, whose mean of φ is given after its last
-   * draw. Answers ‖u - u*‖.
+   * Ends a draw: adds the stored losses, and closes the first half after its last draw (`closing` is then its mean
+   * φ). Returns ‖u - u*‖.
    */
   readonly commit: {
     readonly parameters: { readonly replica: number; readonly phi: number; readonly closing: number | null }
     readonly result: number
   }
 
-  /** Sums of the losses at w* of each row of a block, through a component with these weights. */
+  /** Summed loss of each row of a block at w*, computed through a component with the weights `centre`. */
   readonly rowLosses: {
     readonly parameters: { readonly component: string; readonly centre: Float32Array; readonly prefix: number }
     readonly result: readonly number[]
   }
   /**
-   * Gradients of φ at u* ± z/√γ, each over a slice of its own, weighted and added to the blocks' sums. Answers both
-   * draws of each block.
+   * Adds the weighted gradients of φ at u* ± z/√γ, each over its own slice, to the blocks' sums. Returns both draws
+   * of each block.
    */
   readonly pair: {
     readonly parameters: Together & { readonly pair: number; readonly slices: readonly [SharedSlice, SharedSlice] }
     readonly result: readonly (readonly [GradientDraw, GradientDraw])[]
   }
-  /**
-   * The gradient of φ at u* + z/√γ over a slice, in place of the blocks' gradient; the weights stay in their `point`.
-   */
+  /** Sets the blocks' `gradient` to that of φ at u* + z/√γ over a slice, and leaves the weights in their `point`. */
   readonly base: {
     readonly parameters: Together & { readonly draw: number; readonly slice: SharedSlice }
     readonly result: readonly GradientDraw[]
   }
-  /** Sum of the losses of a block of observation rows at the weights that `base` has left. */
+  /** Summed loss of a block of observation rows at the weights left by `base`. */
   readonly baseLosses: {
     readonly parameters: Together & { readonly prefix: number }
     readonly result: readonly number[]
   }
-  /** Sets a block's direction and point for a turn: g = plain · gradient + product · gradientProduct. Answers ‖g‖. */
+  /**
+   * Sets a block's direction and point for a turn, from g = plain · gradient + product · gradientProduct. Returns
+   * ‖g‖.
+   */
   readonly direction: {
     readonly parameters: {
       readonly replica: number
@@ -288,8 +287,8 @@ interface Calls {
     readonly result: number
   }
   /**
-   * Slopes of the losses of a block of rows; those of studied tokens are added to the draw blocks' sums where
-   * `indices` says which rows they are. Answers the sums of slopes over all target positions.
+   * Slopes of the losses of a block of rows. Adds those of studied tokens to the draw blocks' sums if `indices` has
+   * the indices of the rows. Returns the slopes summed over all target positions.
    */
   readonly slopes: {
     readonly parameters: Together & {
@@ -308,26 +307,26 @@ export type Task = TaskOf<TaskKind>
 export type ResultOf<K extends TaskKind> = Calls[K]['result']
 export type TaskResult = ResultOf<TaskKind>
 
-/** What a lane is for: evaluating the model, or what can be done to a replica without it. */
+/** Kinds of lanes: with an evaluator, or only for tasks that need none. */
 export type LaneKind = 'evaluating' | 'updating'
 export type LaneCounts = Readonly<Record<LaneKind, number>>
 
 const updatingKinds = ['update', 'gaussian', 'take', 'commit', 'direction'] as const
 export type UpdatingTask = TaskOf<(typeof updatingKinds)[number]>
 
-/** Whether a task takes no evaluator. */
+/** Whether a task needs no evaluator. */
 export const isUpdating = (task: Task): task is UpdatingTask =>
   (updatingKinds as readonly TaskKind[]).includes(task.kind)
 
-/** The replicas that a task is for. */
+/** Replicas of a task. */
 export const replicasOf = (task: Task): readonly number[] =>
   'replicas' in task ? task.replicas : 'replica' in task ? [task.replica] : []
 
-/** Which of a replica's claims a task takes. */
+/** Index of the claim that a task sets. */
 export const claimOf = (task: Task): number =>
   task.kind === 'update' ? task.range : task.kind === 'slopes' ? task.claim : 0
 
-/** A task in words, for errors. */
+/** Describes a task for error messages. */
 export const describeTask = (task: Task, { kind, replicas }: SharedRun): string => {
   const [first, ...others] = replicasOf(task)
   if (first === undefined) return task.kind === 'operations' ? 'counting operations' : 'the forward pass at w*'

@@ -5,7 +5,7 @@ import type { Prefix } from '../engine/core'
 import { type OpenLane, LaneLost } from './lane'
 import type { SharedRun, LaneKind, Task, TaskResult } from './tasks'
 
-/** What a worker is started with. */
+/** Data that a worker starts with. */
 export interface LaneData {
   readonly run: SharedRun
   readonly kind: LaneKind
@@ -23,7 +23,7 @@ export type FromLane =
   | { readonly type: 'result'; readonly id: number; readonly result: TaskResult }
   | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
 
-/** Lanes that are worker threads running the built `sampling/worker.ts`, or another entry that serves a lane. */
+/** Opens lanes as worker threads that run the built `sampling/worker.ts` or another entry that calls `serveLane`. */
 export const threadLanes =
   (entry = entryPath('sampling-worker')): OpenLane =>
   async (run, kind) => {

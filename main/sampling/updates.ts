@@ -14,7 +14,7 @@ const add = ({ loss, product }: TokenSums<Float64Array>, token: number, phi: num
   if (product.length > 0) product[token] += phi * change
 }
 
-/** Moves the sums to where they are only read from now on. */
+/** Copies the sums to `kept`, with `meanPhi` Σδ subtracted from Σφδ if both are present, and resets them. */
 const close = (sums: TokenSums<Float64Array>, kept: TokenSums, meanPhi: number): void => {
   if (sums.loss.length > 0 && sums.product.length > 0)
     for (let token = 0; token < sums.product.length; token++) sums.product[token] -= meanPhi * sums.loss[token]
@@ -24,7 +24,7 @@ const close = (sums: TokenSums<Float64Array>, kept: TokenSums, meanPhi: number):
   sums.product.fill(0)
 }
 
-/** The work on replicas that one thread does, one task at a time: here what takes no evaluator. */
+/** A thread's work on replicas that needs no evaluator. */
 export class ReplicaUpdates extends PlainLane {
   readonly #kernel = new PsgldKernel()
   readonly #gradients: Float32Array[] = []
@@ -49,11 +49,11 @@ export class ReplicaUpdates extends PlainLane {
   }
 
   /**
-   * What a step's gradient is added to for these weights of a replica, the task's `at`-th: what the rows before have
-   * left, or zeros.
+   * Array that a step's gradient accumulates in, for replica number `at` of the task: holds the sum of earlier rows,
+   * or zeros.
    */
   protected begin(gradient: Float32Array, length: number, begun: boolean, at = 0): Float32Array {
-    // What the step begins with may be put where it stays: done again, it begins with zeros again.
+    // A first part may accumulate in place: a repeated task fills it with zeros again.
     if (gradient.length > 0 && !begun) return gradient.fill(0)
     if ((this.#gradients[at]?.length ?? -1) < length) this.#gradients[at] = new Float32Array(length)
     const own = this.#gradients[at].subarray(0, length)
@@ -63,8 +63,8 @@ export class ReplicaUpdates extends PlainLane {
   }
 
   /**
-   * Updates a range of the replica's weights, or leaves the gradient to the rows that follow. False if a new weight
-   * is not finite.
+   * Updates a range of the replica's weights, or stores the gradient for later rows. Returns false if a new weight is
+   * not finite.
    */
   protected end(
     state: Replica,
@@ -93,7 +93,7 @@ export class ReplicaUpdates extends PlainLane {
     return true
   }
 
-  /** In the order of the chunks, so that the sum is that of one thread. */
+  /** Sums the chunks in order, so that the result is that of one thread. */
   #update({ replica, step, parts, range, ...place }: TaskOf<'update'>): boolean {
     const state = this.shared.replicas[replica]
     const start = range * this.shared.rangeWeights

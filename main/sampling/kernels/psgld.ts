@@ -1,6 +1,6 @@
-// Philox normals, the pSGLD update and Gaussian draws over one block of a component's weights
-// (docs/method.md, sections 2 and 4). The caller copies a block into memory, calls, and copies back. Normals are
-// float64; weights, squares and the update float32.
+// Philox normals, the pSGLD update and Gaussian draws for one block of a component's weights (docs/method.md,
+// sections 2 and 4). The caller copies a block into memory, calls, and copies the result back. Normals are float64;
+// weights, squares and updates are float32.
 
 export const capacity: i32 = 8192
 
@@ -8,17 +8,18 @@ export const weights: usize = memory.data(4 * 8192, 16)
 export const centre: usize = memory.data(4 * 8192, 16)
 export const squares: usize = memory.data(4 * 8192, 16)
 export const gradient: usize = memory.data(4 * 8192, 16)
-/** float64 normals of the block. */
+/** Normals of the block, float64. */
 export const noise: usize = memory.data(8 * 8192, 16)
 
 /**
- * Box-Muller for lanes 0 and 1 of the words `a` (radius) and `b` (angle): r cos θ and r sin θ of lane 0 stored as float64 at `first`, of
- * lane 1 at `second`. Absolute errors about 1e-15.
+ * Box-Muller for lanes 0 and 1 of the words `a` (radius) and `b` (angle). Stores r cos θ and r sin θ of lane 0 as
+ * float64 at `first`, those of lane 1 at `second`. The absolute error is about 1e-15.
  */
 // @ts-ignore: decorator
 @inline
 function boxMuller(a: v128, b: v128, first: usize, second: usize): void {
-  // ln((a + 1) / 2³²): a + 1 exactly as a double, mantissa into [√½, √2), then fdlibm's polynomial.
+  // ln((a + 1) / 2³²): a + 1 is exact in float64, its mantissa is scaled to [√½, √2), then fdlibm's polynomial
+  // applies.
   const word = f64x2.sub(v128.or(i64x2.extend_low_i32x4_u(a), i64x2.splat(0x4330000000000000)), f64x2.splat(4503599627370495.0))
   const shifted = i64x2.add(word, i64x2.splat(0x3ff0000000000000 - 0x3fe6a09e00000000))
   const exponent = f64x2.sub(v128.or(i64x2.shr_u(shifted, 52), i64x2.splat(0x4330000000000000)), f64x2.splat(4503599627370496.0 + 1023.0 + 32.0))
@@ -39,7 +40,7 @@ function boxMuller(a: v128, b: v128, first: usize, second: usize): void {
   logarithm = f64x2.add(logarithm, f64x2.mul(exponent, f64x2.splat(6.93147180369123816490e-01)))
   const r = f64x2.sqrt(f64x2.mul(f64x2.splat(-2), logarithm))
 
-  // The angle is a multiple of 2π/2³²: its quadrant and the rest in [-π/4, π/4] come out exactly.
+  // The angle is a multiple of 2π/2³², so its quadrant and the rest in [-π/4, π/4] are exact.
   const quadrant = i32x4.shr_u(i32x4.add(b, i32x4.splat(0x20000000)), 30)
   const rest = f64x2.mul(f64x2.convert_low_i32x4_s(i32x4.sub(b, i32x4.shl(quadrant, 30))), f64x2.splat(1.4629180792671596e-9))
   const z = f64x2.mul(rest, rest)
@@ -65,7 +66,7 @@ function boxMuller(a: v128, b: v128, first: usize, second: usize): void {
   v128.store(second, v128.shuffle<u64>(x, y, 1, 3))
 }
 
-/** Fills `noise` with `count` normals, Philox blocks firstBlock … of counter (·, step, chain, stream) and the given key. */
+/** Fills `noise` with `count` normals from the Philox blocks `firstBlock` … of counter (·, step, chain, stream). */
 export function normals(count: i32, firstBlock: u32, step: u32, chain: u32, stream: u32, key0: u32, key1: u32): void {
   const blocks = (count + 3) >> 2
   const m0 = i32x4.splat(0xd2511f53)
@@ -104,7 +105,10 @@ function noiseOf(i: i32): v128 {
   return v128.shuffle<u32>(f32x4.demote_f64x2_zero(v128.load(at)), f32x4.demote_f64x2_zero(v128.load(at, 16)), 0, 1, 4, 5)
 }
 
-/** One pSGLD step of the block from the gradient of a sum over `targets` losses; true if every new weight and square is finite. */
+/**
+ * One pSGLD step of the block, from the gradient of a loss summed over `targets`. Returns whether all new weights and
+ * squares are finite.
+ */
 export function update(count: i32, targets: f32, decay: f32, rest: f32, epsilon: f32, nBeta: f32, gamma: f32, stepSize: f32): bool {
   let check = f32x4.splat(0)
   for (let i = 0; i < count; i += 4) {
@@ -123,7 +127,7 @@ export function update(count: i32, targets: f32, decay: f32, rest: f32, epsilon:
   return f32x4.extract_lane(check, 0) + f32x4.extract_lane(check, 1) + f32x4.extract_lane(check, 2) + f32x4.extract_lane(check, 3) == 0
 }
 
-/** Weights = centre + scale · noise. */
+/** weights = centre + scale · noise. */
 export function gaussian(count: i32, scale: f32): void {
   for (let i = 0; i < count; i += 4) {
     const at = <usize>i << 2
