@@ -11,5 +11,6 @@ export {
 export { type Graph, GraphBuilder, type Node, type Value, partRows, size, valuesRead } from './graph'
 export { type ProgramPeak, heldWeightBytes, ownWeightBytes, programPeaks } from './memory'
 export { pieceOperations, prefixOperations, programName } from './operations'
-export { TransformerEvaluator, programBytes } from './transformer-evaluator'
+export { TransformerEvaluator } from './transformer-evaluator'
 export { areLong, prefixBytes } from './extent'
+export { programBytes } from './programs'

@@ -57,7 +57,8 @@ export const prefixStageGraph = (architecture: Architecture, extent: Extent): Gr
 /**
  * Backward through a layer, whose activations are computed again: from the further input `slope` [tokens, d], what
  * the losses owe to the stream after it, the outputs `slope`, what they owe to the stream before it (a layer's), and
- * `gradient:NAME` for every input that is a replica's own (a head's slices, an MLP's weights; a layer's where `own`).
+ * `gradient:n` for every slice of a head, or `gradient:NAME` for every weight that is a replica's own (an MLP's; a
+ * layer's where `own`).
  */
 export const stageSlopeGraph = (
   architecture: Architecture,
@@ -71,7 +72,7 @@ export const stageSlopeGraph = (
   const slices = slicesOf(transformer, shapes)
   const target = after(transformer, stage, slices)
   const ownWeights = ((): [string, Value][] => {
-    if (stage === 'head') return slices.map((value, index) => [`slice:${index}`, value])
+    if (stage === 'head') return slices.map((value, index) => [`${index}`, value])
     return stage === 'mlp' || own ? weightsOf(transformer, stage) : []
   })()
   const sources: [string, Value][] = [

@@ -1,8 +1,7 @@
-import type { Architecture, Weights } from '../../models/architecture'
 import { placesOf, tensorsIn } from '../../models/components'
 import type { Prefix, Rows } from './evaluator'
-import type { Bound, Program } from './executor'
-import { type Graph, size } from './graph'
+import type { Bound } from './executor'
+import type { Graph } from './graph'
 import {
   type LossSources,
   type Stage,
@@ -13,41 +12,16 @@ import {
   stageGraph,
   stageSlopeGraph
 } from './layerwise-graphs'
+import { type LayerwiseSource, LayerWeights } from './layerwise-weights'
 import { pieceOf } from './operations'
+import { type OwnPiece, addAt, addSliceGradients, exactIfNeeded, extentsOf, headColumns, headOf } from './slices'
 import { addEmbeddingSlopes, embedRows, targetRows } from './table-rows'
 import { type Extent, activationName } from './extent'
-import { evenParts, logSumBounds, unembeddingName, vocabularyBlocks } from './vocabulary'
+import { evenParts, unembeddingName } from './vocabulary'
 import { embeddingTables, unembeddingWeight } from '../../models/architectures'
 
 /** Queries of one head whose scores are held at once. */
 export const queries = 128
-
-/** The evaluator's side of it. */
-export interface Workshop {
-  readonly architecture: Architecture
-  readonly weights: Weights
-  /** The mean row of the unembedding at w*. */
-  readonly centre: Float32Array
-  /** Whether weights that are bound again and again should be held where the executor computes. */
-  readonly heldApart: boolean
-  readonly compiled: (key: string, make: () => Graph) => Promise<{ readonly program: Program; readonly graph: Graph }>
-  /** A weight at w*, or what `unembeddingName` names, held from when it is first needed. */
-  readonly resident: (name: string) => Bound
-}
-
-/** A component, as its replica's weights are to be read. */
-export interface OwnPiece {
-  readonly name: string
-  readonly weights: Float32Array
-  /** The slices in their order, and of a head its projection at w*. */
-  readonly slices: readonly { readonly tensor: string; readonly shape: readonly number[] }[]
-  readonly projection: Float32Array | undefined
-}
-
-/** Adds `part` to what begins at `start`. */
-export const addAt = (gradient: Float32Array, start: number, part: Float32Array, count = part.length): void => {
-  for (let i = 0; i < count; i++) gradient[start + i] += part[i]
-}
 
 interface Row {
   readonly inputs: Int32Array
@@ -62,15 +36,16 @@ interface Row {
  * far less time than its products and no memory of each thread.
  */
 export class Layerwise {
-  /** What weights are copied to, by their name in the graph, and which w* is there. */
-  readonly #copies = new Map<string, { readonly data: Float32Array; of: string | undefined }>()
-
   readonly #sums = new Map<string, Float32Array>()
 
-  constructor(private readonly workshop: Workshop) {}
+  readonly #weights: LayerWeights
+
+  constructor(private readonly evaluator: LayerwiseSource) {
+    this.#weights = new LayerWeights(evaluator)
+  }
 
   async prefix(rows: Rows): Promise<Prefix> {
-    const { architecture, weights } = this.workshop
+    const { architecture, weights } = this.evaluator
     const { layers, hidden } = architecture
     const positions = rows.length - 1
     const names = [
@@ -128,7 +103,7 @@ export class Layerwise {
 
   #rowOf({ rows: { ids, length: rowLength }, activations }: Prefix, row: number): Row {
     const positions = rowLength - 1
-    const width = positions * this.workshop.architecture.hidden
+    const width = positions * this.evaluator.architecture.hidden
     const own = ids.slice(row * rowLength, (row + 1) * rowLength)
     return {
       inputs: own.subarray(0, positions),
@@ -138,7 +113,7 @@ export class Layerwise {
   }
 
   async #row(piece: OwnPiece, row: Row, gradient: Float32Array | undefined): Promise<Float32Array> {
-    const { architecture } = this.workshop
+    const { architecture } = this.evaluator
     const { layers } = architecture
     const kind = pieceOf(piece.name)
     const own = kind.kind === 'full' || kind.kind === 'mlp' ? piece : undefined
@@ -222,7 +197,7 @@ export class Layerwise {
 
   /** A tensor whose gradient is put together from parts: its sum over the row so far. */
   #sum(name: string): Float32Array {
-    const known = this.#sums.get(name) ?? new Float32Array(this.workshop.weights.get(name)!.data.length)
+    const known = this.#sums.get(name) ?? new Float32Array(this.evaluator.weights.get(name)!.data.length)
     this.#sums.set(name, known)
     return known
   }
@@ -245,17 +220,11 @@ export class Layerwise {
       [activationName.middle(0)]: activation(activationName.middle(layer))
     }
     if (kind === 'mlp') return given
-    let start = 0
-    piece.slices.forEach(
-      ({ shape }, index) => (given[`slice:${index}`] = piece.weights.slice(start, (start += size(shape))))
+    extentsOf(piece.slices).forEach(
+      ({ start, end }, index) => (given[`slice:${index}`] = piece.weights.slice(start, end))
     )
-    const { hidden, heads } = this.workshop.architecture
-    const width = hidden / heads
-    const from = Number(piece.name.split('.')[1]) * width
     const attended = activation(activationName.attended(layer))
-    const columns = new Float32Array(attended.length / heads)
-    for (let token = 0; token < columns.length / width; token++)
-      columns.set(attended.subarray(token * hidden + from, token * hidden + from + width), token * width)
+    const columns = headColumns(this.evaluator.architecture, attended, headOf(piece.name))
     return { ...given, 'head:attended': columns, 'head:projection': piece.projection! }
   }
 
@@ -265,16 +234,11 @@ export class Layerwise {
     outputs: Readonly<Record<string, Float32Array>>,
     gradient: Float32Array
   ): void {
-    let start = 0
+    addSliceGradients(piece.slices, outputs, gradient)
     const places = placesOf(piece.slices)
-    for (const [index, { shape }] of piece.slices.entries()) {
-      const part = outputs[`gradient:slice:${index}`]
-      if (part !== undefined) addAt(gradient, start, part)
-      start += size(shape)
-    }
     for (const [name, part] of Object.entries(outputs)) {
       const place = name.startsWith('gradient:')
-        ? places.get(inLayer(this.workshop.architecture, name.slice('gradient:'.length), layer))
+        ? places.get(inLayer(this.evaluator.architecture, name.slice('gradient:'.length), layer))
         : undefined
       if (place !== undefined) addAt(gradient, place.start, part)
     }
@@ -290,7 +254,7 @@ export class Layerwise {
     targets: Int32Array,
     gradient: Float32Array | undefined
   ): Promise<{ losses: Float32Array; slope: Float32Array | undefined }> {
-    const { architecture, weights } = this.workshop
+    const { architecture, weights } = this.evaluator
     const { hidden } = architecture
     const kind = pieceOf(piece.name).kind
     const table = unembeddingWeight(architecture)
@@ -306,8 +270,8 @@ export class Layerwise {
     ]
     const centred =
       place === undefined
-        ? this.workshop.resident(unembeddingName.centred)
-        : this.#centred(piece.weights.subarray(place.start, place.end))
+        ? this.evaluator.resident(unembeddingName.centred)
+        : this.#weights.centred(piece.weights.subarray(place.start, place.end))
     const own = kind === 'full' || place !== undefined ? piece : undefined
     let token = 0
     for (const count of evenParts(targets.length)) {
@@ -317,24 +281,25 @@ export class Layerwise {
       const rows = targetRows(
         ids,
         place === undefined ? weights.get(table)!.data : piece.weights.subarray(place.start, place.end),
-        this.workshop.centre
+        this.evaluator.centre
       )
-      let outputs = await this.#runGraph(
-        `loss ${key}`,
-        () => lossStageGraph(architecture, count, wanted),
-        0,
-        { stream: part, 'target rows': rows, [unembeddingName.centred]: centred },
-        own
+      const outputs = await exactIfNeeded((exact) =>
+        exact
+          ? this.#runGraph(
+              `exact loss ${key}`,
+              () => exactLossStageGraph(architecture, count, wanted),
+              0,
+              { stream: part, targets: ids },
+              own
+            )
+          : this.#runGraph(
+              `loss ${key}`,
+              () => lossStageGraph(architecture, count, wanted),
+              0,
+              { stream: part, 'target rows': rows, [unembeddingName.centred]: centred },
+              own
+            )
       )
-      if (!outputs.logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)) {
-        outputs = await this.#runGraph(
-          `exact loss ${key}`,
-          () => exactLossStageGraph(architecture, count, wanted),
-          0,
-          { stream: part, targets: ids },
-          own
-        )
-      }
       losses.set(outputs.losses, token)
       if (outputs.slope !== undefined) slope?.set(outputs.slope, token * hidden)
       if (gradient !== undefined) {
@@ -352,18 +317,6 @@ export class Layerwise {
       token += count
     }
     return { losses, slope }
-  }
-
-  /** A replica's own unembedding as `centreUnembedding` has the one at w*. */
-  #centred(unembedding: Float32Array): Float32Array {
-    const {
-      architecture: { hidden, vocabulary },
-      centre
-    } = this.workshop
-    const { data } = this.#copy(unembeddingName.centred, vocabularyBlocks(vocabulary).rows * hidden)
-    for (let row = 0; row < vocabulary; row++)
-      for (let i = 0, at = row * hidden; i < hidden; i++, at++) data[at] = unembedding[at] - centre[i]
-    return data
   }
 
   #run(
@@ -384,39 +337,19 @@ export class Layerwise {
     given: Readonly<Record<string, Bound>>,
     own: OwnPiece | undefined
   ): Promise<Record<string, Float32Array>> {
-    const { program, graph } = await this.workshop.compiled(`layerwise ${key}`, make)
+    const { program, graph } = await this.evaluator.compiled(`layerwise ${key}`, make)
     const places = own === undefined ? undefined : placesOf(own.slices)
     const bound = [...graph.inputs.keys()].map((name): [string, Bound] => {
       if (given[name] !== undefined) return [name, given[name]]
-      const actual = inLayer(this.workshop.architecture, name, layer)
+      const actual = inLayer(this.evaluator.architecture, name, layer)
       const place = places?.get(actual)
       return [
         name,
         place === undefined
-          ? this.#weight(name, actual)
-          : this.#copied(name, own!.weights.subarray(place.start, place.end), undefined)
+          ? this.#weights.weight(name, actual)
+          : this.#weights.copied(name, own!.weights.subarray(place.start, place.end), undefined)
       ]
     })
     return program.run(Object.fromEntries(bound))
-  }
-
-  #weight(name: string, actual: string): Bound {
-    const { heldApart, resident, weights } = this.workshop
-    if (heldApart || !weights.has(actual)) return resident(actual)
-    const { data } = weights.get(actual)!
-    return data.buffer instanceof SharedArrayBuffer ? this.#copied(name, data, actual) : data
-  }
-
-  #copied(name: string, from: Float32Array, of: string | undefined): Float32Array {
-    const copy = this.#copy(name, from.length)
-    if (of === undefined || copy.of !== of) copy.data.set(from)
-    copy.of = of
-    return copy.data
-  }
-
-  #copy(name: string, count: number): { readonly data: Float32Array; of: string | undefined } {
-    const known = this.#copies.get(name) ?? { data: new Float32Array(count), of: undefined }
-    this.#copies.set(name, known)
-    return known
   }
 }

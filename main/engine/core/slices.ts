@@ -1,0 +1,78 @@
+import type { Architecture, Weights } from '../../models/architecture'
+import { type Slice, componentSlices } from '../../models/components'
+import { size } from './graph'
+import { logSumBounds } from './vocabulary'
+
+/** How a component's weights lie in its vector: slices in their order, and of a head its projection at w*. */
+export interface OwnSlices {
+  readonly slices: readonly Slice[]
+  readonly projection: Float32Array | undefined
+}
+
+/** A component, as its replica's weights are to be read. */
+export interface OwnPiece extends OwnSlices {
+  readonly name: string
+  readonly weights: Float32Array
+}
+
+/** What a program gives, by the names of its outputs. */
+export type Outputs = Readonly<Record<string, Float32Array>>
+
+/** A head's slice of the projection at w*: its last slice. */
+const projectionOf = (weights: Weights, slices: readonly Slice[]): Float32Array => {
+  const { tensor, rowStart, rowEnd, columnStart, columnEnd } = slices[slices.length - 1]
+  const { data, shape } = weights.get(tensor)!
+  const width = columnEnd - columnStart
+  const projection = new Float32Array((rowEnd - rowStart) * width)
+  for (let row = rowStart; row < rowEnd; row++)
+    projection.set(data.subarray(row * shape[1] + columnStart, row * shape[1] + columnEnd), (row - rowStart) * width)
+  return projection
+}
+
+export const ownSlices = (architecture: Architecture, weights: Weights, component: string): OwnSlices => {
+  const slices = componentSlices(architecture, weights, component)
+  return { slices, projection: component.startsWith('head:') ? projectionOf(weights, slices) : undefined }
+}
+
+/** Where each slice lies in the component's vector: from `start` up to `end`. */
+export const extentsOf = (
+  slices: readonly Pick<Slice, 'shape'>[]
+): { readonly start: number; readonly end: number }[] => {
+  let at = 0
+  return slices.map(({ shape }) => ({ start: at, end: (at += size(shape)) }))
+}
+
+/** Which head of its layer a component is. */
+export const headOf = (component: string): number => Number(component.split('.')[1])
+
+/** One head's columns [tokens, width] of the outputs of all [tokens, d]. */
+export const headColumns = ({ hidden, heads }: Architecture, attended: Float32Array, head: number): Float32Array => {
+  const width = hidden / heads
+  const columns = new Float32Array((attended.length / hidden) * width)
+  for (let token = 0; token < attended.length / hidden; token++)
+    columns.set(attended.subarray(token * hidden + head * width, token * hidden + (head + 1) * width), token * width)
+  return columns
+}
+
+/** Adds `part` to what begins at `start`. */
+export const addAt = (gradient: Float32Array, start: number, part: Float32Array, count = part.length): void => {
+  for (let i = 0; i < count; i++) gradient[start + i] += part[i]
+}
+
+/** Adds what a program gives as `gradient:n` to the place of slice n in the component's gradient. */
+export const addSliceGradients = (slices: readonly Slice[], outputs: Outputs, gradient: Float32Array): void => {
+  for (const [index, { start }] of extentsOf(slices).entries()) {
+    const part = outputs[`gradient:${index}`]
+    if (part !== undefined) addAt(gradient, start, part)
+  }
+}
+
+/** Whether a program without all logits holds for these weights. */
+export const isWithinBounds = ({ logSums }: Outputs): boolean =>
+  logSums.every((logSum) => logSum > logSumBounds.least && logSum < logSumBounds.most)
+
+/** What a program without all logits gives, or the exact one where that does not hold. */
+export const exactIfNeeded = async (run: (exact: boolean) => Promise<Outputs>): Promise<Outputs> => {
+  const outputs = await run(false)
+  return isWithinBounds(outputs) ? outputs : run(true)
+}
