@@ -121,7 +121,8 @@ export const clusterPlanText = (plan: ClusterShardPlan): Visible => {
   return lines(
     `${plural(plan.tokens, 'token')} × ${plural(plan.components, 'component')}, ` +
       `in ${plural(matrices, 'matrix', 'matrices')}.`,
-    `${plural(neighbourShards, 'shard')} of neighbours${later === 0 ? '' : `, ${later} more of local clusters after them`}, ` +
+    `${plural(neighbourShards, 'shard')} of neighbours` +
+      `${later === 0 ? '' : `, ${later} more of local clusters after them`}, ` +
       `of ${plural(plan.threads, 'thread')} each: ${times}.`,
     `Memory: ${grouped(plan.memoryMebibytes[0].mebibytes)} MiB a task. Disk: ${gigabytesIn(plan.diskBytes)}. ` +
       `Time limit: ${plan.timeLimit}.`,

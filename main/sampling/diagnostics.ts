@@ -244,8 +244,8 @@ const assessBlocks = (
     find(
       'posterior too far',
       `the effective share of its draws is ${number(blocks.effectiveShare)} (below ${effectiveShareThreshold}), so ` +
-        'weighted prior draws do not represent the posterior; set "sampler.method" to "psgld", or lower sampler.nBeta ' +
-        `(now ${sampler.nBeta}) or raise sampler.gamma (now ${sampler.gamma})`
+        'weighted prior draws do not represent the posterior; set "sampler.method" to "psgld", or lower ' +
+        `sampler.nBeta (now ${sampler.nBeta}) or raise sampler.gamma (now ${sampler.gamma})`
     )
   }
   const help = blocksHelp(blocks, sampler)

@@ -331,8 +331,7 @@ export const describeTask = (task: Task, { kind, replicas }: SharedRun): string 
   const [first, ...others] = replicasOf(task)
   if (first === undefined) return task.kind === 'operations' ? 'counting operations' : 'the forward pass at w*'
   const { component, chain } = replicas[first]
-  return (
-    `${component}, ${kind === 'chains' ? 'chain' : 'block'} ` +
-    `${chain + 1}${others.length === 0 ? '' : ` and ${others.length} more`}${task.kind === 'step' || task.kind === 'update' ? `, step ${task.step}` : ''}`
-  )
+  const more = others.length === 0 ? '' : ` and ${others.length} more`
+  const step = task.kind === 'step' || task.kind === 'update' ? `, step ${task.step}` : ''
+  return `${component}, ${kind === 'chains' ? 'chain' : 'block'} ${chain + 1}${more}${step}`
 }

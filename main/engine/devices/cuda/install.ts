@@ -203,12 +203,14 @@ export const cudaPlanWords = (plan: CudaPlan): string => {
         ? undefined
         : driverWords(device, platform)
   return [
-    `${what[0].toUpperCase()}${what.slice(1)}, version ${version}, needs ${needs.join(', ')} and cuDNN 9, which it does not bring.`,
+    `${what[0].toUpperCase()}${what.slice(1)}, version ${version}, needs ${needs.join(', ')} and cuDNN 9, ` +
+      'which it does not bring.',
     ...(lack === undefined ? [] : [lack]),
     isFile(plan)
       ? `It is unpacked from ${plan.url} into ${folder}.`
       : `It downloads ${size} from ` +
-        `${new URL(plan.url).host}${checksum === null ? ', which gives no checksum' : ', whose checksum is compared'}, ` +
+        new URL(plan.url).host +
+        (checksum === null ? ', which gives no checksum, ' : ', whose checksum is compared, ') +
         `and unpacks about twice as much into ${folder}.`
   ].join(' ')
 }

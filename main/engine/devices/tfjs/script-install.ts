@@ -83,7 +83,8 @@ const addonUrl = (own: Package): string => {
   const version = versionOf(own)
   const napi = Math.max(...napi_versions.filter((each) => each <= Number(process.versions.napi)))
   const mirror = process.env['npm_config_tfjs_binding_binary_host_mirror'] ?? host
-  return `${mirror.replace(/\/$/, '')}/napi-v${napi}/${version}/GPU-${PLATFORM_MAPPING[process.platform]}-${version}.${PLATFORM_EXTENSION}`
+  const file = `GPU-${PLATFORM_MAPPING[process.platform]}-${version}.${PLATFORM_EXTENSION}`
+  return `${mirror.replace(/\/$/, '')}/napi-v${napi}/${version}/${file}`
 }
 
 /** The package's own way through a proxy, so that what is asked for here can be had there. */
@@ -160,8 +161,11 @@ export const planInstallation = async (own: Package, signal: AbortSignal): Promi
 /** What a person should know before the download. */
 export const planWords = ({ folder, url, bytes, version, libraryVersion, compiles }: InstallationPlan): string =>
   [
-    `Under Windows ${packageName} ${version} stays on libtensorflow ${libraryVersion}, the last with GPUs there. It needs an NVIDIA driver, CUDA 11.2 and cuDNN 8.1, which it does not bring; GPUs newer than these (Hopper, Blackwell) are doubtful, and this program's makers have not run it on any.`,
-    `It downloads ${bytes === null ? 'a file of unknown size' : `${(bytes / 1e6).toFixed(0)} MB`} from ${new URL(url).host}, and unpacks several times as much into ${folder}, where npm ci takes it away again.`,
+    `Under Windows ${packageName} ${version} stays on libtensorflow ${libraryVersion}, the last with GPUs there. ` +
+      'It needs an NVIDIA driver, CUDA 11.2 and cuDNN 8.1, which it does not bring; GPUs newer than these (Hopper, ' +
+      "Blackwell) are doubtful, and this program's makers have not run it on any.",
+    `It downloads ${bytes === null ? 'a file of unknown size' : `${(bytes / 1e6).toFixed(0)} MB`} from ` +
+      `${new URL(url).host}, and unpacks several times as much into ${folder}, where npm ci takes it away again.`,
     ...(compiles
       ? ['There is no addon ready for this platform, so one is compiled: that needs Python 3, make and a C++ compiler.']
       : [])
