@@ -130,16 +130,20 @@ export const categoryColour = (theme: GraphTheme, index: number): Rgb => {
 }
 
 const turn = 137.50776
-const lightnesses = { light: [0.52, 0.64, 0.42], dark: [0.74, 0.86, 0.65] } as const
+const lightnesses = { light: [0.55, 0.66, 0.45], dark: [0.74, 0.84, 0.65] } as const
+const chroma = 0.115
+/** Degrees of hue between members of a family. */
+const shades = [0, 13, -13]
 
 /**
- * The colour of a cluster among any number: neighbouring numbers are far apart in hue, and three lightnesses tell
- * apart what hue does not.
+ * The colour of a cluster among any number. Neighbouring families are far apart in hue; the members of one are near in
+ * hue, and three lightnesses tell apart what hue does not.
  */
-export const clusterColour = (theme: GraphTheme, cluster: number): Rgb => {
-  if (cluster < 0) return plainColour(theme)
+export const clusterColour = (theme: GraphTheme, family: number, member = 0): Rgb => {
+  if (family < 0) return plainColour(theme)
   const steps = lightnesses[theme.dark ? 'dark' : 'light']
-  return fromLightness(steps[cluster % 3], 0.14, (29 + cluster * turn) % 360)
+  const hue = 29 + family * turn + shades[Math.floor(member / 3) % 3] + 360
+  return fromLightness(steps[(family + member) % 3], chroma, hue % 360)
 }
 
 export const statusColour = (theme: GraphTheme, status: LabelStatus): Rgb => {

@@ -1,7 +1,7 @@
 import type { Rgb } from './colours'
 import type { GraphView } from './graph.svelte'
 import { largeNameSize, nameSize } from './label-placement'
-import type { PlacedName, Point } from './stage'
+import type { PlacedName, Point } from './names-layer'
 import type { Drawing } from './svg'
 
 /** The nodes of a graph in view as shapes, with the names as they are placed; null where nothing is drawn. */
@@ -34,7 +34,7 @@ export const drawingOfView = (view: GraphView): Drawing | null => {
     }
     for (let point = 0; point < placed.count; point++) add(point, faded > 0 ? 0.8 * radius : radius, faded)
     for (const { points, growth, outline } of highlights)
-      for (const point of points) add(point, growth * radius, 0, outline)
+      for (const point of points) add(point, growth * radius, 0, outline ?? undefined)
   }
   const lines = view.scene.lines.flatMap(({ x1, y1, x2, y2, ...line }) => {
     const [first, last] = [stage.toView({ x: x1, y: y1 }), stage.toView({ x: x2, y: y2 })]
@@ -52,7 +52,7 @@ export const drawingOfView = (view: GraphView): Drawing | null => {
     ground: theme.surface,
     lines,
     nodes,
-    labels: stage.placed.map(({ at, text, code, strong, large }: PlacedName) => ({
+    labels: stage.names.placed.map(({ at, text, code, strong, large }: PlacedName) => ({
       ...at,
       text,
       code,

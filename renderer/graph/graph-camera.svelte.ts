@@ -1,9 +1,19 @@
 import { untrack } from 'svelte'
 import type { ClusterNumber } from '../../preload/contract'
 import type { GraphData, GraphMode, GraphNode } from './graph-data.svelte'
+import type { Box } from './fitting'
 import { restMilliseconds } from './latest'
 import { type Extent, type View, extentOf, grown, innerExtentOf } from './places'
 import type { Stage } from './stage'
+
+const isWithin = (
+  { left, bottom, right, top }: Extent,
+  { x, y }: { readonly x: number; readonly y: number },
+  margin: number
+): boolean => {
+  const [wide, high] = [margin * (right - left), margin * (top - bottom)]
+  return x > left + wide && x < right - wide && y > bottom + high && y < top - high
+}
 
 /** Where the graph is looked at, and the stage that it is drawn on. */
 export class GraphCamera {
@@ -19,6 +29,8 @@ export class GraphCamera {
   readonly #fitted: { tokens: unknown; clusters: boolean } = { tokens: null, clusters: false }
   /** Cameras of the modes are apart: each comes back to where it was. */
   readonly #views: Partial<Record<GraphMode, View | undefined>> = {}
+  /** The views that show all. */
+  #fits: Partial<Record<GraphMode, View>> = $state.raw({})
   #size = ''
   #restTimer = 0
 
@@ -29,6 +41,16 @@ export class GraphCamera {
     $effect(() => () => window.clearTimeout(this.#restTimer))
   }
 
+  /** How much of the plane is shown where all is. */
+  get fittedRatio(): number {
+    return this.#fits[this.#data.mode]?.ratio ?? 1
+  }
+
+  /** Whether only a part of what there is is in view. */
+  get isNear(): boolean {
+    return this.view.ratio < 0.75 * this.fittedRatio
+  }
+
   /** Called after every frame. */
   readonly moved = (): void => {
     const { stage } = this
@@ -37,8 +59,10 @@ export class GraphCamera {
     const { view } = this
     const { width, height } = stage.size
     if (view.x === x && view.y === y && view.ratio === ratio && this.#size === `${width} ${height}`) return
+    const resized = this.#size !== `${width} ${height}`
     this.#size = `${width} ${height}`
     this.view = { x, y, ratio }
+    if (resized) this.#fitAgain()
     window.clearTimeout(this.#restTimer)
     this.#restTimer = window.setTimeout(() => (this.rested = this.stage?.extent ?? null), restMilliseconds)
   }
@@ -61,11 +85,26 @@ export class GraphCamera {
 
   fit(animated = true): void {
     const { placed, clusters, mode } = this.#data
-    if (mode === 'tokens' && placed !== null && placed.count > 0)
-      this.stage?.show(extentOf(placed.places), { animated })
-    // A few large nodes need room for themselves and their names.
-    if (mode === 'clusters' && clusters !== null && clusters.count > 0)
-      this.stage?.show(grown(extentOf(clusters.places), 1 + 0.35 / Math.sqrt(clusters.count / 8 + 1)), { animated })
+    const shown = mode === 'tokens' ? placed : clusters
+    if (this.stage === null || shown === null || shown.count === 0) return
+    const fit = this.stage.viewOf(shown.extentFor(this.stage.aspect))
+    this.#fits = { ...this.#fits, [mode]: fit }
+    this.stage.go(fit, animated)
+  }
+
+  /** Shows all again where all was shown: the window, or what lies over it, has another size. */
+  #fitAgain(): void {
+    const [fit, now] = [this.#fits[this.#data.mode], this.stage?.view]
+    if (fit !== undefined && now !== undefined && fit.x === now.x && fit.y === now.y && fit.ratio === now.ratio)
+      this.fit(false)
+  }
+
+  /** Keeps clear of what lies over the window. */
+  cover(overlays: readonly Box[]): void {
+    if (this.stage === null) return
+    this.stage.overlays = overlays
+    this.#fitAgain()
+    this.stage.draw()
   }
 
   /** Remembers where the camera looks, for another mode or for a stage that takes the place of this one. */
@@ -95,6 +134,31 @@ export class GraphCamera {
       this.goTo('token' in shown ? { kind: 'token', token: shown.token } : { kind: 'cluster', cluster: shown.cluster })
       explore.shown = null
     })
+  }
+
+  /** Goes to a cluster, unless it is seen well from here. */
+  follow(cluster: ClusterNumber): void {
+    const { stage } = this
+    const { placed, mode, clusters, explore, level } = this.#data
+    if (stage === null) return
+    if (mode === 'clusters') {
+      const nodes = cluster < 0 ? [cluster] : explore.groups.standIns(cluster, level)
+      const places = nodes.map((node) => clusters?.placeOf(node)).filter((place) => place !== undefined)
+      if (places.some((place) => !isWithin(stage.extent, place, 0.06))) this.#goToNodes(stage, nodes)
+      return
+    }
+    const members = this.#data.pointsIn(cluster)
+    if (placed === null || members.length === 0) return
+    if (placed.isLarge(members)) return this.fit(!stage.isSlow)
+    const inner = innerExtentOf(placed.places, members)
+    const target = stage.viewOf(grown(inner, 3), { least: 0.22 * this.fittedRatio })
+    const corners = [
+      { x: inner.left, y: inner.bottom },
+      { x: inner.right, y: inner.top }
+    ]
+    const isSeen = corners.every((corner) => isWithin(stage.extent, corner, 0.06))
+    if (isSeen && stage.view.ratio < 1.7 * target.ratio) return
+    stage.go(target, !stage.isSlow, 420)
   }
 
   goTo(node: GraphNode): void {

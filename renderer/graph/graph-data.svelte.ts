@@ -14,6 +14,8 @@ export type GraphNode =
 export class GraphData {
   readonly explore: Explore
   mode: GraphMode = $state('tokens')
+  /** Whether the window is higher than wide; nodes are placed for that. */
+  isTall = false
   /** Whether the graph may read: the list and the gallery come first. */
   mayLoad = $state(false)
   placed: PlacedTokens | null = $state.raw(null)
@@ -86,7 +88,7 @@ export class GraphData {
         return
       }
       this.job = null
-      this.placed = new PlacedTokens(layout, membership)
+      this.placed = new PlacedTokens(layout, membership, this.isTall)
     } catch (error) {
       this.#fail('tokens', error)
     }
@@ -127,6 +129,11 @@ export class GraphData {
     this.#level = level
   }
 
+  readonly #largest: number = $derived.by(() => {
+    const nodes = (this.explore.overview?.clusters ?? []).filter(({ kind }) => kind === this.level)
+    return nodes.reduce((most, { size }) => Math.max(most, size), 1)
+  })
+
   readonly clusters: PlacedClusters | null = $derived.by(() => {
     const { level, explore } = this
     if (this.#layout === null) return null
@@ -134,7 +141,9 @@ export class GraphData {
       layoutOf(this.#layout, (group) => {
         const entry = explore.entries.get(group)
         return entry !== undefined && (entry.kind === level || !isGroup(entry))
-      })
+      }),
+      (group) => discRadius(Math.min(explore.entries.get(group)?.size ?? 0, 3 * this.#largest), this.#largest),
+      this.isTall
     )
   })
 
@@ -151,15 +160,5 @@ export class GraphData {
 
   clusterOf(node: GraphNode): ClusterNumber | null {
     return node.kind === 'cluster' ? node.cluster : (this.membership?.[node.token] ?? null)
-  }
-
-  readonly #largest: number = $derived.by(() => {
-    const nodes = (this.explore.overview?.clusters ?? []).filter(({ kind }) => kind === this.level)
-    return nodes.reduce((most, { size }) => Math.max(most, size), 1)
-  })
-
-  radiusOf(cluster: ClusterNumber): number {
-    const entry = this.explore.entries.get(cluster)
-    return entry === undefined ? 1 : discRadius(Math.min(entry.size, 3 * this.#largest), this.#largest)
   }
 }

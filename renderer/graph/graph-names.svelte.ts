@@ -7,9 +7,9 @@ import type { GraphSelection } from './graph-selection.svelte'
 import { shortened } from './label-placement'
 import { Latest } from './latest'
 import { groupsAt } from './levels'
+import type { Name, Point } from './names-layer'
 import { groupsOf } from './places'
 import type { Extent } from './places'
-import type { Name, Point } from './stage'
 
 /** Tokens in view up to which their texts are shown. */
 const mostTokenNames = 140
@@ -80,13 +80,11 @@ export class GraphNames {
       }))
     }
     if (clusters === null) return []
-    const spacing = 0.6 / Math.sqrt(Math.max(1, clusters.count))
     return bySize(Array.from(clusters.clusters, (cluster) => ({ cluster }))).flatMap(({ cluster }) => {
       const place = clusters.placeOf(cluster)
-      const radius = this.#data.radiusOf(cluster)
+      const radius = clusters.radiusOf(cluster)
       if (place === undefined) return []
-      const reach = spacing * (0.5 + radius / 6)
-      return [{ cluster, name: { ...this.#plainNameOf(cluster), ...place, reach, strong: false, radius } }]
+      return [{ cluster, name: { ...this.#plainNameOf(cluster), ...place, reach: 2 * radius, strong: false, radius } }]
     })
   })
 

@@ -1,10 +1,11 @@
 import type { GraphCamera } from './graph-camera.svelte'
 import type { GraphData, GraphNode } from './graph-data.svelte'
+import type { GraphFollowing } from './graph-following.svelte'
 import type { GraphScene } from './graph-scene.svelte'
 import type { GraphSelection } from './graph-selection.svelte'
 import { levelWords } from '../explore/groups'
-import { pointSize } from './places'
-import type { Point, Ring } from './stage'
+import type { Point } from './names-layer'
+import type { Ring } from './stage'
 
 /** What is under the pointer or in the lasso, and what a click on it selects. */
 export class GraphPicking {
@@ -15,12 +16,20 @@ export class GraphPicking {
   readonly #camera: GraphCamera
   readonly #selection: GraphSelection
   readonly #scene: GraphScene
+  readonly #following: GraphFollowing
 
-  constructor(data: GraphData, camera: GraphCamera, selection: GraphSelection, scene: GraphScene) {
+  constructor(
+    data: GraphData,
+    camera: GraphCamera,
+    selection: GraphSelection,
+    scene: GraphScene,
+    following: GraphFollowing
+  ) {
     this.#data = data
     this.#camera = camera
     this.#selection = selection
     this.#scene = scene
+    this.#following = following
     $effect(() => this.#camera.stage?.ring(this.#rings))
     $effect(() => {
       if (this.#camera.stage !== null) this.#camera.stage.draggable = !this.lassoing
@@ -76,14 +85,14 @@ export class GraphPicking {
             {
               x: placed.places[2 * point],
               y: placed.places[2 * point + 1],
-              radius: Math.max(8, pointSize(placed.count, this.#camera.view.ratio) / 2 + 4),
+              radius: Math.max(8, (this.#camera.stage?.points.sizeAt(this.#camera.view.ratio) ?? 0) / 2 + 4),
               colour: theme.accent
             }
           ]
     }
     const place = node === null || mode !== 'clusters' ? undefined : clusters?.placeOf(node.cluster)
     if (node === null || place === undefined) return []
-    const radius = this.#camera.stage?.radiusOf(this.#data.radiusOf(node.cluster)) ?? 4
+    const radius = this.#camera.stage?.radiusOf(clusters?.radiusOf(node.cluster) ?? 0) ?? 4
     return [{ ...place, radius: radius + 4, colour: theme.accent }]
   })
 
@@ -97,6 +106,7 @@ export class GraphPicking {
       explore.tokens = Int32Array.from(chosen).sort()
     } else if (!adding) explore.tokens = new Int32Array(0)
     if (cluster === null || (node.kind === 'token' && adding && this.#selection.roles.has(cluster))) return
+    this.#following.stay(cluster)
     if (adding) explore.toggle(cluster)
     else explore.open(cluster)
   }

@@ -11,10 +11,13 @@ import type { GraphSelection, Role } from './graph-selection.svelte'
 import { type Disc, type Highlight, type Line, discNumbersOf, lineNumbersOf } from './layers'
 import { drawnEdges } from './neighbours'
 import { joinedPoints } from './nodes'
-import { discScale, leastRadius, pointSize } from './places'
+import type { GraphLook } from './graph-look.svelte'
+import { discShrink, leastRadius } from './places'
 
 /** Edges between clusters that are drawn at most. */
 const mostClusterEdges = 1500
+/** Points that are outlined at most: the outlines of more would be all that is seen. */
+const mostOutlined = 400
 const none: ReadonlySet<number> = new Set()
 
 type ClusterDisc = Disc & { readonly cluster: ClusterNumber }
@@ -37,19 +40,22 @@ export class GraphScene {
   readonly #selection: GraphSelection
   readonly #colours: GraphColours
   readonly #names: GraphNames
+  readonly #look: GraphLook
 
   constructor(
     data: GraphData,
     camera: GraphCamera,
     selection: GraphSelection,
     colours: GraphColours,
-    names: GraphNames
+    names: GraphNames,
+    look: GraphLook
   ) {
     this.#data = data
     this.#camera = camera
     this.#selection = selection
     this.#colours = colours
     this.#names = names
+    this.#look = look
     $effect(() => this.#forgetEmphasis(data.explore.colouring))
     $effect(() => this.#drawPoints())
     $effect(() => this.#drawHighlights())
@@ -86,16 +92,26 @@ export class GraphScene {
     if (placed === null || theme === null) return []
     const { tokens } = this.#data.explore
     const groups: Highlight[] = []
-    const add = (points: Uint32Array, outline: Rgb, growth: number): void => {
-      if (points.length > 0) groups.push({ points, outline, growth })
+    const add = (points: Uint32Array, outline: Rgb | null, growth: number): void => {
+      if (points.length === 0) return
+      const isPlain = outline === null || points.length > mostOutlined || placed.isLarge(points)
+      groups.push({ points, outline: isPlain ? null : outline, growth: isPlain ? 1 : growth })
     }
-    if (this.#emphasisedPoints !== null) add(this.#emphasisedPoints, theme.soft, 1.1)
-    const membersOf = (role: Role): Uint32Array =>
-      joinedPoints([...roles].filter(([, other]) => other === role).map(([cluster]) => this.#data.pointsIn(cluster)))
+    if (this.#emphasisedPoints !== null) add(this.#emphasisedPoints, null, 1)
+    const addMembers = (role: Role, outline: Rgb, growth: number): void => {
+      const own = [...roles].filter(([, other]) => other === role).map(([cluster]) => cluster)
+      // What is in no cluster is no group to be outlined.
+      add(joinedPoints(own.filter((cluster) => cluster < 0).map((cluster) => this.#data.pointsIn(cluster))), null, 1)
+      add(
+        joinedPoints(own.filter((cluster) => cluster >= 0).map((cluster) => this.#data.pointsIn(cluster))),
+        outline,
+        growth
+      )
+    }
     if (!this.#selection.ego || tokens.length === 0) {
-      add(membersOf('similar'), theme.warn, 1.2)
-      add(membersOf('selected'), theme.soft, 1.2)
-      add(membersOf('current'), theme.text, 1.25)
+      addMembers('similar', theme.warn, 1.2)
+      addMembers('selected', theme.soft, 1.2)
+      addMembers('current', theme.text, 1.25)
     }
     if (this.#selection.neighbours !== null) add(placed.pointsOf(this.#selection.neighbours), theme.warn, 1.5)
     add(placed.pointsOf(tokens), theme.accent, tokens.length > 2000 ? 1.1 : tokens.length > 100 ? 1.4 : 1.8)
@@ -134,8 +150,8 @@ export class GraphScene {
     return {
       cluster,
       ...place,
-      radius: this.#data.radiusOf(cluster),
-      fill: hollow ? theme.surface : dimmed ? mixed(colour, theme.surface, 0.66) : colour,
+      radius: clusters.radiusOf(cluster),
+      fill: hollow ? theme.surface : dimmed ? mixed(colour, theme.surface, 0.55) : colour,
       opacity: hollow ? 0.85 : 1,
       outline:
         role === undefined ? (isNear ? theme.warn : hollow ? plainColour(theme) : theme.surface) : outlines[role],
@@ -240,12 +256,14 @@ export class GraphScene {
     const { points } = this.#colours
     if (stage === null || theme === null) return
     stage.points.ground = theme.surface
-    stage.inks = { text: theme.text, soft: theme.soft, halo: theme.surface }
+    stage.names.inks = { text: theme.text, soft: theme.soft, halo: theme.surface }
     if (mode !== 'tokens' || placed === null) stage.points.places = new Float32Array(0)
     else if (points !== null) {
       stage.points.places = placed.places
       stage.points.colours = points
-      stage.points.sizeAt = (ratio) => pointSize(placed.count, ratio)
+      stage.points.opacity = this.#look.opacityOf(placed.count)
+      const diameter = this.#look.diameterOf(placed.count)
+      stage.points.sizeAt = (ratio) => diameter(ratio / this.#camera.fittedRatio, stage.size.width * stage.size.height)
     }
     stage.draw()
   }
@@ -257,7 +275,13 @@ export class GraphScene {
     if (stage === null) return
     stage.points.highlights = mode === 'tokens' ? highlights : []
     stage.points.faded =
-      mode !== 'tokens' || highlights.length === 0 ? 0 : this.#selection.ego || this.emphasised !== null ? 0.8 : 0.5
+      mode !== 'tokens' || highlights.length === 0
+        ? 0
+        : this.#selection.ego || this.emphasised !== null
+          ? 0.82
+          : highlights.every(({ outline }) => outline === null)
+            ? 0.72
+            : 0.6
     stage.draw()
   }
 
@@ -267,7 +291,7 @@ export class GraphScene {
     if (stage === null) return
     stage.discs.discs =
       mode === 'clusters' ? joined(this.#plainDiscNumbers, discNumbersOf(this.#pickedDiscs)) : new Float32Array(0)
-    stage.discs.scaleAt = discScale
+    stage.discs.scaleAt = (ratio) => stage.scaleAt(ratio) * discShrink(ratio / this.#camera.fittedRatio)
     stage.discs.least = leastRadius
     stage.draw()
   }
@@ -282,7 +306,7 @@ export class GraphScene {
   #drawNames(): void {
     const { stage } = this.#camera
     if (stage === null) return
-    stage.names = this.#names.shown
+    stage.names.names = this.#names.shown
     stage.draw()
   }
 }

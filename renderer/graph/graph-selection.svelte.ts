@@ -21,7 +21,7 @@ interface Selected {
 export class GraphSelection {
   /** Whether neighbours of what is selected are picked out, and the rest dimmed. */
   ego = $state(false)
-  showsEdges = $state(true)
+  showsEdges = $state(false)
   /** Edges of the neighbour graph at the selected tokens. */
   tokenEdges: (Edges & { readonly cut: boolean; readonly of: Int32Array }) | null = $state.raw(null)
   /** The clusters that are selected, a little later than the list and the gallery show them. */
@@ -60,6 +60,11 @@ export class GraphSelection {
       window.clearTimeout(timer)
       cancelIdleCallback(idle)
     }
+  }
+
+  /** What the gallery shows. */
+  get current(): ClusterNumber | null {
+    return this.#selected.current
   }
 
   readonly roles: ReadonlyMap<ClusterNumber, Role> = $derived.by(() => {

@@ -4,6 +4,8 @@ import { capital, levelWords } from '../explore/groups'
 import { GraphCamera } from './graph-camera.svelte'
 import { GraphColours } from './graph-colours.svelte'
 import { GraphData, type GraphMode } from './graph-data.svelte'
+import { GraphFollowing } from './graph-following.svelte'
+import { GraphLook } from './graph-look.svelte'
 import { GraphNames } from './graph-names.svelte'
 import { GraphPicking } from './graph-picking.svelte'
 import { GraphScene } from './graph-scene.svelte'
@@ -21,6 +23,8 @@ export class GraphView {
   readonly names: GraphNames
   readonly scene: GraphScene
   readonly picking: GraphPicking
+  readonly look = new GraphLook()
+  readonly following: GraphFollowing
   /** Whether the node list is shown. */
   listing = $state(false)
 
@@ -30,8 +34,9 @@ export class GraphView {
     this.selection = new GraphSelection(this.data, this.camera)
     this.colours = new GraphColours(this.data, this.selection)
     this.names = new GraphNames(this.data, this.camera, this.selection, this.colours)
-    this.scene = new GraphScene(this.data, this.camera, this.selection, this.colours, this.names)
-    this.picking = new GraphPicking(this.data, this.camera, this.selection, this.scene)
+    this.scene = new GraphScene(this.data, this.camera, this.selection, this.colours, this.names, this.look)
+    this.following = new GraphFollowing(this.data, this.camera, this.selection, this.look)
+    this.picking = new GraphPicking(this.data, this.camera, this.selection, this.scene, this.following)
   }
 
   change(mode: GraphMode): void {

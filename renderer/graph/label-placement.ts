@@ -1,3 +1,5 @@
+import type { Box } from './fitting'
+
 /** A name that could stand in the view: where its middle would be, in pixels, and how large it is. */
 export interface LabelCandidate {
   readonly x: number
@@ -15,7 +17,20 @@ export const largeNameSize = 14
 const overlaps = (a: LabelCandidate, b: LabelCandidate, gap: number): boolean =>
   Math.abs(a.x - b.x) < (a.width + b.width) / 2 + gap && Math.abs(a.y - b.y) < (a.height + b.height) / 2 + gap
 
+const liesOn = ({ x, y, width, height }: LabelCandidate, { left, top, right, bottom }: Box): boolean =>
+  x + width / 2 > left && x - width / 2 < right && y + height / 2 > top && y - height / 2 < bottom
+
 const cellSize = 96
+
+interface PlacementOptions {
+  /** Of the view, in pixels. */
+  readonly width: number
+  readonly height: number
+  readonly most?: number
+  readonly gap?: number
+  /** What no name is shown under. */
+  readonly overlays?: readonly Box[]
+}
 
 /**
  * Indices of the candidates that can be shown without lying on one another, in the order given: those that matter
@@ -23,10 +38,7 @@ const cellSize = 96
  */
 export const placeLabels = (
   candidates: readonly LabelCandidate[],
-  width: number,
-  height: number,
-  most = 80,
-  gap = 4
+  { width, height, most = 80, gap = 4, overlays = [] }: PlacementOptions
 ): number[] => {
   const cells = new Map<number, LabelCandidate[]>()
   const placed: number[] = []
@@ -42,6 +54,7 @@ export const placeLabels = (
     const keys: number[] = []
     for (let column = left; column <= right; column++)
       for (let row = top; row <= bottom; row++) keys.push(column * 4096 + row)
+    if (candidate.always !== true && overlays.some((over) => liesOn(candidate, over))) continue
     if (
       candidate.always !== true &&
       keys.some((key) => cells.get(key)?.some((other) => overlaps(candidate, other, gap)) === true)

@@ -3,7 +3,8 @@ import type { Rgb } from './colours'
 /** Some of the points, drawn over the rest with an outline around all of them together. */
 export interface Highlight {
   readonly points: Uint32Array
-  readonly outline: Rgb
+  /** null: no outline, only not faded. */
+  readonly outline: Rgb | null
   /** Times the size of the other points. */
   readonly growth: number
 }
@@ -20,6 +21,8 @@ export interface PointLayer {
   ground: Rgb
   /** Draws only some of many points, for the time that the camera moves on a slow device. */
   thinned: boolean
+  /** Of points that are not highlighted, 0 to 1. */
+  opacity: number
   /** Diameter in pixels at a ratio of the camera. */
   sizeAt: (ratio: number) => number
 }
@@ -28,7 +31,7 @@ export interface PointLayer {
 export interface Disc {
   readonly x: number
   readonly y: number
-  /** In pixels, at a scale of 1. */
+  /** In the plane. */
   readonly radius: number
   readonly fill: Rgb
   readonly opacity: number
@@ -40,7 +43,7 @@ export interface Disc {
 
 export interface DiscLayer {
   discs: Float32Array
-  /** What radii are multiplied with at a ratio of the camera. */
+  /** Pixels that a length of 1 of radii takes at a ratio of the camera. */
   scaleAt: (ratio: number) => number
   least: number
 }

@@ -31,7 +31,8 @@ const rank = (kind: ClusterEntry['kind'] | undefined): number =>
 
 /**
  * A colour for each group at its number + 1, from what is left over at 0: that of the group of `level` that it is in.
- * A coarser one has a colour of its own; what is in no group of the level is plain.
+ * A coarser one has a colour of its own; what is in no group of the level is plain. Clusters of one neighbourhood have
+ * colours near one another, so that the map shows where it lies.
  */
 export const coloursAt = (
   theme: GraphTheme,
@@ -46,12 +47,22 @@ export const coloursAt = (
     places.set(cluster, counts.get(kind) ?? 0)
     counts.set(kind, (counts.get(kind) ?? 0) + 1)
   }
+  const members = new Map<ClusterNumber, number>()
+  const coloursOfClusters = new Map<ClusterNumber, Rgb>()
+  for (const { cluster, kind } of entries.values()) {
+    if (kind !== 'cluster') continue
+    const around = tree.at(cluster, 'neighbourhood')
+    const isAlone = around === null || entries.get(around)?.kind !== 'neighbourhood'
+    const member = isAlone ? 0 : (members.get(around) ?? 0)
+    if (!isAlone) members.set(around, member + 1)
+    coloursOfClusters.set(cluster, clusterColour(theme, isAlone ? cluster : (places.get(around) ?? 0), member))
+  }
   const own = (group: ClusterNumber): Rgb => {
+    const ofCluster = coloursOfClusters.get(group)
+    if (ofCluster !== undefined) return ofCluster
     const kind = entries.get(group)?.kind
     const [place, count] = [places.get(group) ?? 0, kind === undefined ? 0 : (counts.get(kind) ?? 0)]
-    return kind !== 'cluster' && count <= mostCategories
-      ? categoryColour(theme, place)
-      : clusterColour(theme, kind === 'cluster' ? group : place)
+    return count <= mostCategories ? categoryColour(theme, place) : clusterColour(theme, place)
   }
   return Array.from({ length: most + 2 }, (_, at) => {
     const group = at - 1

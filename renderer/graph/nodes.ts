@@ -1,11 +1,16 @@
 import KDBush from 'kdbush'
 import type { ClusterLayout, ClusterNumber, TokenLayout } from '../../preload/contract'
+import { setApart } from './apart'
+import { MainExtent, turnedFor } from './fitting'
 import { heaviestFirst } from './neighbours'
 import type { Edges } from './neighbours'
-import { groupsOf, intoSquare } from './places'
-import type { Group } from './places'
+import { extentOf, groupsOf, innerExtentOf, intoSquare } from './places'
+import type { Extent, Group } from './places'
 import { boxOf, isInside } from './polygon'
 import type { Path } from './polygon'
+
+/** Share of the points, or of the room, from which a group is a large part of the picture. */
+const largeShare = 0.15
 
 /** Tokens in the plane. A point is an index into the places; it is the token itself where all tokens are placed. */
 export class PlacedTokens {
@@ -17,18 +22,20 @@ export class PlacedTokens {
   readonly clusterOf: Int32Array
   readonly groups: readonly Group[]
   readonly groupOf: ReadonlyMap<ClusterNumber, Group>
+  readonly #main: MainExtent
   readonly #members: Uint32Array
   readonly #starts: Int32Array
   #index: KDBush | null = null
   #points: Map<number, number> | null = null
 
-  /** `membership`: cluster of every token. */
-  constructor(layout: TokenLayout, membership: Int32Array) {
+  /** `membership`: cluster of every token. `isTall`: whether the window is higher than wide. */
+  constructor(layout: TokenLayout, membership: Int32Array, isTall = false) {
     this.method = layout.method
     this.tokens = layout.tokens
-    this.places = intoSquare(layout.positions)
+    this.places = intoSquare(turnedFor(layout.positions, isTall))
     this.clusterOf =
       layout.tokens === null ? membership.subarray(0, this.count) : layout.tokens.map((token) => membership[token])
+    this.#main = new MainExtent(this.places)
     this.groups = groupsOf(this.places, this.clusterOf)
     this.groupOf = new Map(this.groups.map((group) => [group.cluster, group]))
     const most = this.groups.at(-1)?.cluster ?? -1
@@ -59,6 +66,18 @@ export class PlacedTokens {
     if (tokens === null) return token >= 0 && token < this.count ? token : undefined
     this.#points ??= new Map(Array.from(tokens, (placed, point) => [placed, point]))
     return this.#points.get(token)
+  }
+
+  /** Where nearly all points lie, for a window `aspect` times as wide as high. */
+  extentFor(aspect: number): Extent {
+    return this.#main.of(aspect)
+  }
+
+  /** Whether points are a large part of the picture, by their number or by the room that they take. */
+  isLarge(points: ArrayLike<number>): boolean {
+    if (points.length > largeShare * this.count) return true
+    const area = ({ left, bottom, right, top }: Extent): number => (right - left) * (top - bottom)
+    return points.length > 20 && area(innerExtentOf(this.places, points)) > largeShare * area(this.extentFor(1))
   }
 
   pointsOf(tokens: ArrayLike<number>): Uint32Array {
@@ -111,11 +130,20 @@ export class PlacedClusters {
   readonly heaviest: number
   /** Indices of the edges, heaviest first. */
   readonly order: Uint32Array
+  /** Radius of each disc in the plane: none lies on another. */
+  readonly radii: Float32Array
   readonly #at: ReadonlyMap<ClusterNumber, number>
 
-  constructor({ clusters, positions, from, to, weights }: ClusterLayout) {
+  /** `weightOf`: radius of a cluster's disc in proportion to the others'. */
+  constructor(
+    { clusters, positions, from, to, weights }: ClusterLayout,
+    weightOf: (cluster: ClusterNumber) => number,
+    isTall = false
+  ) {
     this.clusters = clusters
-    this.places = intoSquare(positions)
+    const discs = setApart(intoSquare(turnedFor(positions, isTall)), Float32Array.from(clusters, weightOf))
+    this.places = discs.places
+    this.radii = discs.radii
     this.edges = { from, to, weights }
     this.heaviest = weights.reduce((most, weight) => Math.max(most, weight), 0) || 1
     this.order = heaviestFirst(this.edges)
@@ -129,6 +157,21 @@ export class PlacedClusters {
   placeOf(cluster: ClusterNumber): { readonly x: number; readonly y: number } | undefined {
     const at = this.#at.get(cluster)
     return at === undefined ? undefined : { x: this.places[2 * at], y: this.places[2 * at + 1] }
+  }
+
+  /** 0 where the cluster is not placed. */
+  radiusOf(cluster: ClusterNumber): number {
+    const at = this.#at.get(cluster)
+    return at === undefined ? 0 : this.radii[at]
+  }
+
+  /** The extent of all discs. */
+  extentFor(): Extent {
+    const edges = [...this.radii].flatMap((radius, at) => {
+      const [x, y] = [this.places[2 * at], this.places[2 * at + 1]]
+      return [x - radius, y - radius, x + radius, y + radius]
+    })
+    return extentOf(Float32Array.from(edges))
   }
 
   inside(path: Path): ClusterNumber[] {

@@ -54,17 +54,6 @@ export const intoSquare = (positions: Float32Array): Float32Array => {
   return places
 }
 
-/**
- * The view that shows an extent whole, with a margin in pixels. At ratio 1 the shorter side of the window shows a
- * length of 1.
- */
-export const viewOf = (extent: Extent, width: number, height: number, margin = 24, least = 0.002): View => {
-  const unit = Math.min(width, height)
-  const [inner, outer] = [Math.max(width - 2 * margin, width / 4), Math.max(height - 2 * margin, height / 4)]
-  const ratio = Math.max(((extent.right - extent.left) * unit) / inner, ((extent.top - extent.bottom) * unit) / outer)
-  return { x: (extent.left + extent.right) / 2, y: (extent.bottom + extent.top) / 2, ratio: Math.max(ratio, least) }
-}
-
 /** Middle of a group of points, and how far they are from it. */
 export interface Group {
   readonly cluster: number
@@ -129,19 +118,31 @@ export const innerExtentOf = (places: Float32Array, points: ArrayLike<number>): 
   return { left: xs[low], right: xs[high], bottom: ys[low], top: ys[high] }
 }
 
-/** Diameter of a point in pixels: smaller where there are many, larger as one comes nearer. */
-export const pointSize = (count: number, ratio: number): number => {
-  const base = Math.min(6, Math.max(1.7, 60 / Math.sqrt(Math.sqrt(Math.max(1, count))) / 3.4))
-  return Math.min(14, base * Math.max(0.7, ratio ** -0.35))
-}
+/** Share of the view that all points would take, were none on another. */
+const [usualCover, densityCover] = [0.34, 1.1]
 
 /**
- * Radius in pixels of a cluster's disc before the camera comes nearer: its area goes with its size, and the largest
- * has `most`.
+ * Diameter of a point in pixels at ratio `ratio`: the fewer there are and the larger the view, the larger, and larger
+ * as one comes nearer. `area`: of the view, in square pixels.
  */
-export const discRadius = (size: number, largest: number, most = 24): number =>
-  most * Math.sqrt(size / Math.max(1, largest))
+export const pointSize = (count: number, ratio: number, area = 300_000, cover = usualCover): number => {
+  const base = Math.min(7, Math.max(1.4, Math.sqrt((cover * area * 4) / (Math.PI * Math.max(1, count)))))
+  return Math.min(14, base * Math.min(6, Math.max(0.75, ratio ** -0.4)))
+}
 
-/** How much larger discs are as one comes nearer, and the least radius in pixels. */
-export const discScale = (ratio: number): number => Math.min(4, Math.max(0.6, ratio ** -0.6))
-export const leastRadius = 2.5
+/** Opacity of a point: the more there are, the less each covers of what lies below it. */
+export const pointOpacity = (count: number): number => Math.min(0.92, Math.max(0.3, 2.6 * Math.max(1, count) ** -0.13))
+
+/** How points are shown where their shade is to say how many lie on one another. */
+export const densityLook = (count: number): { readonly cover: number; readonly opacity: number } => ({
+  cover: densityCover,
+  opacity: Math.min(0.5, Math.max(0.05, 9 / Math.sqrt(Math.max(1, count))))
+})
+
+/** Radius of a cluster's disc: its area goes with its size, and the largest has 1. Small ones can still be seen. */
+export const discRadius = (size: number, largest: number): number =>
+  Math.max(0.12, Math.sqrt(size / Math.max(1, largest)))
+
+/** How much of their length in the plane discs keep as the camera comes nearer than what shows them all. */
+export const discShrink = (ratio: number): number => Math.min(1, Math.max(0.02, ratio) ** 0.45)
+export const leastRadius = 1.5

@@ -181,7 +181,12 @@ export const pointProgram = (layer: PointLayer): NodeProgramType =>
         gl.uniform4f(this.uniform('over'), over[0] / 255, over[1] / 255, over[2] / 255, share)
         gl.uniform1f(this.uniform('opacity'), opacity)
       }
-      pass(layer.faded > 0 ? Math.max(1.2, 0.8 * size) : size, layer.ground, layer.faded, layer.faded > 0 ? 0.7 : 0.9)
+      pass(
+        layer.faded > 0 ? Math.max(1.2, 0.8 * size) : size,
+        layer.ground,
+        layer.faded,
+        layer.faded > 0 ? 0.9 * layer.opacity : layer.opacity
+      )
       if (layer.thinned && count > 2 * mostThinned) {
         const some = this.#someOf(count)
         this.#indicesOf(some).bind(some)
@@ -190,9 +195,11 @@ export const pointProgram = (layer: PointLayer): NodeProgramType =>
       for (const { points, outline, growth } of layer.highlights) {
         if (points.length === 0) continue
         this.#indicesOf(points).bind(points)
-        pass(growth * size + 3, outline, 1, 1)
-        gl.drawElements(gl.POINTS, points.length, gl.UNSIGNED_INT, 0)
-        pass(growth * size + 0.4, outline, 0, 1)
+        if (outline !== null) {
+          pass(growth * size + (points.length > 150 ? 2 : 3), outline, 1, 1)
+          gl.drawElements(gl.POINTS, points.length, gl.UNSIGNED_INT, 0)
+        }
+        pass(growth * size + 0.4, layer.ground, 0, outline === null ? layer.opacity : 1)
         gl.drawElements(gl.POINTS, points.length, gl.UNSIGNED_INT, 0)
       }
       gl.disableVertexAttribArray(place)

@@ -1,50 +1,19 @@
 import Graph from 'graphology'
 import Sigma from 'sigma'
-import { visibleText } from '../../preload/contract'
 import { hexOf, parseColour } from './colours'
 import type { Rgb } from './colours'
-import { largeNameSize, nameSize, placeLabels } from './label-placement'
+import { clearBox, viewOf } from './fitting'
+import type { Box, FitOptions } from './fitting'
 import type { DiscLayer, LineLayer, PointLayer } from './layers'
-import { viewOf } from './places'
+import { NamesLayer } from './names-layer'
+import type { Name, Point } from './names-layer'
 import type { Extent, View } from './places'
 import { discProgram, lineProgram, nothingProgram, pointProgram } from './programs'
-
-export interface Point {
-  readonly x: number
-  readonly y: number
-}
-
-/** A name at a place of the plane. */
-export interface Name {
-  readonly x: number
-  readonly y: number
-  readonly text: string
-  /** Text of a token: in the code face. */
-  readonly code: boolean
-  /** Of what is selected: bold, and first among those that would lie on one another. */
-  readonly strong: boolean
-  /** Of what holds the others, as of a country on a map. */
-  readonly large?: boolean
-  /**
-   * Shown where this length of the plane takes at least `nameReach` pixels: of what is small, only the first have a
-   * name from afar.
-   */
-  readonly reach: number
-  /**
-   * Radius of the disc that it stands below, before the camera comes nearer; 0 where it stands at the place itself.
-   */
-  readonly radius: number | 'point'
-}
 
 /** A ring around a place, in pixels. */
 export interface Ring extends Point {
   readonly radius: number
   readonly colour: Rgb
-}
-
-export interface PlacedName extends Name {
-  /** Middle of the text in the view. */
-  readonly at: Point
 }
 
 interface StageEvents {
@@ -53,16 +22,12 @@ interface StageEvents {
   readonly lost: () => void
 }
 
-const nameReach = 14
 const restMilliseconds = 180
 const slowFrame = 60
 /** Milliseconds that a frame of all points may take until the next one. */
 const slowRest = 120
 /** Milliseconds for which nothing has to change before a slow device draws. */
 const calmMilliseconds = 400
-const mostNames = 70
-/** Of what is too small for a name, this many of the first in view have one all the same. */
-const alwaysNamed = 9
 const empty = new Float32Array(0)
 
 /** Whether this machine can draw with WebGL 2 at all. */
@@ -85,23 +50,16 @@ export class Stage {
     faded: 0,
     ground: [255, 255, 255],
     thinned: false,
+    opacity: 0.9,
     sizeAt: () => 2
   }
   readonly discs: DiscLayer = { discs: empty, scaleAt: () => 1, least: 1 }
   readonly lines: LineLayer = { lines: empty }
-  names: readonly Name[] = []
-  /** Of names that are picked out, of the others, and around both. */
-  inks: { readonly text: Rgb; readonly soft: Rgb; readonly halo: Rgb } = {
-    text: [0, 0, 0],
-    soft: [80, 80, 80],
-    halo: [255, 255, 255]
-  }
-  placed: readonly PlacedName[] = []
+  readonly names: NamesLayer
+  /** What lies over the window: what is fitted and names keep clear of it. */
+  overlays: readonly Box[] = []
   readonly #sigma: Sigma
   readonly #rings: CanvasRenderingContext2D
-  readonly #labels: CanvasRenderingContext2D
-  readonly #widths = new Map<string, number>()
-  readonly #fonts: { readonly plain: string; readonly code: string }
   readonly #resized: ResizeObserver
   #ringed: readonly Ring[] = []
   #lastMove = 0
@@ -117,7 +75,6 @@ export class Stage {
   /** Throws where WebGL is not there. */
   constructor(container: HTMLElement, events: StageEvents) {
     const style = getComputedStyle(container)
-    this.#fonts = { plain: style.getPropertyValue('--font'), code: style.getPropertyValue('--code') }
     const frame = new Graph()
     frame.addNode('first corner', { x: 0, y: 0, type: 'points' })
     frame.addNode('last corner', { x: 1, y: 1, type: 'discs' })
@@ -144,12 +101,15 @@ export class Stage {
     const canvases = this.#sigma.getCanvases()
     // What stays empty need not be laid over the rest sixty times a second.
     for (const id of ['hoverNodes', 'edgeLabels']) canvases[id].style.display = 'none'
-    this.#labels = canvases['labels'].getContext('2d')!
+    this.names = new NamesLayer(canvases['labels'].getContext('2d')!, {
+      plain: style.getPropertyValue('--font'),
+      code: style.getPropertyValue('--code')
+    })
     this.#rings = canvases['hovers'].getContext('2d')!
     this.#sigma.getCamera().on('updated', () => this.#follow())
     this.#sigma.on('afterRender', () => {
       this.#time()
-      this.#drawNames()
+      this.names.draw(this, this.overlays)
       this.#drawRings()
       events.moved()
     })
@@ -232,12 +192,16 @@ export class Stage {
 
   /** Pixels that a length of 1 takes. */
   get scale(): number {
+    return this.scaleAt(this.view.ratio)
+  }
+
+  scaleAt(ratio: number): number {
     const { width, height } = this.size
-    return Math.min(width, height) / this.view.ratio
+    return Math.min(width, height) / ratio
   }
 
   /** A place of the plane in pixels of the view, y downwards. */
-  toView({ x, y }: Point): Point {
+  readonly toView = ({ x, y }: Point): Point => {
     const { width, height } = this.size
     const { view, scale } = this
     return { x: width / 2 + (x - view.x) * scale, y: height / 2 - (y - view.y) * scale }
@@ -256,15 +220,26 @@ export class Stage {
     return { left: first.x, bottom: first.y, right: last.x, top: last.y }
   }
 
-  show(extent: Extent, { least = 0.002, animated = true } = {}): void {
-    const { width, height } = this.size
-    this.go(viewOf(extent, width, height, 24, least), animated)
+  /** The view that shows an extent whole, clear of the overlays. */
+  viewOf(extent: Extent, options: FitOptions = {}): View {
+    return viewOf(extent, this.size, { overlays: this.overlays, ...options })
   }
 
-  go(view: Partial<View>, animated = true): void {
+  /** Width of the window over its height, without what lies over it. */
+  get aspect(): number {
+    const { left, top, right, bottom } = clearBox(this.size, this.overlays, 1)
+    return (right - left) / (bottom - top)
+  }
+
+  show(extent: Extent, { least = 0.002, animated = true } = {}): void {
+    this.go(this.viewOf(extent, { least }), animated)
+  }
+
+  /** `milliseconds`: how long the motion takes, for those who have not asked for less motion. */
+  go(view: Partial<View>, animated = true, milliseconds = 260): void {
     const camera = this.#sigma.getCamera()
     if (animated && !matchMedia('(prefers-reduced-motion: reduce)').matches)
-      void camera.animate(view, { duration: 260 })
+      void camera.animate(view, { duration: milliseconds, easing: 'cubicInOut' })
     else camera.setState(view)
   }
 
@@ -283,63 +258,14 @@ export class Stage {
     this.#sigma.setSetting('enableCameraPanning', draggable)
   }
 
-  /** Radius of a disc in pixels, as near as the camera is. */
+  /** Pixels of a disc's radius in the plane, as near as the camera is. */
   radiusOf(radius: number): number {
     return Math.max(this.discs.least, radius * this.discs.scaleAt(this.view.ratio))
   }
 
-  #belowOf(radius: Name['radius']): number {
+  readonly below = (radius: Name['radius']): number => {
     if (radius === 0) return 0
     return (radius === 'point' ? this.points.sizeAt(this.view.ratio) / 2 + 3 : this.radiusOf(radius)) + 9
-  }
-
-  font({ code, strong, large }: Pick<Name, 'code' | 'strong' | 'large'>): string {
-    const size = large === true ? largeNameSize : nameSize
-    return `${strong || large === true ? '600 ' : ''}${size}px ${code ? this.#fonts.code : this.#fonts.plain}`
-  }
-
-  #widthOf(text: string, font: string): number {
-    const key = `${font} ${text}`
-    const known = this.#widths.get(key)
-    if (known !== undefined) return known
-    this.#labels.font = font
-    const width = this.#labels.measureText(visibleText(text)).width
-    if (this.#widths.size > 20_000) this.#widths.clear()
-    this.#widths.set(key, width)
-    return width
-  }
-
-  #drawNames(): void {
-    const { width, height } = this.size
-    const { scale } = this
-    let first = 0
-    const near = this.names.flatMap((name) => {
-      const at = this.toView(name)
-      if (at.x < -40 || at.x > width + 40 || at.y < -20 || at.y > height + 20) return []
-      return !name.strong && name.reach * scale < nameReach && ++first > alwaysNamed
-        ? []
-        : [{ ...name, at: { x: at.x, y: at.y + this.#belowOf(name.radius) } }]
-    })
-    const boxes = near.map((name) => ({
-      ...name.at,
-      width: this.#widthOf(name.text, this.font(name)),
-      height: (name.large === true ? largeNameSize : nameSize) + 3
-    }))
-    this.placed = placeLabels(boxes, width, height, mostNames).map((index) => near[index])
-    const context = this.#labels
-    context.textAlign = 'center'
-    context.textBaseline = 'middle'
-    context.direction = 'ltr'
-    context.lineJoin = 'round'
-    context.lineWidth = 3
-    context.strokeStyle = hexOf(this.inks.halo)
-    for (const name of this.placed) {
-      const { at, text, strong } = name
-      context.fillStyle = hexOf(strong ? this.inks.text : this.inks.soft)
-      context.font = this.font(name)
-      context.strokeText(visibleText(text), at.x, at.y)
-      context.fillText(visibleText(text), at.x, at.y)
-    }
   }
 
   #drawRings(): void {
@@ -349,7 +275,7 @@ export class Stage {
     for (const ring of this.#ringed) {
       const at = this.toView(ring)
       for (const [lineWidth, colour] of [
-        [5, this.inks.halo],
+        [5, this.names.inks.halo],
         [2.2, ring.colour]
       ] as const) {
         context.lineWidth = lineWidth

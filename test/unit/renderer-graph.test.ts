@@ -16,6 +16,8 @@ import {
   statusColour
 } from '../../renderer/graph/colours'
 import type { GraphTheme, Rgb } from '../../renderer/graph/colours'
+import { setApart } from '../../renderer/graph/apart'
+import { MainExtent, clearBox, viewOf } from '../../renderer/graph/fitting'
 import { placeLabels, shortened } from '../../renderer/graph/label-placement'
 import { Latest } from '../../renderer/graph/latest'
 import { discNumbersOf, lineNumbersOf } from '../../renderer/graph/layers'
@@ -28,8 +30,8 @@ import {
   groupsOf,
   innerExtentOf,
   intoSquare,
-  pointSize,
-  viewOf
+  pointOpacity,
+  pointSize
 } from '../../renderer/graph/places'
 import { boxOf, isInside, thinned } from '../../renderer/graph/polygon'
 import { escapeMarkup } from '../../preload/markup'
@@ -209,11 +211,66 @@ describe('places', () => {
   })
 
   it('are all in the view that shows them', () => {
-    const { x, y, ratio } = viewOf({ left: 0, bottom: 0.3, right: 1, top: 0.7 }, 800, 400, 20)
+    const { x, y, ratio } = viewOf(
+      { left: 0, bottom: 0.3, right: 1, top: 0.7 },
+      { width: 800, height: 400 },
+      { margin: 20 }
+    )
     const scale = 400 / ratio
     expect([x, y]).toEqual([0.5, 0.5])
     expect(400 - (0.5 - 0) * scale).toBeGreaterThanOrEqual(19.9)
     expect(200 - (0.5 - 0.3) * scale).toBeGreaterThanOrEqual(19.9)
+  })
+
+  it('are fitted without strays, but with nearly all that there is', () => {
+    const places = Float32Array.from({ length: 2000 }, (_, at) => ((at * 7919) % 1000) / 1000)
+    for (let stray = 0; stray < 18; stray++) places.set([stray % 2 === 0 ? -9 : 40, NaN], 2 * stray)
+    for (const aspect of [0.5, 1, 2]) {
+      const { left, right, bottom, top } = new MainExtent(places).of(aspect)
+      const isInside = (at: number): boolean =>
+        places[at] >= left && places[at] <= right && places[at + 1] >= bottom && places[at + 1] <= top
+      const finite = Array.from({ length: 1000 }, (_, point) => 2 * point).filter((at) => !Number.isNaN(places[at + 1]))
+      expect(right - left).toBeLessThanOrEqual(1)
+      expect(finite.filter(isInside).length).toBeGreaterThanOrEqual(0.98 * finite.length)
+    }
+    expect(new MainExtent(new Float32Array(0)).of(1)).toEqual({ left: 0, right: 1, bottom: 0, top: 1 })
+    expect(new MainExtent(Float32Array.of(3, 4)).of(1)).toEqual({ left: 3, right: 3, bottom: 4, top: 4 })
+  })
+
+  it('are shown clear of what lies over the window, on the sides that cost least', () => {
+    const size = { width: 440, height: 700 }
+    const tools = { left: 400, top: 8, right: 432, bottom: 280 }
+    const legend = { left: 8, top: 620, right: 160, bottom: 692 }
+    const clear = clearBox(size, [tools, legend], 1)
+    expect(clear.right).toBeLessThan(tools.left)
+    expect(clear.bottom).toBeLessThan(legend.top)
+    expect(clear.left).toBe(24)
+    const extent = { left: 0.2, right: 0.8, bottom: 0.1, top: 0.9 }
+    const { x, y, ratio } = viewOf(extent, size, { overlays: [tools, legend] })
+    const scale = 440 / ratio
+    expect(220 + (extent.left - x) * scale).toBeGreaterThanOrEqual(clear.left - 0.1)
+    expect(220 + (extent.right - x) * scale).toBeLessThanOrEqual(clear.right + 0.1)
+    expect(350 - (extent.bottom - y) * scale).toBeLessThanOrEqual(clear.bottom + 0.1)
+    expect(350 - (extent.top - y) * scale).toBeGreaterThanOrEqual(clear.top - 0.1)
+    const all = { left: 0, top: 0, right: 440, bottom: 700 }
+    expect(clearBox(size, [all], 1)).toEqual({ left: 24, top: 24, right: 416, bottom: 676 })
+  })
+
+  it('of discs are moved until none lies on another, and areas keep their proportions', () => {
+    const count = 400
+    const places = Float32Array.from({ length: 2 * count }, (_, at) => ((at * 7919) % 97) / 97)
+    const weights = Array.from({ length: count }, (_, at) => 0.12 + (at % 9) / 10)
+    const { places: moved, radii } = setApart(places, weights)
+    let least = Infinity
+    for (let one = 0; one < count; one++)
+      for (let other = one + 1; other < count; other++) {
+        const apart = Math.hypot(moved[2 * one] - moved[2 * other], moved[2 * one + 1] - moved[2 * other + 1])
+        least = Math.min(least, apart / (radii[one] + radii[other]))
+      }
+    expect(least).toBeGreaterThan(0.999)
+    expect(radii[8] / radii[0]).toBeCloseTo(weights[8] / weights[0], 3)
+    expect(radii[8]).toBeGreaterThan(0.01)
+    expect(setApart(new Float32Array(0), []).radii).toHaveLength(0)
   })
 
   it('of groups have their label on a member, and their spread', () => {
@@ -244,6 +301,8 @@ describe('places', () => {
   it('have points that shrink where there are many and areas that go with sizes', () => {
     expect(pointSize(300_000, 1)).toBeLessThan(pointSize(1000, 1))
     expect(pointSize(300_000, 0.01)).toBeGreaterThan(pointSize(300_000, 1))
+    expect(pointSize(500, 1)).toBeGreaterThan(pointSize(13_000, 1))
+    expect(pointOpacity(300_000)).toBeLessThan(pointOpacity(1000))
     expect(discRadius(400, 1000) / discRadius(100, 1000)).toBeCloseTo(2)
   })
 })
@@ -277,14 +336,17 @@ describe('placed nodes', () => {
   })
 
   it('of clusters are found by number', () => {
-    const clusters = new PlacedClusters({
+    const layout = {
       clusters: Int32Array.of(0, 1, -1),
       positions: Float32Array.of(0, 0, 10, 10, 0, 10),
       from: Int32Array.of(0),
       to: Int32Array.of(-1),
       weights: Float64Array.of(3)
-    })
+    }
+    const clusters = new PlacedClusters(layout, () => 1)
     expect(clusters.placeOf(-1)).toEqual({ x: 0, y: 1 })
+    expect(clusters.radiusOf(-1)).toBeGreaterThan(0)
+    expect(clusters.radiusOf(5)).toBe(0)
     expect(clusters.placeOf(5)).toBeUndefined()
     expect(clusters.inside([-0.1, -0.1, 0.1, -0.1, 0.1, 1.1, -0.1, 1.1])).toEqual([0, -1])
     expect(clusters.heaviest).toBe(3)
@@ -314,20 +376,24 @@ describe('neighbours', () => {
 })
 
 describe('names', () => {
+  const view = { width: 200, height: 100 }
   const at = (x: number, always = false) => ({ x, y: 50, width: 40, height: 14, always })
 
   it('give way to those before them where they would lie on one another', () => {
-    expect(placeLabels([at(50), at(60), at(140)], 200, 100)).toEqual([0, 2])
-    expect(placeLabels([at(50), at(60, true)], 200, 100)).toEqual([0, 1])
-    expect(placeLabels([at(-5), at(50)], 200, 100)).toEqual([1])
+    expect(placeLabels([at(50), at(60), at(140)], view)).toEqual([0, 2])
+    expect(placeLabels([at(50), at(60, true)], view)).toEqual([0, 1])
+    expect(placeLabels([at(-5), at(50)], view)).toEqual([1])
     expect(
       placeLabels(
         Array.from({ length: 50 }, (_, index) => at(100 * index)),
-        5000,
-        100,
-        7
+        { width: 5000, height: 100, most: 7 }
       )
     ).toHaveLength(7)
+  })
+
+  it('keep clear of what lies over the graph', () => {
+    const overlays = [{ left: 0, top: 40, right: 40, bottom: 100 }]
+    expect(placeLabels([at(50), at(70)], { ...view, overlays })).toEqual([1])
   })
 
   it('never overlap, whatever the crowd', () => {
@@ -337,7 +403,7 @@ describe('names', () => {
       width: 30 + (index % 5) * 20,
       height: 14
     }))
-    const placed = placeLabels(crowd, 900, 700, 500, 2).map((index) => crowd[index])
+    const placed = placeLabels(crowd, { width: 900, height: 700, most: 500, gap: 2 }).map((index) => crowd[index])
     expect(placed.length).toBeGreaterThan(50)
     for (const [index, one] of placed.entries()) {
       const over = placed

@@ -220,8 +220,8 @@ describe('levels of the graph', () => {
     expect([of(-1), of(3)]).toEqual([plainColour(theme), plainColour(theme)])
     expect(coloursAt(theme, entries, tree, 'cluster', 6).slice(0, 3)).toEqual([
       plainColour(theme),
-      clusterColour(theme, 0),
-      clusterColour(theme, 1)
+      clusterColour(theme, 0, 0),
+      clusterColour(theme, 0, 1)
     ])
     expect(coloursAt(theme, entries, tree, 'cluster', 6)[7]).not.toEqual(plainColour(theme))
     expect([...groupsAt(tree, 'neighbourhood', 6)]).toEqual([-1, 5, 5, -1, -1, -1, 5, -1])
