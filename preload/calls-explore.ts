@@ -9,6 +9,7 @@ import type {
   ClusterLayout,
   GalleryPage,
   Job,
+  SelectionDetails,
   TokenDetails,
   TokenLayout
 } from './contract-explore'
@@ -52,6 +53,8 @@ export const clustersCalls = {
 export const tokensCalls = {
   contexts: call({ run, tokens, ...context }, gives<readonly TokenInContext[]>()),
   details: call({ ...where, token: index, ...context }, gives<TokenDetails>()),
+  /** What any tokens have in common, and the clusters that they are in. */
+  summary: call({ ...where, tokens }, gives<SelectionDetails>()),
   /** Tokens whose own text contains `text`, in order. */
   find: call({ run, text: searched, limit: index.max(10_000).default(500) }, gives<Int32Array>()),
   /** Cluster of every token, or its group of another level (-1 for those in none). */

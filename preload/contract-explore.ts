@@ -105,12 +105,9 @@ export interface NearCluster {
   readonly share: number
 }
 
-/** Everything above the gallery of a cluster. */
-export interface ClusterDetails {
-  readonly entry: ClusterEntry
-  readonly conductanceWhenCut: number | null
-  /** Token index of the seed; null for what is left over. */
-  readonly seed: number | null
+/** What the tokens of a cluster, or any others, have in common. */
+export interface GroupSummary {
+  readonly entry: Pick<ClusterEntry, 'size' | 'distinctTokens'>
   /** At most 60, most frequent first. */
   readonly topTokens: readonly TokenCount[]
   readonly subsets: readonly SubsetCount[]
@@ -122,12 +119,35 @@ export interface ClusterDetails {
   readonly mean: Float32Array
   readonly standardDeviation: Float32Array
   readonly standardisedMean: Float32Array
-  /** At most 12, largest share first. */
-  readonly nearest: readonly NearCluster[]
   /** In the order of `patternNames`. */
   readonly patterns: readonly PatternCount[]
   /** Rules that predict the group, the best first; empty where the clustering is not described. */
   readonly rules: readonly RuleRecord[]
+}
+
+/** A cluster that selected tokens are in. */
+export interface SelectionPart {
+  readonly cluster: ClusterNumber
+  /** Selected tokens in it; as a share of all selected, and of the cluster. */
+  readonly count: number
+  readonly share: number
+  readonly ofCluster: number
+}
+
+/** Everything above the gallery of selected tokens. */
+export interface SelectionDetails extends GroupSummary {
+  /** Largest count first. */
+  readonly parts: readonly SelectionPart[]
+}
+
+/** Everything above the gallery of a cluster. */
+export interface ClusterDetails extends GroupSummary {
+  readonly entry: ClusterEntry
+  readonly conductanceWhenCut: number | null
+  /** Token index of the seed; null for what is left over. */
+  readonly seed: number | null
+  /** At most 12, largest share first. */
+  readonly nearest: readonly NearCluster[]
   /** Tokens that the best rule does not select. */
   readonly uncaught: number
   /** Tokens whose strength is 0.5 or more; null where the draws were not split. */

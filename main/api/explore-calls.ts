@@ -75,6 +75,7 @@ export const exploreCalls = (
       contexts: ({ run, tokens, before, after }) => context.workspace().getTokens(run, tokens, { before, after }),
       details: ({ run, clustering, token, before, after }) =>
         context.workspace().getTokenDetails(run, clustering, token, { before, after }),
+      summary: ({ run, clustering, tokens }) => context.workspace().getSelectionDetails(run, clustering, tokens),
       find: ({ run, text, limit }) => context.workspace().findTokens(run, text, limit),
       membership: async ({ run, clustering, level }) =>
         own(await context.workspace().getMembership(run, { clustering, level })),

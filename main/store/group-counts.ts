@@ -40,14 +40,15 @@ export interface CountedClustering {
   readonly starts: Int32Array
 }
 
-const countEach = (values: Int32Array, kinds: number): Int32Array => {
+/** How often each of the values 0 to `kinds - 1` occurs. */
+export const countEach = (values: Int32Array, kinds: number): Int32Array => {
   const counts = new Int32Array(kinds)
   for (const value of values) counts[value]++
   return counts
 }
 
 /** Counts values of a stretch, most frequent first; `counts` is all zero before and after. */
-const ranked = (
+export const ranked = (
   values: Int32Array,
   members: Int32Array,
   counts: Int32Array

@@ -14,6 +14,7 @@ import { bytes, cluster, clustering, context, doubles, floats, integers, object,
 import type { Context } from './parameters'
 import { runNumber } from './runs'
 import { findTokens, searchClusters } from './searches'
+import { getSelectionDetails } from './selection'
 import * as columns from './token-columns'
 
 const describedLevel = z.object({
@@ -72,6 +73,7 @@ export const explorationMethods = {
     })
   ),
   getClusterDetails: safe([run, clustering, cluster], reading(overview.getClusterDetails)),
+  getSelectionDetails: safe([run, clustering, integers], reading(getSelectionDetails)),
   getGallery: safe([run, clustering, cluster, galleryQuery], reading(getGallery)),
   /**
    * Numbers of the clusters and of the groups above them, ascending, that have a token whose text contains `text`

@@ -5,7 +5,7 @@ import type { Face } from './reading'
 /** Tokens on each side of a context. */
 export const contextWidths = [4, 8, 16, 32, 64, 128] as const
 
-export const sectionNames = ['tokens', 'rules', 'subsets', 'profile', 'nearest', 'patterns'] as const
+export const sectionNames = ['tokens', 'rules', 'subsets', 'profile', 'nearest', 'patterns', 'parts'] as const
 export type SectionName = (typeof sectionNames)[number]
 
 export const groupings = ['none', 'token', 'subset'] as const

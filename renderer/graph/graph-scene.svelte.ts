@@ -280,7 +280,7 @@ export class GraphScene {
         : this.#selection.ego || this.emphasised !== null
           ? 0.82
           : highlights.every(({ outline }) => outline === null)
-            ? 0.72
+            ? 0.58
             : 0.6
     stage.draw()
   }

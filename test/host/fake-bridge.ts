@@ -483,6 +483,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
     'clusters.members': ({ cluster }) => data.members(cluster),
     'tokens.contexts': ({ tokens, before, after }) => Array.from(tokens, (token) => data.context(token, before, after)),
     'tokens.details': ({ token, before, after }) => data.tokenDetails(token, before, after),
+    'tokens.summary': ({ tokens }) => data.selection(tokens),
     'tokens.find': ({ text, limit }) => data.tokensWith(text, limit),
     'tokens.membership': ({ level }) => data.membershipAt(level),
     'tokens.strengths': (asked) => (isFlat(asked) ? new Float32Array(0) : data.strengths()),

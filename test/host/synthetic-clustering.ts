@@ -1,6 +1,7 @@
 import { leftoverCluster } from '../../preload/contract'
 import type {
   ClusterDetails,
+  SelectionDetails,
   ClusterEntry,
   ClusterLayout,
   ClusterNumber,
@@ -334,6 +335,24 @@ export class SyntheticClustering {
             ? 0
             : counts[index] / members.length / (this.#patternCounts[index] / this.tokens)
       }))
+    }
+  }
+
+  /** Details of the first token's cluster stand for those of the selection; what it is made of is counted. */
+  selection(tokens: Int32Array): SelectionDetails {
+    const counts = new Map<number, number>()
+    for (const token of tokens) counts.set(this.membership[token], (counts.get(this.membership[token]) ?? 0) + 1)
+    const parts = [...counts].map(([cluster, count]) => ({
+      cluster,
+      count,
+      share: count / tokens.length,
+      ofCluster: count / this.members(cluster).length
+    }))
+    const { uncaught: _uncaught, ...details } = this.details(this.membership[tokens[0]])
+    return {
+      ...details,
+      entry: { size: tokens.length, distinctTokens: details.entry.distinctTokens },
+      parts: parts.sort((a, b) => b.count - a.count)
     }
   }
 

@@ -186,6 +186,36 @@ describe('details of a cluster', () => {
     })
   })
 
+  test('of any tokens are those of a cluster where they are its members, and name the clusters they are in', async () => {
+    const details = await workspace.getClusterDetails(run, 1, 0)
+    const members = await workspace.getClusterMembers(run, 0, { clustering: 1 })
+    const summary = await workspace.getSelectionDetails(run, 1, members)
+    expect(summary.entry).toEqual({ size: details.entry.size, distinctTokens: details.entry.distinctTokens })
+    expect(summary.topTokens.map(({ id, count }) => [id, count])).toEqual(
+      details.topTokens.map(({ id, count }) => [id, count])
+    )
+    expect(summary.subsets).toEqual(details.subsets)
+    expect(summary.patterns.map(({ pattern }) => pattern)).toEqual(patternNames)
+    expect(summary.rules.length).toBeGreaterThan(0)
+    summary.mean.forEach((mean, column) => {
+      expect(mean).toBeCloseTo(details.mean[column], 4)
+      expect(summary.standardisedMean[column]).toBeCloseTo(details.standardisedMean[column], 3)
+    })
+    expect(summary.parts).toEqual([{ cluster: 0, count: members.length, share: 1, ofCluster: 1 }])
+    const others = await workspace.getClusterMembers(run, 1, { clustering: 1 })
+    const mixed = Int32Array.of(members[0], members[1], others[0])
+    const { parts, entry } = await workspace.getSelectionDetails(run, 1, mixed)
+    expect(entry.size).toBe(3)
+    expect(parts.map(({ cluster, count }) => [cluster, count])).toEqual([
+      [0, 2],
+      [1, 1]
+    ])
+    expect(parts[1].ofCluster).toBeCloseTo(1 / others.length)
+    const refused = { kind: 'input', message: expect.stringContaining('has no token 100000') }
+    await expect(workspace.getSelectionDetails(run, 1, Int32Array.of(100_000))).rejects.toMatchObject(refused)
+    await expect(workspace.getSelectionDetails(run, 1, new Int32Array(0))).rejects.toMatchObject({ kind: 'input' })
+  })
+
   test('of a clustering that is not described are those that can be counted', async () => {
     const { entry, topTokens, subsets } = await workspace.getClusterDetails(run, 1, 1)
     expect(await workspace.getClusterDetails(run, 2, 1)).toMatchObject({
