@@ -13,7 +13,7 @@ import type {
 } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import type { Explore } from '../explore/explore.svelte'
-import { Latest } from './latest'
+import { Latest } from '../ui/latest'
 import { Lru } from './lru'
 import { PagedRows } from './paged-rows'
 import { contextWidths, defaultPreferences, readPreferences } from './preferences'
@@ -116,7 +116,8 @@ export class Gallery {
   readonly #details = new Lru<ClusterNumber, ClusterDetails>(80)
   readonly #detailsUnderWay = new Map<ClusterNumber, Promise<ClusterDetails>>()
   readonly #rows = new Lru<string, PagedRows<GalleryToken>>(300)
-  readonly #latest = new Latest()
+  /** Two at once, so that a slow cluster does not hold up the one a person moves on to. */
+  readonly #requests = new Latest((error) => this.#fail(error), 2)
   #timers: number[] = []
   #lastCluster: ClusterNumber | null = null
   #lastTokens: Int32Array
@@ -525,13 +526,13 @@ export class Gallery {
 
   #show(wanted: Wanted): void {
     if (wanted.cluster === null && wanted.selection === null) {
-      this.#latest.forget()
+      this.#requests.forget()
       this.#take(this.#arrange(wanted, null, null))
       return
     }
     const here = this.#here(wanted)
     if (here !== null) {
-      this.#latest.forget()
+      this.#requests.forget()
       this.#take(here)
       return
     }
@@ -540,16 +541,17 @@ export class Gallery {
       window.setTimeout(() => (this.waiting = 'dim'), dimAfter),
       window.setTimeout(() => (this.waiting = 'blank'), blankAfter)
     ]
-    this.#latest.ask(
+    this.#requests.ask(
       () => this.#bring(wanted),
-      (shown) => this.#take(shown),
-      (error) => {
-        this.#timers.forEach((timer) => window.clearTimeout(timer))
-        this.waiting = 'no'
-        this.#explore.galleryShown = true
-        this.failure = messageOf(error)
-      }
+      (shown) => this.#take(shown)
     )
+  }
+
+  #fail(error: unknown): void {
+    this.#timers.forEach((timer) => window.clearTimeout(timer))
+    this.waiting = 'no'
+    this.#explore.galleryShown = true
+    this.failure = messageOf(error)
   }
 
   /** What is wanted, if all of it has been read before. */

@@ -1,8 +1,8 @@
 import { untrack } from 'svelte'
 import type { ClusterNumber } from '../../preload/contract'
 import type { GraphData, GraphMode, GraphNode } from './graph-data.svelte'
+import { restMilliseconds } from '../ui/latest'
 import type { Box } from './fitting'
-import { restMilliseconds } from './latest'
 import { type Extent, type View, extentOf, grown, innerExtentOf } from './places'
 import type { Stage } from './stage'
 

@@ -14,7 +14,7 @@ import {
 import type { DivergingScale, GraphTheme, Rgb } from './colours'
 import type { GraphData } from './graph-data.svelte'
 import type { GraphSelection } from './graph-selection.svelte'
-import { Latest } from './latest'
+import { Latest } from '../ui/latest'
 import { countKinds, meansByCluster } from './legend'
 import type { Legend } from './legend'
 import { coloursAt, fadedBy, groupsAt, mostNamedGroups, withMeansAbove } from './levels'
@@ -61,8 +61,8 @@ export class GraphColours {
     $effect(() => this.#readForColouring())
     $effect(() => this.#readStrengths())
     $effect(() => () => {
-      this.#columnWork.end()
-      this.#strengthWork.end()
+      this.#columnWork.forget()
+      this.#strengthWork.forget()
     })
   }
 

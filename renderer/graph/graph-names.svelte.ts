@@ -5,7 +5,7 @@ import type { GraphColours } from './graph-colours.svelte'
 import type { GraphData } from './graph-data.svelte'
 import type { GraphSelection } from './graph-selection.svelte'
 import { shortened } from './label-placement'
-import { Latest } from './latest'
+import { Latest } from '../ui/latest'
 import { groupsAt } from './levels'
 import type { Name, Point } from './names-layer'
 import { groupsOf } from './places'
@@ -33,7 +33,7 @@ export class GraphNames {
     this.#colours = colours
     this.#nameWork = new Latest(data.explore.workbench.fail)
     $effect(() => this.#nameTokens())
-    $effect(() => () => this.#nameWork.end())
+    $effect(() => () => this.#nameWork.forget())
   }
 
   /** What the graph calls a cluster: the name that a person gave, or its number with its most frequent token. */

@@ -1,7 +1,7 @@
 import type { ClusterNumber } from '../../preload/contract'
 import type { GraphCamera } from './graph-camera.svelte'
 import type { GraphData } from './graph-data.svelte'
-import { Latest, restMilliseconds } from './latest'
+import { Latest, restMilliseconds } from '../ui/latest'
 import { type Edges, neighboursOf } from './neighbours'
 
 /** Tokens whose edges are asked for at most, and edges that are drawn at most. */
@@ -39,7 +39,7 @@ export class GraphSelection {
     $effect(() => this.#readEdges())
     $effect(() => () => {
       window.clearTimeout(this.#edgeTimer)
-      this.#edgeWork.end()
+      this.#edgeWork.forget()
     })
   }
 

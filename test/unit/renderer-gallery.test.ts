@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { Latest } from '../../renderer/gallery/latest'
 import { Lru } from '../../renderer/gallery/lru'
 import { liftWords, strengthWords, times } from '../../renderer/gallery/numbers'
 import { PagedRows } from '../../renderer/gallery/paged-rows'
@@ -91,51 +90,6 @@ describe('rows that are read page by page', () => {
     rows.retry()
     await answer(1)
     expect([rows.failure, rows.at(0)]).toEqual([null, 0])
-  })
-})
-
-describe('work of which only the latest counts', () => {
-  it('takes only what was asked for last, and skips what was overtaken while two were under way', async () => {
-    const latest = new Latest()
-    const begun: string[] = []
-    const taken: string[] = []
-    const finish = new Map<string, () => void>()
-    const ask = (name: string): void =>
-      latest.ask(
-        () => {
-          begun.push(name)
-          return new Promise<string>((resolve) => finish.set(name, () => resolve(name)))
-        },
-        (value) => taken.push(value),
-        () => undefined
-      )
-    for (const name of ['a', 'b', 'c', 'd', 'e']) ask(name)
-    expect(begun).toEqual(['a', 'b'])
-    finish.get('b')?.()
-    await settled()
-    expect([begun, taken]).toEqual([['a', 'b', 'e'], []])
-    finish.get('e')?.()
-    finish.get('a')?.()
-    await settled()
-    expect(taken).toEqual(['e'])
-  })
-
-  it('tells the failure of the latest only, and nothing once it is forgotten', async () => {
-    const latest = new Latest()
-    const failed: string[] = []
-    const ask = (name: string): void =>
-      latest.ask(
-        () => Promise.reject(new Error(name)),
-        () => undefined,
-        (error) => failed.push((error as Error).message)
-      )
-    ask('a')
-    ask('b')
-    await settled()
-    ask('c')
-    latest.forget()
-    await settled()
-    expect(failed).toEqual(['b'])
   })
 })
 

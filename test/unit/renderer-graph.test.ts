@@ -19,7 +19,6 @@ import type { GraphTheme, Rgb } from '../../renderer/graph/colours'
 import { setApart } from '../../renderer/graph/apart'
 import { MainExtent, clearBox, viewOf } from '../../renderer/graph/fitting'
 import { placeLabels, shortened } from '../../renderer/graph/label-placement'
-import { Latest } from '../../renderer/graph/latest'
 import { discNumbersOf, lineNumbersOf } from '../../renderer/graph/layers'
 import { countKinds, meansByCluster } from '../../renderer/graph/legend'
 import { drawnEdges, heaviestFirst, neighboursOf, rankedNeighbours } from '../../renderer/graph/neighbours'
@@ -493,37 +492,5 @@ describe('what a device is sent', () => {
     expect(numbers[13]).toBe(1)
     const lines = lineNumbersOf([{ x1: 0, y1: 0, x2: 1, y2: 1, width: 1, colour: [9, 8, 255], opacity: 127 / 255 }])
     expect(Array.from(new Uint8Array(lines.buffer, 20, 4))).toEqual([9, 8, 255, 127])
-  })
-})
-
-describe('the latest of some work', () => {
-  it('is done, and what was passed over is never begun', async () => {
-    const begun: number[] = []
-    const taken: number[] = []
-    const failed: unknown[] = []
-    const gates = new Map<number, () => void>()
-    const latest = new Latest((error) => failed.push(error))
-    const ask = (number: number): void =>
-      latest.ask(
-        () => {
-          begun.push(number)
-          return new Promise<number>((resolve) => gates.set(number, () => resolve(number)))
-        },
-        (answer) => taken.push(answer)
-      )
-    ask(1)
-    ask(2)
-    ask(3)
-    gates.get(1)!()
-    await expect.poll(() => begun).toEqual([1, 3])
-    gates.get(3)!()
-    await expect.poll(() => taken).toEqual([3])
-    latest.ask(
-      () => Promise.reject(new Error('no')),
-      () => taken.push(0)
-    )
-    await expect.poll(() => failed).toHaveLength(1)
-    latest.end()
-    expect(taken).toEqual([3])
   })
 })
