@@ -1,21 +1,19 @@
-import { confidences } from '../../preload/contract'
 import type { ClusterNumber } from '../../preload/contract'
 import type { Command } from '../app/commands.svelte'
 import type { Explore } from '../explore/explore.svelte'
 import { isGroup, levelWords } from '../explore/groups'
 import type { ClusterList } from './cluster-list.svelte'
+import { labelCommands } from './label-commands'
+import type { LabelActions } from './label-commands'
 import type { Labelling } from './labelling.svelte'
 import { listForms } from './list-rows'
 import type { ListForm } from './list-rows'
 import { withPiece } from './search-language'
 import { measuredKeys, sortKeys, sortWords, usualDirection } from './sort-clusters'
 
-/** Where keys can go, and how the list is moved along. */
-export interface PaneActions {
+/** Moves the focus to the search, and through the list. */
+interface ListActions {
   readonly search: () => void
-  readonly editName: () => void
-  readonly editNote: () => void
-  readonly editTags: () => void
   readonly move: (by: number, extend: boolean) => void
   /** Goes into the current group, or out of it. */
   readonly step: (inwards: boolean) => void
@@ -48,7 +46,7 @@ const similarShower = (explore: Explore): (() => Promise<void>) => {
 }
 
 /** The tree: folding it, and what is listed instead. */
-const treeCommands = (explore: Explore, list: ClusterList, { step }: PaneActions): readonly Command[] => {
+const treeCommands = (explore: Explore, list: ClusterList, { step }: ListActions): readonly Command[] => {
   const group = 'Clusters'
   const within = (): boolean => list.isTree && list.entries.length > 0
   const isThere = (form: ListForm): boolean =>
@@ -98,7 +96,7 @@ const clusterCommands = (
   explore: Explore,
   list: ClusterList,
   labelling: Labelling,
-  { search, move }: PaneActions
+  { search, move }: ListActions
 ): readonly Command[] => {
   const group = 'Clusters'
   const there = (): boolean => list.entries.length > 0
@@ -263,146 +261,12 @@ const clusterCommands = (
   ]
 }
 
-const labelCommands = (
-  explore: Explore,
-  labelling: Labelling,
-  { editName, editNote, editTags }: PaneActions
-): readonly Command[] => {
-  const group = 'Labels'
-  const there = (): boolean => labelling.targets.length > 0
-  const said = (): boolean => labelling.targets.some((target) => explore.annotations.has(target))
-  /** A single cluster is merged with the one beside it. */
-  const several = (): boolean => {
-    const { labelled, current, similar, groups } = explore
-    if (labelled.length < 2) return current !== null && similar !== null
-    // A group holds its members already.
-    return !labelled.some((cluster) => labelled.some((other) => groups.isWithin(cluster, other)))
-  }
-  return [
-    ...[1, 2, 3, 4, 5].map((number): Command => ({
-      id: `labels.accept-${number}`,
-      group,
-      label: `Accept suggestion ${number} and go to next`,
-      keys: [String(number)],
-      once: true,
-      hidden: number > 1,
-      when: () => there() && labelling.suggestions.length >= number,
-      run: () => labelling.accept(number)
-    })),
-    { id: 'labels.name', group, label: 'Edit name', keys: ['n', 'enter'], once: true, when: there, run: editName },
-    { id: 'labels.note', group, label: 'Edit note', keys: ['shift+n'], once: true, when: there, run: editNote },
-    { id: 'labels.tag', group, label: 'Add tag', keys: ['t'], once: true, when: there, run: editTags },
-    {
-      id: 'labels.skip',
-      group,
-      label: 'Skip and go to next',
-      keys: ['s'],
-      once: true,
-      when: there,
-      run: () => labelling.mark('skipped')
-    },
-    {
-      id: 'labels.unsure',
-      group,
-      label: 'Mark as unsure and go to next',
-      keys: ['u'],
-      once: true,
-      when: there,
-      run: () => labelling.mark('unsure')
-    },
-    {
-      id: 'labels.labelled',
-      group,
-      label: 'Mark as labelled',
-      when: () => there() && labelling.common.status !== 'labelled',
-      run: () => labelling.set({ status: 'labelled' })
-    },
-    {
-      id: 'labels.unseen',
-      group,
-      label: 'Mark as unseen',
-      when: () => there() && labelling.common.status !== 'unseen',
-      run: () => labelling.set({ status: 'unseen' })
-    },
-    ...confidences.map((confidence): Command => ({
-      id: `labels.confidence.${confidence}`,
-      group,
-      label: `Confidence: ${confidence}`,
-      when: () => there() && labelling.common.confidence !== confidence,
-      run: () => labelling.set({ confidence })
-    })),
-    {
-      id: 'labels.merge',
-      group,
-      label: 'Merge clusters',
-      keys: ['g'],
-      once: true,
-      when: several,
-      run: () => {
-        if (explore.labelled.length < 2 && explore.current !== null && explore.similar !== null)
-          explore.select([explore.current, explore.similar])
-        labelling.merge()
-      }
-    },
-    {
-      id: 'labels.take-apart',
-      group,
-      label: 'Unmerge or undo split',
-      keys: ['shift+g'],
-      once: true,
-      when: () => labelling.merged !== undefined || labelling.part !== null,
-      run: () => (labelling.part === null ? labelling.takeApart() : labelling.clear())
-    },
-    {
-      id: 'labels.split',
-      group,
-      label: 'Split off selected tokens',
-      keys: ['x'],
-      once: true,
-      when: () => explore.current !== null && explore.tokens.length > 0,
-      run: async () => labelling.split()
-    },
-    {
-      id: 'labels.clear',
-      group,
-      label: 'Clear label',
-      keys: ['delete'],
-      once: true,
-      when: said,
-      run: () => labelling.clear()
-    },
-    {
-      id: 'labels.blind-test',
-      group,
-      label: 'Blind test label',
-      keys: ['b'],
-      once: true,
-      when: () => explore.current !== null,
-      run: () => void (labelling.blindTest = explore.current)
-    },
-    {
-      id: 'labels.history',
-      group,
-      label: 'Label history…',
-      keys: ['mod+shift+h'],
-      run: () => void (labelling.historyShown = true)
-    },
-    {
-      id: 'labels.retry',
-      group,
-      label: 'Retry saving labels',
-      when: () => labelling.state.unsaved.length > 0,
-      run: () => labelling.retry()
-    }
-  ]
-}
-
-/** All that can be asked of the list of clusters and of their labels. */
+/** Commands of the list of clusters and of its label editor. */
 export const paneCommands = (
   explore: Explore,
   list: ClusterList,
   labelling: Labelling,
-  actions: PaneActions
+  actions: ListActions & LabelActions
 ): readonly Command[] => [
   ...clusterCommands(explore, list, labelling, actions),
   ...treeCommands(explore, list, actions),

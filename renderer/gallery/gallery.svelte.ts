@@ -1,91 +1,23 @@
 import { getContext, setContext, untrack } from 'svelte'
 import { SvelteMap } from 'svelte/reactivity'
 import { messageOf, strata } from '../../preload/contract'
-import type {
-  CallInput,
-  ClusterDetails,
-  ClusterNumber,
-  GalleryToken,
-  Stratum,
-  SubsetCount,
-  TokenCount,
-  TokenInContext
-} from '../../preload/contract'
+import type { ClusterNumber, GalleryToken, Stratum, TokenInContext } from '../../preload/contract'
 import type { Workbench } from '../app/app.svelte'
 import type { Explore } from '../explore/explore.svelte'
 import { Latest } from '../ui/latest'
-import { Lru } from './lru'
-import { PagedRows } from './paged-rows'
+import { GalleryReader } from './gallery-reader'
 import { contextWidths, defaultPreferences, readPreferences } from './preferences'
 import type { Preferences, SectionName } from './preferences'
 import { planGroups, planInTurn } from './row-plan'
 import type { PlannedLine, RowPlan } from './row-plan'
+import { mostLines } from './shown'
+import type { Filter, Shown, Wanted } from './shown'
 
-/** Rows that are read with one query: a cluster's, or those of one of its tokens or subsets, or the selected ones. */
-export interface Source {
-  readonly key: string
-  readonly cluster: ClusterNumber | null
-  readonly rows: PagedRows<GalleryToken>
-  /** What its rows have in common, where rows are grouped. */
-  readonly heading: { readonly token: TokenCount } | { readonly subset: SubsetCount } | null
-  /** Rows that are shown at first. */
-  readonly opening: number
-}
-
-/** One column of contexts. */
-export interface ContextColumn {
-  readonly key: string
-  /** Clusters whose contexts it shows: two where they come in turn. */
-  readonly clusters: readonly ClusterNumber[]
-  readonly sources: readonly Source[]
-  readonly inTurn: boolean
-  /** Members that are in no group: those of rarer tokens. */
-  readonly ungrouped: number
-}
-
-/** What the pane shows, all of one moment. */
-export interface Shown {
-  readonly key: string
-  readonly cluster: ClusterNumber | null
-  readonly details: ClusterDetails | null
-  readonly similar: ClusterNumber | null
-  readonly similarDetails: ClusterDetails | null
-  /** The cluster that the tokens of the stratum "toward" lead to. */
-  readonly toward: ClusterNumber | null
-  readonly columns: readonly ContextColumn[]
-  readonly selection: boolean
-}
-
-/** Of all members, those with one token or in one subset. */
-export interface Filter {
-  readonly tokenId?: number
-  readonly subset?: string
-  readonly words: string
-}
-
-interface Wanted {
-  readonly cluster: ClusterNumber | null
-  readonly similar: ClusterNumber | null
-  readonly selection: Int32Array | null
-  readonly stratum: Stratum
-  readonly seed: number
-  readonly filter: Filter | null
-  readonly preferences: Pick<Preferences, 'grouping' | 'width' | 'beside'>
-}
-
-const pageSize = 60
-const groupPage = 20
-const groupOpening = 4
-/** Lines that a group shows more of, each time. */
-export const groupMore = 40
-/** More would be higher than a browser can scroll. */
-export const mostLines = 200_000
 const widest = 1024
-
 const dimAfter = 100
 const blankAfter = 700
 
-/** What the gallery shows and how, with a cache of what was read. */
+/** State of the gallery: what it shows, how, and where its cursor is. */
 export class Gallery {
   readonly #workbench: Workbench
   readonly #explore: Explore
@@ -113,9 +45,7 @@ export class Gallery {
   /** Changes when rows come. */
   revision = $state(0)
 
-  readonly #details = new Lru<ClusterNumber, ClusterDetails>(80)
-  readonly #detailsUnderWay = new Map<ClusterNumber, Promise<ClusterDetails>>()
-  readonly #rows = new Lru<string, PagedRows<GalleryToken>>(300)
+  readonly #reader: GalleryReader
   /** Two at once, so that a slow cluster does not hold up the one a person moves on to. */
   readonly #requests = new Latest((error) => this.#fail(error), 2)
   #timers: number[] = []
@@ -147,6 +77,7 @@ export class Gallery {
     this.preferences = workbench.view('gallery', readPreferences, defaultPreferences)
     this.stratum = this.preferences.stratum
     this.#lastTokens = explore.tokens
+    this.#reader = new GalleryReader(explore, () => this.revision++)
   }
 
   /** Follows what the panes share; to be called in an effect. */
@@ -169,6 +100,7 @@ export class Gallery {
       cluster: current,
       similar,
       selection: selection ? tokens : null,
+      selections: this.#selections,
       stratum: this.stratumOf(current),
       seed,
       filter,
@@ -318,191 +250,6 @@ export class Gallery {
     else this.expanded.set(token.token, more)
   }
 
-  #read(cluster: ClusterNumber): Promise<ClusterDetails> {
-    const known = this.#details.get(cluster)
-    if (known !== undefined) return Promise.resolve(known)
-    const underWay = this.#detailsUnderWay.get(cluster)
-    if (underWay !== undefined) return underWay
-    const reading = (async () => {
-      try {
-        const details = await this.#workbench.client.clusters.details({ ...this.#explore.where, cluster })
-        this.#details.set(cluster, details)
-        return details
-      } finally {
-        this.#detailsUnderWay.delete(cluster)
-      }
-    })()
-    this.#detailsUnderWay.set(cluster, reading)
-    return reading
-  }
-
-  #rowsOf(
-    query: Omit<CallInput<'clusters.tokens'>, 'run' | 'clustering' | 'offset' | 'limit'> & {
-      readonly cluster: ClusterNumber
-    },
-    total?: number
-  ): { key: string; rows: PagedRows<GalleryToken> } {
-    const key = JSON.stringify(query)
-    const known = this.#rows.get(key)
-    if (known !== undefined) return { key, rows: known }
-    const rows = new PagedRows<GalleryToken>({
-      pageSize: total === undefined ? pageSize : groupPage,
-      load: async (offset, limit) => {
-        const page = await this.#workbench.client.clusters.tokens({
-          ...this.#explore.where,
-          ...query,
-          offset,
-          limit
-        })
-        return { total: page.total, rows: page.tokens }
-      },
-      changed: () => this.revision++,
-      ...(total === undefined ? {} : { total })
-    })
-    this.#rows.set(key, rows)
-    return { key, rows }
-  }
-
-  #selectedRows(tokens: Int32Array, width: number): Source {
-    const key = `selected ${this.#selections} ${width}`
-    const known = this.#rows.get(key)
-    const rows =
-      known ??
-      new PagedRows<GalleryToken>({
-        pageSize,
-        load: async (offset, limit) => {
-          const contexts = await this.#explore.contexts(tokens.slice(offset, offset + limit), width, width)
-          return {
-            total: tokens.length,
-            rows: contexts.map((context) => ({ ...context, boundary: null, strength: null }))
-          }
-        },
-        changed: () => this.revision++,
-        total: tokens.length
-      })
-    this.#rows.set(key, rows)
-    return { key, cluster: null, rows, heading: null, opening: mostLines }
-  }
-
-  #column(
-    cluster: ClusterNumber,
-    toward: ClusterNumber | null,
-    details: ClusterDetails | null,
-    { stratum, seed, filter, preferences: { grouping, width } }: Wanted
-  ): ContextColumn {
-    const query = {
-      cluster,
-      stratum,
-      before: width,
-      after: width,
-      ...(stratum === 'random' ? { seed } : {}),
-      ...(stratum === 'toward' && toward !== null ? { toward } : {}),
-      ...(filter?.tokenId === undefined ? {} : { tokenId: filter.tokenId }),
-      ...(filter?.subset === undefined ? {} : { subset: filter.subset })
-    }
-    const whole = { key: `column ${cluster}`, clusters: [cluster], inTurn: false, ungrouped: 0 }
-    if (
-      grouping === 'token' &&
-      filter?.tokenId === undefined &&
-      details !== null &&
-      filter === null &&
-      stratum !== 'toward'
-    ) {
-      const sources = details.topTokens.map((token) => ({
-        ...this.#rowsOf({ ...query, tokenId: token.id }, token.count),
-        cluster,
-        heading: { token },
-        opening: groupOpening
-      }))
-      return {
-        ...whole,
-        sources,
-        ungrouped: details.entry.size - details.topTokens.reduce((sum, { count }) => sum + count, 0)
-      }
-    }
-    if (grouping === 'subset' && details !== null && filter === null && stratum !== 'toward') {
-      return {
-        ...whole,
-        sources: details.subsets.map((subset) => ({
-          ...this.#rowsOf({ ...query, subset: subset.subset }, subset.count),
-          cluster,
-          heading: { subset },
-          opening: groupOpening
-        }))
-      }
-    }
-    return { ...whole, sources: [{ ...this.#rowsOf(query), cluster, heading: null, opening: mostLines }] }
-  }
-
-  /**
-   * What is wanted, as far as it can be told with these details; `null` details only where nothing depends on them.
-   */
-  #arrange(wanted: Wanted, details: ClusterDetails | null, similarDetails: ClusterDetails | null): Shown {
-    const { cluster, selection, stratum, preferences } = wanted
-    const key = JSON.stringify([
-      cluster,
-      selection === null ? wanted.similar : null,
-      selection === null ? 0 : this.#selections,
-      stratum,
-      wanted.seed,
-      wanted.filter,
-      preferences.grouping,
-      preferences.width,
-      preferences.beside
-    ])
-    const base = { key, cluster, details, similarDetails, selection: selection !== null }
-    if (selection !== null) {
-      return {
-        ...base,
-        similar: null,
-        toward: null,
-        columns: [
-          {
-            key: 'selected',
-            clusters: [],
-            inTurn: false,
-            ungrouped: 0,
-            sources: [this.#selectedRows(selection, preferences.width)]
-          }
-        ]
-      }
-    }
-    if (cluster === null) return { ...base, similar: null, toward: null, columns: [] }
-    const similar = this.#similarOf(wanted, details)
-    const toward = stratum === 'toward' ? similar : null
-    const own = this.#column(cluster, toward, details, wanted)
-    if (similar === null) return { ...base, similar, toward, columns: [own] }
-    const other = this.#column(similar, cluster, similarDetails, wanted)
-    if (preferences.beside === 'columns' || own.sources.length !== 1 || other.sources.length !== 1)
-      return { ...base, similar, toward, columns: [own, other] }
-    return {
-      ...base,
-      similar,
-      toward,
-      columns: [
-        {
-          key: 'in turn',
-          clusters: [cluster, similar],
-          inTurn: true,
-          ungrouped: 0,
-          sources: [own.sources[0], other.sources[0]]
-        }
-      ]
-    }
-  }
-
-  #similarOf({ similar, stratum, cluster }: Wanted, details: ClusterDetails | null): ClusterNumber | null {
-    const found = similar ?? (stratum === 'toward' ? (details?.nearest.at(0)?.cluster ?? null) : null)
-    return found === cluster ? null : found
-  }
-
-  /** What has to be here before it is shown. */
-  #needed(shown: Shown): readonly PagedRows<GalleryToken>[] {
-    return shown.columns
-      .flatMap(({ sources }) => sources.slice(0, sources.length === 2 ? 2 : 1).map(({ rows }) => rows))
-      .filter((rows) => rows.total !== 0)
-  }
-
   #take(shown: Shown): void {
     this.#timers.forEach((timer) => window.clearTimeout(timer))
     this.waiting = 'no'
@@ -527,10 +274,10 @@ export class Gallery {
   #show(wanted: Wanted): void {
     if (wanted.cluster === null && wanted.selection === null) {
       this.#requests.forget()
-      this.#take(this.#arrange(wanted, null, null))
+      this.#take(this.#reader.arrange(wanted, null, null))
       return
     }
-    const here = this.#here(wanted)
+    const here = this.#reader.here(wanted)
     if (here !== null) {
       this.#requests.forget()
       this.#take(here)
@@ -542,7 +289,7 @@ export class Gallery {
       window.setTimeout(() => (this.waiting = 'blank'), blankAfter)
     ]
     this.#requests.ask(
-      () => this.#bring(wanted),
+      () => this.#reader.bring(wanted),
       (shown) => this.#take(shown)
     )
   }
@@ -552,30 +299,6 @@ export class Gallery {
     this.waiting = 'no'
     this.#explore.galleryShown = true
     this.failure = messageOf(error)
-  }
-
-  /** What is wanted, if all of it has been read before. */
-  #here(wanted: Wanted): Shown | null {
-    const details = wanted.cluster === null ? null : this.#details.peek(wanted.cluster)
-    if (details === undefined) return null
-    const similar = wanted.selection === null ? this.#similarOf(wanted, details) : null
-    const similarDetails = similar === null ? null : this.#details.peek(similar)
-    if (similarDetails === undefined) return null
-    const shown = this.#arrange(wanted, details, similarDetails)
-    return this.#needed(shown).every((rows) => rows.started) ? shown : null
-  }
-
-  async #bring(wanted: Wanted): Promise<Shown> {
-    const { cluster, stratum, preferences } = wanted
-    // Rows that depend on nothing but the cluster are read beside its details.
-    if (wanted.selection === null && cluster !== null && preferences.grouping === 'none' && stratum !== 'toward') {
-      for (const rows of this.#needed(this.#arrange(wanted, null, null))) void rows.first().catch(() => undefined)
-    }
-    const own = cluster === null ? null : await this.#read(cluster)
-    const similar = wanted.selection === null ? this.#similarOf(wanted, own) : null
-    const shown = this.#arrange(wanted, own, similar === null ? null : await this.#read(similar))
-    await Promise.all(this.#needed(shown).map((rows) => rows.first()))
-    return shown
   }
 
   /** Reads clusters of the list ahead, one after the other: first the one that the same step again leads to. */
@@ -602,12 +325,13 @@ export class Gallery {
           cluster,
           similar: null,
           selection: null,
+          selections: this.#selections,
           stratum: this.stratumOf(cluster),
           seed: this.seed,
           filter: null,
           preferences: this.preferences
         }
-        if (this.#here(wanted) === null) await this.#bring(wanted)
+        if (this.#reader.here(wanted) === null) await this.#reader.bring(wanted)
       }
     })().catch(() => undefined)
   }
