@@ -1,13 +1,13 @@
 import type { HeatMap } from '../../preload/contract'
 
-/**
- * Rows of a heat map in order: by size, largest first, or by the value in a column; what is left over stays last by
- * size.
- */
-export const orderedRows = (
-  { clusters, sizes, components, values }: HeatMap,
-  by: 'size' | { readonly column: number; readonly descending: boolean }
-): Int32Array => {
+/** By cluster size, largest first, or by the values of a column. */
+export type RowOrder = 'size' | { readonly column: number; readonly descending: boolean }
+
+/** A cluster as its row calls it. */
+export const nameOf = (cluster: number): string => (cluster < 0 ? 'unclustered' : `cluster ${cluster}`)
+
+/** Row numbers of a heat map in order. By size, unclustered tokens come last. */
+export const orderedRows = ({ clusters, sizes, components, values }: HeatMap, by: RowOrder): Int32Array => {
   const rows = Int32Array.from(clusters, (_, row) => row)
   if (by === 'size')
     return rows.sort(

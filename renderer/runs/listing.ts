@@ -41,6 +41,10 @@ export const labelledShare = ({ clusters, labels }: RunEntry): number | null =>
 export const isAtWork = ({ status, queued, reclustering }: RunEntry): boolean =>
   status === 'running' || queued || reclustering
 
+/** Whether a run makes progress now: it does not while it is queued. */
+export const isWorking = ({ status, queued, reclustering }: RunEntry): boolean =>
+  (status === 'running' || reclustering) && !queued
+
 /** What is said of a run, or one more clustering of it, that is done since it was as `before`; null where none is. */
 export const endWords = (before: RunEntry | undefined, now: RunEntry): string | null => {
   if (before === undefined || now.status !== 'finished') return null

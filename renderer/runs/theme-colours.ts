@@ -35,6 +35,7 @@ export const divergingScale = (negative: string, neutral: string, positive: stri
     const end = at < 0 ? low : high
     // A root brings small values out of the neutral, where most of them are.
     const share = Math.abs(at) ** 0.8
-    return `rgb(${[0, 1, 2].map((channel) => Math.round(middle[channel] + share * (end[channel] - middle[channel]))).join(', ')})`
+    const mixed = middle.map((value, channel) => Math.round(value + share * (end[channel] - value)))
+    return `rgb(${mixed.join(', ')})`
   })
 }

@@ -20,7 +20,9 @@ export const fractionOf = ({ done, total }: RunProgress): number | null =>
 /** "sampling 34 %, 12 min 05 s left" */
 export const progressWords = (progress: RunProgress): string => {
   const fraction = fractionOf(progress)
-  return `${stageWords[progress.stage].doing}${fraction === null ? '' : ` ${percent(fraction)}`}${progress.secondsLeft === undefined ? '' : `, ${duration(progress.secondsLeft)} left`}`
+  const { stage, secondsLeft } = progress
+  const share = fraction === null ? '' : ` ${percent(fraction)}`
+  return `${stageWords[stage].doing}${share}${secondsLeft === undefined ? '' : `, ${duration(secondsLeft)} left`}`
 }
 
 /** Where a stage is, in its own unit: "3.1 of 12 MB of text", "chain 2 of 4, draw 17 of 100". */
