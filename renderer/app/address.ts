@@ -27,7 +27,7 @@ const partsOf = (route: Route): readonly (string | number)[] => {
   }
 }
 
-/** Fragment of the address that leads to a view: "#/explore/RUN/2/17". A form that was filled in is not part of it. */
+/** Fragment of the address of a view: "#/explore/RUN/2/17". Entries of a form are not part of it. */
 export const fragmentOf = (route: Route): string =>
   `#/${[route.view, ...partsOf(route)].map((part) => encodeURIComponent(part)).join('/')}`
 
@@ -42,7 +42,7 @@ const decoded = (part: string): string | undefined => {
 const numberOf = (part: string | undefined): number | undefined =>
   part !== undefined && /^(-1|\d{1,15})$/.test(part) ? Number(part) : undefined
 
-/** Takes a side of a comparison, or "-" for none, off the front of the parts; undefined if they are neither. */
+/** Removes one side of a comparison, or "-" for none, from the front of the parts; undefined if malformed. */
 const takeSide = (parts: string[]): ClusteringPlace | 'none' | undefined => {
   const run = parts.shift()
   if (run === '-') return 'none'
@@ -64,7 +64,7 @@ const exploredAt = ([run, second, third, ...more]: string[]): Route | undefined 
   return cluster === undefined ? undefined : { view: 'explore', run, clustering, cluster }
 }
 
-/** The view that a fragment leads to; undefined if it leads to none. Whether the run exists is not looked at. */
+/** The view of a fragment; undefined if it names none. Does not check that the run exists. */
 export const routeAt = (fragment: string): Route | undefined => {
   const parts = fragment.startsWith('#/') ? fragment.slice(2).split('/').map(decoded) : []
   if (!parts.every((part) => part !== undefined && part !== '')) return undefined

@@ -3,7 +3,7 @@ import { explored } from '../explore/explored.svelte'
 import type { Workbench } from './app.svelte'
 import type { Command } from './commands.svelte'
 
-/** Commands that are there in every view. */
+/** Commands available in every view. */
 export const appCommands = (workbench: Workbench): readonly Command[] => {
   const { client } = workbench
   const theme = (name: 'system' | 'light' | 'dark', label: string): Command => ({
@@ -19,7 +19,7 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     )
     return found === undefined || found.clustering === null ? undefined : { id: found.id, clustering: found.clustering }
   }
-  /** Where a step was made, if that is not in view. */
+  /** Where a step was made, unless that is in view. */
   const elsewhere = ({ run, clustering }: JournalStep): string => {
     const shown = explored.view
     if (clustering === null || (shown?.run === run && shown.clustering === clustering)) return ''
@@ -36,8 +36,8 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     return step === null ? null : `${step.words}${elsewhere(step)}`
   }
   /**
-   * Goes a step back or on, to what it changed; what it did in words, null where there was none. Keys that come while
-   * one is on its way wait for it, so that each means the step after.
+   * Undoes or redoes a step and shows what changed. Returns its description, or null if there was no step. Key presses
+   * wait for the step in progress, so that each acts on the step after it.
    */
   const turn = (how: 'undo' | 'redo'): Promise<string | null> => {
     const turned = turning.then(() => turnOnce(how))

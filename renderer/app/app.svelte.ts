@@ -10,7 +10,7 @@ import type { Route } from './address'
 import { Commands } from './commands.svelte'
 import { tourSteps } from './tour'
 
-/** A message that goes by itself, or stays until it is read. */
+/** A message that disappears after a while, or stays until dismissed. */
 export interface Toast {
   readonly id: number
   readonly kind: 'done' | 'note' | 'error'
@@ -20,11 +20,11 @@ export interface Toast {
 
 const toastSeconds = { done: 5, note: 8, error: Infinity }
 
-/** What all views share: the program's state, where the window is, and what it tells a person. */
+/** State shared by all views: the program's state, the current view and messages. */
 export class Workbench {
   readonly client: Client
   readonly commands: Commands
-  /** Diagnostics of the runs that were looked at. */
+  /** Diagnostics of the runs opened so far. */
   readonly health: HealthCache
   state: AppState | null = $state.raw(null)
   runs: readonly RunEntry[] | null = $state.raw(null)
@@ -33,19 +33,19 @@ export class Workbench {
   connection: Connection = $state('open')
   toasts: readonly Toast[] = $state.raw([])
   overlay: 'palette' | 'keys' | 'terms' | null = $state(null)
-  /** A dialog that lies over the view: export, import. */
+  /** The open dialog, if any. */
   dialog:
     | { readonly kind: 'export' }
     | { readonly kind: 'import'; readonly path?: string }
     | { readonly kind: 'closing'; readonly runs: readonly string[] }
     | null = $state.raw(null)
-  /** Settles once labels that are on their way are saved, or are given back: undo waits for it. */
+  /** Settles once pending labels are saved or rejected; undo waits for it. */
   labelsSaved: () => Promise<void> = () => Promise.resolve()
-  /** Step of the tour that is shown; null while it is not taken. */
+  /** Current step of the tour; null outside the tour. */
   tour: number | null = $state(null)
-  /** Labels that are on their way. */
+  /** Number of labels not saved yet. */
   labelsPending: () => number = () => 0
-  /** Labels that this browser keeps because the program has not answered them. */
+  /** Number of labels kept in this browser because the program has not confirmed them. */
   unsent = $state(0)
   #lastToast = 0
   readonly #systemIsDark = window.matchMedia('(prefers-color-scheme: dark)')
@@ -60,7 +60,7 @@ export class Workbench {
     return this.state?.settings
   }
 
-  /** Reads what the window starts from, and follows it from then on; returns the end of that. */
+  /** Loads the state and follows its changes; returns a function that stops following. */
   follow(): () => void {
     const { client } = this
     const off = [
@@ -114,7 +114,7 @@ export class Workbench {
     }
   }
 
-  /** Has the workspace that somebody else made be written to from now on. */
+  /** Allows writing to a workspace that somebody else made. */
   async trust(): Promise<void> {
     const folder = this.state?.untrusted ?? null
     if (folder === null) return
@@ -122,7 +122,7 @@ export class Workbench {
     this.tell('done', `${folder} is trusted and can be edited.`)
   }
 
-  /** Each note once in a tab, however often it is loaded. */
+  /** Shows each note once per tab, however often the page is loaded. */
   #tellNotes(notes: readonly string[]): void {
     for (const note of notes) {
       if (sessionStorage.getItem(`spectroscope.told ${note}`) !== null) continue
@@ -141,7 +141,7 @@ export class Workbench {
     }
   }
 
-  /** What stopped a run stands in the view of its progress too. */
+  /** The run's progress view shows its error as well. */
   #tellProblem({ message, run }: Notices['problem']): void {
     if (run === undefined) return this.tell('error', message)
     if (this.route.view === 'run' && this.route.run === run && this.route.tab === 'progress') return
@@ -151,7 +151,7 @@ export class Workbench {
     })
   }
 
-  /** Says which of the runs and clusterings that were at work have come to an end. */
+  /** Announces runs and clusterings that have ended since the last list. */
   #tellEnded(before: readonly RunEntry[]): void {
     for (const run of this.runs ?? []) {
       const words = endWords(
@@ -171,14 +171,14 @@ export class Workbench {
     this.#showTheme()
   }
 
-  /** The theme in force, where the style sheet and canvases look for it. */
+  /** Publishes the current theme for the style sheet and canvases. */
   #showTheme(): void {
     const theme = this.settings?.theme ?? 'system'
     document.documentElement.dataset['theme'] =
       theme === 'system' ? (this.#systemIsDark.matches ? 'dark' : 'light') : theme
   }
 
-  /** Shows the view that the address leads to: at the start, and after Back or a change of the address by hand. */
+  /** Shows the view of the address: at the start, and after Back or an edited address. */
   #followAddress(): void {
     const { hash } = window.location
     const route = routeAt(hash)
@@ -186,20 +186,20 @@ export class Workbench {
     this.route = route ?? { view: 'runs' }
   }
 
-  /** Goes to a view, as a step that the browser's Back undoes. */
+  /** Goes to a view; the browser's Back returns from it. */
   readonly go = (route: Route): void => {
     this.route = route
     const fragment = fragmentOf(route)
     if (fragment !== window.location.hash) window.history.pushState(null, '', fragment)
   }
 
-  /** Writes into the address what the view shows now, so that Back and a reload return to it. Takes no step. */
+  /** Updates the address to what the view shows, so that Back and reload return to it, without a step in history. */
   readonly showInAddress = (route: Route): void => {
     const fragment = fragmentOf(route)
     if (fragment !== window.location.hash) window.history.replaceState(null, '', fragment)
   }
 
-  /** Explores the latest clustering there is, or the one that was open last. */
+  /** Explores the clustering that was open last, or the latest. */
   explore(): void {
     const last = this.view('explored', (value) => value as { run: string; clustering: number } | undefined, undefined)
     const there = (this.runs ?? []).filter(
@@ -215,7 +215,7 @@ export class Workbench {
       this.go({ view: 'explore', run: latest.id, clustering: latest.clustering })
   }
 
-  /** Whether the tour was neither taken nor declined yet. */
+  /** Whether the tour is still to be offered: neither taken nor declined. */
   get offersTour(): boolean {
     const isOver = this.view('tour', (value) => (typeof value === 'boolean' ? value : undefined), false)
     return this.state !== null && this.tour === null && !isOver
@@ -242,7 +242,7 @@ export class Workbench {
     else this.go({ view })
   }
 
-  /** Opens what was dropped on the window: an annotated set to import, or a model folder for a new run. */
+  /** Opens files dropped on the window: an annotated set to import, or a model folder for a new run. */
   async open(files: readonly File[]): Promise<void> {
     const [file] = files
     const path = this.client.bridge.pathOf(file)
@@ -264,7 +264,7 @@ export class Workbench {
     }
   }
 
-  /** An annotated set is to be imported; a configuration, a model folder or a corpus begins a new run. */
+  /** Imports an annotated set; starts a new run from a configuration, model folder or corpus. */
   async openPath(path: string): Promise<void> {
     const isSet = (): Promise<boolean> =>
       this.client.runs.readConfiguration({ path }).then(
@@ -279,19 +279,19 @@ export class Workbench {
     this.#settle(await this.client.settings.change({ changes }))
   }
 
-  /** What a view kept of itself; `fallback` where there is nothing, or nothing that it can read. */
+  /** State saved by a view; `fallback` if there is none, or none that is valid. */
   view<T>(key: string, read: (value: unknown) => T | undefined, fallback: T): T {
     return read(this.state?.views[key]) ?? fallback
   }
 
-  /** Keeps something of a view: plain JSON. */
+  /** Saves state of a view, as plain JSON. */
   keep(key: string, value: unknown): void {
     const views = { ...this.state?.views, [key]: value }
     if (this.state !== null) this.state = { ...this.state, views }
     void this.client.views.save({ key, value: value as never }).catch(this.fail)
   }
 
-  /** Names of the engines that were here when they were last measured; none before. */
+  /** Engines found when they were last measured; empty before the first time. */
   get engines(): readonly string[] {
     return this.view(
       'engines',

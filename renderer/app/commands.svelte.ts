@@ -2,39 +2,39 @@ import { SvelteMap } from 'svelte/reactivity'
 import { isTyping, keyOfEvent, normaliseKey } from './keys'
 import type { KeyName } from './keys'
 
-/** One thing that a person can ask for; serves the palette, keys, buttons and the shell's menu. */
+/** One action, shared by the palette, keys, buttons and the shell's menu. */
 export interface Command {
-  /** "labels.accept": settings and the shell's menu name it so. */
+  /** Name in settings and in the shell's menu: "labels.accept". */
   readonly id: string
   readonly label: string
-  /** Heading in the palette and among the keys: "Labels". */
+  /** Heading in the palette and in the list of shortcuts: "Labels". */
   readonly group: string
-  /** Default keys; a person may set others. */
+  /** Default keys; settings may override them. */
   readonly keys?: readonly KeyName[]
-  /** Whether it can be done now; always, where absent. */
+  /** Whether it is enabled now; always, if absent. */
   readonly when?: () => boolean
   readonly run: () => void | Promise<void>
-  /** Its keys work in text fields too; only for those with ctrl, alt or meta, function keys and escape. */
+  /** Whether its keys also work in text fields. Only for keys with ctrl, alt or meta, function keys and Escape. */
   readonly whileTyping?: boolean
-  /** Not offered in the palette: only sensible at a key. */
+  /** Left out of the palette, as it only makes sense at a key. */
   readonly hidden?: boolean
-  /** A key that is held down does it once only. */
+  /** Whether holding the key runs it once only. */
   readonly once?: boolean
 }
 
-/** A key that writes nothing into a text field. */
+/** Whether a key writes nothing into a text field. */
 const writesNothing = /^(ctrl|alt|meta)\+|^(escape|f\d+)$/
 
-/** What space and enter press by themselves. */
+/** Elements that Space and Enter activate by themselves. */
 const pressable = 'button, a[href], summary, select, input, [role=tab], [role=menuitem]'
 
 const pressesSomething = (event: KeyboardEvent, key: KeyName): boolean =>
   (key === 'space' || key === 'enter') && event.target instanceof Element && event.target.closest(pressable) !== null
 
-/** All commands that are there now, and what their keys are. */
+/** All commands available now, and their keys. */
 export class Commands {
   readonly #commands = new SvelteMap<string, Command>()
-  /** Those that were ever there, so that keys can be set for views that are not open. */
+  /** Every command seen so far, so that keys can be set for views that are not open. */
   readonly known = new SvelteMap<string, Command>()
   #keys: Readonly<Record<string, readonly string[]>> = $state.raw({})
   readonly #failed: (error: unknown) => void
@@ -44,8 +44,8 @@ export class Commands {
   }
 
   /**
-   * Adds commands; returns their removal, so that an effect can return it. A later one of the same id takes the place
-   * of an earlier.
+   * Adds commands and returns a function that removes them, for use in an effect. A later command replaces an earlier
+   * one of the same id.
    */
   register(commands: readonly Command[]): () => void {
     for (const command of commands) {
@@ -57,7 +57,7 @@ export class Commands {
     }
   }
 
-  /** Keys that a person has set, by command. */
+  /** Keys set by the person, by command. */
   rebind(keys: Readonly<Record<string, readonly string[]>>): void {
     this.#keys = keys
   }
@@ -70,12 +70,12 @@ export class Commands {
     return this.#commands.get(id)
   }
 
-  /** Keys in force of a command. */
+  /** Current keys of a command. */
   keysOf(id: string): readonly KeyName[] {
     return (this.#keys[id] ?? this.#commands.get(id)?.keys ?? []).map(normaliseKey)
   }
 
-  /** Commands that share a key with this one and can be there at the same time. */
+  /** Commands that share a key with this one and can be enabled at the same time. */
   rivals(id: string, keys = this.keysOf(id)): readonly Command[] {
     return this.all.filter((other) => other.id !== id && this.keysOf(other.id).some((key) => keys.includes(key)))
   }
@@ -85,7 +85,7 @@ export class Commands {
     return command !== undefined && (command.when?.() ?? true)
   }
 
-  /** Does a command if it can be done now; whether it could. */
+  /** Runs a command if it is enabled; returns whether it was. */
   run(id: string): boolean {
     const command = this.#commands.get(id)
     if (command === undefined || !(command.when?.() ?? true)) return false
@@ -94,8 +94,8 @@ export class Commands {
   }
 
   /**
-   * Does what a key stands for. Keys without a modifier go to a text field that has the focus, and all of them to a
-   * dialog that lies over the window.
+   * Runs the command of a key. A focused text field gets keys without a modifier instead, and an open dialog gets all
+   * keys.
    */
   readonly handle = (event: KeyboardEvent): void => {
     if (event.defaultPrevented || event.isComposing || document.querySelector('dialog:modal') !== null) return

@@ -9,7 +9,7 @@ const isMac = (): boolean =>
 
 const modifiers = ['ctrl', 'alt', 'shift', 'meta'] as const
 
-/** One spelling for what a person or a settings file wrote. */
+/** Canonical spelling of a key from a person or a settings file. */
 export const normaliseKey = (text: string): KeyName => {
   const parts = text
     .trim()
@@ -22,7 +22,7 @@ export const normaliseKey = (text: string): KeyName => {
   return [...modifiers.filter((modifier) => held.has(modifier)), key === ' ' ? 'space' : key].join('+')
 }
 
-/** What of an event of the keyboard tells its key. */
+/** The parts of a keyboard event that tell its key. */
 export interface KeyPress {
   readonly key: string
   readonly ctrlKey: boolean
@@ -68,7 +68,7 @@ const words: Readonly<Record<string, string>> = {
   tab: 'Tab'
 }
 
-/** Parts of a key to show, each in a box of its own. */
+/** Parts of a key, each shown in a box of its own. */
 export const keyParts = (key: KeyName): string[] =>
   normaliseKey(key)
     .split(/(?<=.)\+/)
@@ -78,7 +78,7 @@ const fields =
   'input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=button]), textarea, select, ' +
   '[contenteditable=""], [contenteditable="true"]'
 
-/** Whether the keys of an event go to a field that takes text. */
+/** Whether an event's keys go to a text field. */
 export const isTyping = ({ target }: { readonly target: unknown }): boolean => {
   const element = target as { closest?(selector: string): unknown } | null
   return typeof element?.closest === 'function' && element.closest(fields) !== null

@@ -1,4 +1,4 @@
-/** Words that mean the same here, so that a command is found by the word that another program uses for it. */
+/** Synonyms, so that a command is found by another program's word for it. */
 const synonyms: readonly (readonly string[])[] = [
   ['run', 'study', 'experiment', 'job'],
   ['clustering', 'clusterings', 'recluster', 'partition'],
@@ -32,7 +32,7 @@ const synonyms: readonly (readonly string[])[] = [
 
 const wordsIn = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}*]+/gu) ?? []
 
-/** Whether two words differ by one letter that is missing, added, replaced, or swapped with the next. */
+/** Whether two words differ by one letter: missing, added, replaced, or swapped with the next. */
 export const isSlip = (typed: string, word: string): boolean => {
   if (Math.abs(typed.length - word.length) > 1) return false
   let at = 0
@@ -52,7 +52,7 @@ const othersFor = (words: readonly string[]): string[] =>
 
 const none = Number.POSITIVE_INFINITY
 
-/** How well one typed word fits: 0 at best; Infinity if it does not. `at` is the word of the label that it starts. */
+/** Rank of one typed word: 0 is best, Infinity means no match. `at` is the label's word that it starts. */
 const fitOf = (typed: string, words: readonly string[], others: readonly string[]): { rank: number; at: number } => {
   const at = words.findIndex((word) => word.startsWith(typed))
   if (at >= 0) return { rank: words[at] === typed ? 0 : 1, at }
@@ -65,7 +65,7 @@ const fitOf = (typed: string, words: readonly string[], others: readonly string[
   return { rank: found < 0 ? none : 10, at: found }
 }
 
-/** Whether letters are the beginnings of words, in their order: "nr" and "nerun" both are of "New run". */
+/** Whether letters are beginnings of words, in order: "nr" and "nerun" both match "New run". */
 const startsWords = (letters: string, words: readonly string[]): boolean => {
   if (letters === '') return true
   return words.some((word, at) => {

@@ -1,10 +1,10 @@
-/** One step of the tour: what it points at, where its card stands beside that, and what it says. */
+/** One step of the tour: its target, the position of its card, and its text. */
 export interface TourStep {
   readonly title: string
   readonly words: string
-  /** Selectors of what is pointed at: the first that finds something. */
+  /** Selectors of the target; the first that matches is used. */
   readonly anchors: readonly string[]
-  /** A CSS `position-area` relative to it. */
+  /** Position of the card relative to the target, as CSS `position-area`. */
   readonly area: string
   readonly view: 'runs' | 'explore'
   /** Commands whose keys are worth knowing here. */
