@@ -1,7 +1,7 @@
 import type { GroupKind } from '../../preload/contract'
 import { isGroupKind } from './groups'
 
-/** What the graph is coloured by; a level colours by the groups that it has. */
+/** How the graph is coloured. A level gives each of its groups a colour. */
 export type Colouring =
   { readonly by: GroupKind | 'subset' | 'status' } | { readonly by: 'component'; readonly component: string }
 

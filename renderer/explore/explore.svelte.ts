@@ -21,8 +21,7 @@ import type { Colouring } from './colouring'
 import { GroupTree, isGroupKind, levelWords } from './groups'
 
 /**
- * What the three panes of the exploring view share: one clustering, what is selected in it, and what people have said
- * of it.
+ * State shared by the three panes of the Explore view: a clustering, the selection in it, and its labels.
  */
 export class Explore {
   readonly workbench: Workbench
@@ -30,37 +29,37 @@ export class Explore {
   readonly clustering: number
   overview: ClusteringOverview | null = $state.raw(null)
   failure: string | null = $state(null)
-  /** The job that describes the clustering, while it is not described yet. */
+  /** The job that describes the clustering, until it has finished. */
   job: Job | null = $state.raw(null)
   readonly annotations = new SvelteMap<AnnotationTarget, Annotation>()
 
-  /** The cluster that the gallery shows and labels go to. */
+  /** Cluster shown in the gallery, and target of labels. */
   current: ClusterNumber | null = $state(null)
-  /** Another cluster, shown beside it. */
+  /** Cluster compared with the current one. */
   similar: ClusterNumber | null = $state(null)
-  /** Clusters that are selected together; holds `current` too where there is more than one. */
+  /** Clusters selected together; includes `current` if there are several. */
   readonly selected = new SvelteSet<ClusterNumber>()
-  /** Token indices that are selected: by a lasso, by a search, by clicks in the gallery. */
+  /** Selected token indices: from a lasso, a search or clicks in the gallery. */
   tokens: Int32Array = $state.raw(new Int32Array(0))
   /** The token under the pointer, or under the gallery's cursor. */
   hovered: number | null = $state(null)
   colouring: Colouring = $state.raw({ by: 'cluster' })
   /**
-   * Whether the gallery has shown something, or said why it cannot: what is large and not read is asked for after
-   * that.
+   * Whether the gallery has shown something or reported an error. Large data that is not read at once is requested only
+   * then.
    */
   galleryShown = $state(false)
-  /** Labels that are on their way to the disk. */
+  /** Number of labels not yet saved to disk. */
   saving = $state(0)
-  /** Clusters in the list's order, as it is sorted and filtered now: what "next" goes by. The list sets it. */
+  /** Clusters in the order of the list, which sets it; "next" and "previous" follow it. */
   order: readonly ClusterNumber[] = $state.raw([])
-  /** Asks the graph to show a token or a cluster; it answers by moving there. */
+  /** A token or cluster for the graph to move to. */
   shown: { readonly token: number } | { readonly cluster: ClusterNumber } | null = $state.raw(null)
-  /** A picture of the graph as it is shown now, as a data: address; null where there is no graph. */
+  /** Picture of the graph in view, as a data URL; null without a graph. */
   picture: (() => Promise<string>) | null = null
-  /** The same as the text of an SVG file. */
+  /** Picture of the graph in view, as the text of an SVG file. */
   drawing: (() => string) | null = null
-  /** Puts what is not saved yet on top of what is: whoever labels without waiting sets it. */
+  /** Overlays unsaved labels on saved ones; set by the label queue. */
   amend: (target: AnnotationTarget, saved: Annotation | undefined) => Annotation | undefined = (_, saved) => saved
 
   readonly entries: ReadonlyMap<ClusterNumber, ClusterEntry> = $derived(
@@ -78,8 +77,7 @@ export class Explore {
   )
 
   /**
-   * What people have said of clusters, of each one or of the merge that it is read in; only those of which something
-   * is said.
+   * Annotations of clusters: a cluster's own, or that of its merge. Holds only clusters with an annotation.
    */
   readonly #said: ReadonlyMap<ClusterNumber, Said> = $derived.by(() => saidOf(this.annotations.values()))
   /** How many of the groups count as labelled: clusters, and others. */
@@ -90,7 +88,7 @@ export class Explore {
   })
 
   readonly #health = $derived.by(() => this.workbench.health.get(this.run))
-  /** How far each component's column can be trusted; null where that is not known. */
+  /** Reliability of each component's column; null if unknown. */
   readonly trust: ReadonlyMap<string, ColumnTrust> | null = $derived(
     this.#health === undefined ? null : trustOf(this.#health)
   )
@@ -110,7 +108,7 @@ export class Explore {
     return { run: this.run, clustering: this.clustering }
   }
 
-  /** Reads the clustering and follows changes to its annotations; returns the end of that. */
+  /** Loads the clustering and follows its annotations; returns a function that stops following. */
   follow(): () => void {
     const { client } = this.workbench
     const off = [
@@ -156,44 +154,43 @@ export class Explore {
     return this.annotations.get(clusterTarget(cluster))
   }
 
-  /** Where a person is with the merge that a cluster is read in, or with the cluster itself. */
+  /** Label status of a cluster's merge, or of the cluster itself. */
   statusOf(cluster: ClusterNumber): LabelStatus {
     return this.#said.get(cluster)?.status ?? 'unseen'
   }
 
   /**
-   * The name that a person gave to the merge that a cluster is read in, or to the cluster itself; "" where nobody
-   * did.
+   * Name given to a cluster's merge, or to the cluster itself; "" if there is none.
    */
   givenNameOf(cluster: ClusterNumber): string {
     return this.#said.get(cluster)?.name ?? ''
   }
 
-  /** What a cluster is called: the name given to it, or its number. */
+  /** Name of a cluster, or its number. */
   nameOf(cluster: ClusterNumber): string {
     const given = this.givenNameOf(cluster)
     if (given !== '') return given
     return this.plainNameOf(cluster)
   }
 
-  /** "Region 304", or what the rest is called, whatever somebody called it. */
+  /** Kind and number, whatever its name: "Region 304". */
   plainNameOf(cluster: ClusterNumber): string {
     return groupName(this.entries.get(cluster)?.kind ?? 'cluster', cluster)
   }
 
-  /** What a number stands for in a sentence: "cluster 12", "region 304". */
+  /** Kind and number inside a sentence: "cluster 12", "region 304". */
   numberedName(cluster: ClusterNumber): string {
     const name = this.plainNameOf(cluster)
     return `${name.slice(0, 1).toLowerCase()}${name.slice(1)}`
   }
 
-  /** "cluster", or what else is meant by a number. */
+  /** Kind of a group: "cluster", "region". */
   levelWord(cluster: ClusterNumber): string {
     const kind = this.entries.get(cluster)?.kind
     return isGroupKind(kind) ? levelWords[kind].one : 'cluster'
   }
 
-  /** Names of the groups that a cluster lies in, the outermost first. */
+  /** Names of the groups around a cluster, outermost first. */
   pathOf(
     cluster: ClusterNumber
   ): readonly { readonly group: ClusterNumber; readonly name: string; readonly given: boolean }[] {
@@ -202,12 +199,12 @@ export class Explore {
       .map((group) => ({ group, name: this.nameOf(group), given: this.givenNameOf(group) !== '' }))
   }
 
-  /** Whether the draws were split, so that stability and strengths are known. */
+  /** Whether stability and strengths were measured, by splitting the draws. */
   get isMeasured(): boolean {
     return this.overview !== null && this.overview.clustering.stability !== null
   }
 
-  /** The cluster in which a target is read; undefined where there is none any more. */
+  /** Cluster that shows a label's target; undefined if it no longer exists. */
   clusterOf(target: AnnotationTarget): ClusterNumber | undefined {
     const annotated = this.annotations.get(target)
     const cluster = clusterOf(target) ?? annotated?.cluster ?? annotated?.clusters?.[0]
@@ -221,7 +218,7 @@ export class Explore {
     this.selected.clear()
   }
 
-  /** Opens what a step of undo changed, if it is of this clustering; `before` is what was said until then. */
+  /** Opens what an undo step changed, if it belongs to this clustering; `before` holds the annotations before it. */
   openChanged(
     { run, clustering, changed }: AnnotationsChanged,
     before: ReadonlyMap<AnnotationTarget, Annotation>
@@ -240,7 +237,7 @@ export class Explore {
     if (clusters.size > 1) this.select(clusters)
   }
 
-  /** Adds a cluster to those that are selected together, or takes it away. */
+  /** Adds a cluster to the selection, or removes it. */
   toggle(cluster: ClusterNumber): void {
     if (this.selected.size === 0 && this.current !== null) this.selected.add(this.current)
     if (this.selected.has(cluster)) this.selected.delete(cluster)
@@ -255,12 +252,12 @@ export class Explore {
     if (first !== undefined && (this.current === null || !this.selected.has(this.current))) this.current = first
   }
 
-  /** Clusters that a label goes to: those selected together, or the current one. */
+  /** Targets of a label: the selected clusters, or the current one. */
   get labelled(): readonly ClusterNumber[] {
     return this.selected.size > 0 ? [...this.selected] : this.current === null ? [] : [this.current]
   }
 
-  /** Moves along the list's order from the current cluster; stays at its ends. Whether it moved. */
+  /** Moves along the list from the current cluster, stopping at its ends; returns whether it moved. */
   step(by: number, fits: (cluster: ClusterNumber) => boolean = () => true): boolean {
     const { order } = this
     const at = this.current === null ? -1 : order.indexOf(this.current)
@@ -277,20 +274,19 @@ export class Explore {
   }
 
   /**
-   * Changes annotations as one step of undo, after those that are on their way. The answer is in force before the
-   * call settles.
+   * Changes annotations as one undo step, after pending ones. The result is shown before the call settles.
    */
   async apply(changes: readonly AnnotationChange[], words: string): Promise<void> {
     await this.workbench.labelsSaved()
     await this.save(changes, words)
   }
 
-  /** Changes annotations at once, without regard to others that are on their way. */
+  /** Changes annotations at once, without waiting for pending ones. */
   async save(changes: readonly AnnotationChange[], words: string, id?: string): Promise<void> {
     this.#take(await this.workbench.client.labels.apply({ ...this.where, changes: [...changes], words, id }))
   }
 
-  /** Tokens in their contexts, for cards and lists. */
+  /** Contexts of tokens. */
   contexts(tokens: Int32Array, before = 24, after = 24): Promise<readonly TokenInContext[]> {
     return this.workbench.client.tokens.contexts({ run: this.run, tokens, before, after })
   }

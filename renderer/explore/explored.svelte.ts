@@ -1,6 +1,6 @@
 import type { Explore } from './explore.svelte'
 
-/** The clustering that this window explores, null in other views: exports are of it. */
+/** The clustering open in Explore, null in other views; exports use it. */
 class Explored {
   view: Explore | null = $state.raw(null)
 }

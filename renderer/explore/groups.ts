@@ -3,10 +3,10 @@ import type { ClusterEntry, ClusterNumber, GroupKind } from '../../preload/contr
 
 export const isGroupKind = (kind: unknown): kind is GroupKind => groupKinds.some((known) => known === kind)
 
-/** Whether something is a cluster or a group above the clusters, and not what is left over. */
+/** Whether an entry is a cluster or a group above clusters, not the unclustered tokens. */
 export const isGroup = ({ kind }: Pick<ClusterEntry, 'kind'>): boolean => isGroupKind(kind)
 
-/** A level in words: of one group, and of several. */
+/** Names of a level, singular and plural. */
 export const levelWords: Readonly<Record<GroupKind, { readonly one: string; readonly several: string }>> = {
   region: { one: 'region', several: 'regions' },
   neighbourhood: { one: 'neighbourhood', several: 'neighbourhoods' },
@@ -15,21 +15,21 @@ export const levelWords: Readonly<Record<GroupKind, { readonly one: string; read
 
 export const capital = (words: string): string => `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`
 
-/** Stability with two digits, never rounded up to the bound from which a group counts as stable. */
+/** Stability with two digits; never rounded up to the bound above which a group counts as stable. */
 export const stabilityText = (stability: number): string => {
   const rounded = Math.round(100 * stability)
   return (Math.min(rounded, mayNotBeThere(stability) ? 100 * stableFrom - 1 : rounded) / 100).toFixed(2)
 }
 
-/** A group's stability in words, for a tooltip and for those who hear it. */
+/** A group's stability in words, for tooltips and screen readers. */
 export const stabilityPhrase = (stability: number | null): string => {
   if (stability === null) return 'stability not measured'
   return `stability ${stabilityText(stability)}${mayNotBeThere(stability) ? ', may be noise' : ''}`
 }
 
-/** Clusters and the groups above them as a tree; what is left over is no part of it. */
+/** Tree of clusters and the groups above them, without unclustered tokens. */
 export class GroupTree {
-  /** Levels that there are, coarse to fine. */
+  /** Existing levels, coarse to fine. */
   readonly levels: readonly GroupKind[]
   readonly #entries: ReadonlyMap<ClusterNumber, ClusterEntry>
   readonly #children: ReadonlyMap<ClusterNumber, readonly ClusterNumber[]>
@@ -59,7 +59,7 @@ export class GroupTree {
     return this.#children.get(group) ?? []
   }
 
-  /** Groups above one, the outermost first. */
+  /** Groups around a group, outermost first. */
   path(group: ClusterNumber): ClusterNumber[] {
     const path: ClusterNumber[] = []
     let above = this.#entries.get(group)?.parent ?? null
@@ -74,20 +74,20 @@ export class GroupTree {
     return this.path(group).includes(outer)
   }
 
-  /** Clusters in a group; a cluster has itself. */
+  /** Clusters in a group; a cluster contains itself. */
   clustersIn(group: ClusterNumber): ClusterNumber[] {
     const children = this.children(group)
     return children.length === 0 ? [group] : children.flatMap((child) => this.clustersIn(child))
   }
 
-  /** The group of a level that another is in, or itself where it is of that level; null where there is none. */
+  /** Group of a level around a group, or the group itself if it is of that level; null if there is none. */
   at(group: ClusterNumber, level: GroupKind): ClusterNumber | null {
     if (this.#entries.get(group)?.kind === level) return group
     return this.path(group).find((above) => this.#entries.get(above)?.kind === level) ?? null
   }
 
   /**
-   * Groups of a level that stand for another: itself, the one it is in, or those in it; empty where there is none.
+   * Groups of a level that represent a group: itself, the one around it, or those inside it; may be empty.
    */
   standIns(group: ClusterNumber, level: GroupKind): ClusterNumber[] {
     const above = this.at(group, level)

@@ -3,7 +3,7 @@ import { age } from './format'
 
 const secondsBetween = 10
 
-/** Has those that read the time read it again, now and then and when the window comes into sight. */
+/** Updates readers of the time regularly, and when the window becomes visible. */
 const follow = createSubscriber((update) => {
   const timer = window.setInterval(update, 1000 * secondsBetween)
   document.addEventListener('visibilitychange', update)
@@ -13,7 +13,7 @@ const follow = createSubscriber((update) => {
   }
 })
 
-/** How long ago a time was, as `age` says it; goes on where it is shown. */
+/** Age of a time, formatted by `age`; updates itself where it is shown. */
 export const ago = (time: string): string => {
   follow()
   return age(time, Date.now())

@@ -4,7 +4,7 @@ export type NumberFormat = Settings['numberFormat']
 
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 
-/** A whole number as the settings ask for: "12,345" or "12345". */
+/** A whole number in the format of the settings: "12,345" or "12345". */
 export const whole = (value: number, format: NumberFormat = 'grouped'): string =>
   format === 'plain' ? String(value) : grouped.format(value)
 
@@ -46,7 +46,7 @@ export const duration = (seconds: number | null | undefined): string => {
   return `${Math.floor(total / 86_400)} d ${Math.floor((total % 86_400) / 3600)} h`
 }
 
-/** A time that is only estimated: "50 s", "4 min", "1 h 40 min", "3 d 4 h". */
+/** A rounded duration, for estimates: "50 s", "4 min", "1 h 40 min", "3 d 4 h". */
 export const rough = (seconds: number | null | undefined): string => {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return '–'
   if (seconds < 60) return duration(Math.max(1, seconds))

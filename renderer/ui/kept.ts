@@ -18,6 +18,6 @@ export const keep = (key: string, value: object | null): void => {
     if (value === null) localStorage.removeItem(key)
     else localStorage.setItem(key, JSON.stringify(value))
   } catch {
-    // Without storage the value stays in view only.
+    // Without storage the value lasts as long as the view.
   }
 }

@@ -1,9 +1,9 @@
 import type { Attachment } from 'svelte/attachments'
 
-/** What had the focus before each dialog that is open. */
+/** Elements focused before each open dialog. */
 const openers = new WeakMap<Element, HTMLElement>()
 
-/** An element that has the focus, then what had it before the dialog that it is in, and so on. */
+/** The focused element, then the one focused before its dialog opened, and so on. */
 const chainFrom = (element: Element | null): HTMLElement[] => {
   const chain: HTMLElement[] = []
   for (let next: Element | null | undefined = element; next instanceof HTMLElement && next !== document.body;) {
@@ -14,7 +14,7 @@ const chainFrom = (element: Element | null): HTMLElement[] => {
   return chain
 }
 
-/** Gives the focus to the view where nothing has it, so that its keys, and Tab, go on from there. */
+/** Focuses the view if nothing has the focus, so that its keys and Tab work. */
 export const focusView = (): void => {
   const { activeElement, body } = document
   if (activeElement === null || activeElement === body) document.getElementById('main')?.focus({ preventScroll: true })
@@ -30,7 +30,7 @@ export const modal: Attachment<HTMLDialogElement> = (dialog) => {
   if (opener !== undefined) openers.set(dialog, opener)
   dialog.showModal()
   return () => {
-    // The browser gives no focus back for a dialog that leaves the page open.
+    // Browsers restore the focus only when a dialog is closed, not when it is removed.
     dialog.close()
     const { activeElement, body } = document
     const isLost = activeElement === null || activeElement === body || dialog.contains(activeElement)

@@ -1,6 +1,6 @@
 import type { FolderEntry, FolderListing } from '../../preload/contract'
 
-/** Separator of a path of this machine or, in a browser, of the machine that serves. */
+/** Path separator of the machine the program runs on. */
 const separatorOf = (path: string): '/' | '\\' => (/^[a-z]:\\|^\\\\/i.test(path) ? '\\' : '/')
 
 export const lastPart = (path: string): string =>
@@ -9,7 +9,7 @@ export const lastPart = (path: string): string =>
     .filter((part) => part !== '')
     .at(-1) ?? path
 
-/** The folder that a path lies in; the path itself at a root. */
+/** Parent folder of a path; the path itself at a root. */
 export const folderOf = (path: string): string => {
   const separator = separatorOf(path)
   const end = path.replace(/[/\\]+$/, '').lastIndexOf(separator)
@@ -23,14 +23,14 @@ export const joined = (folder: string, name: string): string => {
 
 export const isAbsolute = (path: string): boolean => /^(\/|[a-z]:[\\/]|\\\\)/i.test(path)
 
-/** A path as it is shown: with "~" for the home folder. */
+/** A path for display, with "~" for the home folder. */
 export const shownPath = (path: string, home: string): string => {
   if (home === '' || !path.startsWith(home)) return path
   const rest = path.slice(home.length)
   return rest === '' ? '~' : /^[/\\]/.test(rest) ? `~${rest}` : path
 }
 
-/** Entries whose name contains what was typed, those that begin with it first; folders before files. */
+/** Entries whose name contains the text: folders before files, names that begin with it first. */
 export const matching = (entries: FolderListing['entries'], typed: string): readonly FolderEntry[] => {
   const text = typed.trim().toLowerCase()
   const rank = ({ name, folder }: FolderEntry): number =>

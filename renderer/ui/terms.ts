@@ -1,4 +1,4 @@
-/** What the words of the window mean, for somebody who has not read the paper. */
+/** Meanings of the window's terms, for somebody who has not read the paper. */
 export const terms = {
   susceptibility: {
     word: 'Susceptibility χ',

@@ -1,11 +1,11 @@
 import { hiddenIn, visibleText } from '../../preload/contract'
 
-/** A stretch of a token's text: as it is, or a sign in place of a character that cannot be seen. */
+/** Part of a token's text: plain, or a sign that stands for an invisible character. */
 export interface Stretch {
   readonly text: string
-  /** What the sign stands for, in words; undefined for text as it is. */
+  /** Name of the character that the sign stands for; undefined for plain text. */
   readonly sign?: string
-  /** A line ends after it. */
+  /** Whether a line ends after it. */
   readonly breaks?: true
 }
 
@@ -24,7 +24,7 @@ const controls: Readonly<Record<string, readonly [sign: string, words: string]>>
   '\ufffd': ['�', 'part of a character']
 }
 
-/** Characters that turn the direction of what follows: shown, never obeyed. */
+/** Characters that change the text direction: shown as signs, never applied. */
 const directions = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/
 
 const signOf = (character: string, spaces: boolean, hidden: boolean): Stretch | undefined => {
@@ -42,7 +42,7 @@ const signOf = (character: string, spaces: boolean, hidden: boolean): Stretch | 
   return { text: visibleText(character), sign: `invisible character U+${code.toString(16).toUpperCase()}` }
 }
 
-/** A text in stretches, with signs for control characters, and for spaces where `spaces` asks for it. */
+/** Splits a text into plain parts and signs for control characters, with `spaces` for spaces too. */
 export const visible = (text: string, { spaces = false }: { readonly spaces?: boolean } = {}): Stretch[] => {
   const stretches: Stretch[] = []
   const hidden = new Set(hiddenIn(text))
@@ -62,7 +62,7 @@ export const visible = (text: string, { spaces = false }: { readonly spaces?: bo
   return stretches
 }
 
-/** A token's text as one string with signs for everything that cannot be seen; "∅" for an empty one. */
+/** A token's text with signs for all invisible characters; "∅" if empty. */
 export const visibleString = (text: string): string =>
   text === ''
     ? '∅'
