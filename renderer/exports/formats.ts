@@ -2,11 +2,11 @@ import type { ClusterExportFormat } from '../../preload/contract'
 
 export interface FormatWords {
   readonly name: string
-  /** What it is good for, in one line. */
+  /** Purpose, in one line. */
   readonly words: string
-  /** Ending of the file; null where a folder is written. */
+  /** File extension; null for a folder. */
   readonly ending: string | null
-  /** Whether tables of it are CSV. */
+  /** Whether its tables are CSV. */
   readonly hasCsv?: true
 }
 
@@ -32,7 +32,7 @@ export const formatWords: Readonly<Record<ClusterExportFormat, FormatWords>> = {
   json: { name: 'JSON', words: 'A folder with one readable run.json, without the χ̂ matrix', ending: null }
 }
 
-/** A name that every file system takes. */
+/** A file name valid on every file system. */
 export const safeName = (text: string): string =>
   Array.from(text.normalize('NFC'), (letter) => (/[\p{L}\p{N}._-]/u.test(letter) ? letter : '-'))
     .join('')
@@ -42,7 +42,7 @@ export const safeName = (text: string): string =>
 
 const separatorOf = (folder: string): string => (folder.includes('\\') && !folder.includes('/') ? '\\' : '/')
 
-/** A path in a folder that ends as the format asks for. */
+/** Path in a folder, with the format's extension. */
 export const suggestedPath = (folder: string, run: string, clustering: number, format: ClusterExportFormat): string => {
   const separator = separatorOf(folder)
   const { ending } = formatWords[format]
@@ -50,7 +50,7 @@ export const suggestedPath = (folder: string, run: string, clustering: number, f
   return `${base}${separator}${safeName(run)}-clustering-${clustering}${ending ?? `-${format}`}`
 }
 
-/** The folder of a path, without the separator at its end; the path itself where it has none. */
+/** Folder of a path without a trailing separator; the path itself if it has none. */
 export const folderOf = (path: string): string => {
   const at = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'))
   return at < 0 ? path : path.slice(0, Math.max(at, 1))

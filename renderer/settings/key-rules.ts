@@ -1,7 +1,7 @@
 import { keyParts, normaliseKey } from '../app/keys'
 import type { KeyName } from '../app/keys'
 
-/** What the editor of keys needs of a command; plain, so that it can be kept between sessions. */
+/** The parts of a command that the key editor needs, as plain JSON to save between sessions. */
 export interface KnownCommand {
   readonly id: string
   readonly label: string
@@ -22,7 +22,7 @@ export const knownOf = ({ id, label, group, keys, whileTyping }: Given): KnownCo
   whileTyping: whileTyping ?? false
 })
 
-/** Commands that were kept by `views.save`; undefined where these are none. */
+/** Commands saved by `views.save`; undefined if invalid. */
 export const readKnown = (value: unknown): readonly KnownCommand[] | undefined => {
   if (!Array.isArray(value)) return undefined
   const isKnown = (each: unknown): each is KnownCommand => {
@@ -39,8 +39,7 @@ export const readKnown = (value: unknown): readonly KnownCommand[] | undefined =
 }
 
 /**
- * Those that are known now, then those kept from earlier that are not; by group, in the order in which groups come
- * up.
+ * Commands known now, then saved ones of views that are not open; by group, in order of first appearance.
  */
 export const merged = (
   now: readonly KnownCommand[],
@@ -76,7 +75,7 @@ const modifierKeys = new Set([
   'unidentified',
   'fn'
 ])
-/** Whether only a modifier is held down so far, or a key that no program gets to see. */
+/** Whether only a modifier is pressed so far, or a key that programs do not receive. */
 export const isUnfinished = (key: KeyName): boolean => modifierKeys.has(bare(key)) || bare(key) === ''
 
 const reserved: Readonly<Record<string, string>> = {
@@ -103,7 +102,7 @@ const reserved: Readonly<Record<string, string>> = {
   'meta+a': 'selects all'
 }
 
-/** Why a key cannot be given to a command, in a sentence; null where it can. */
+/** Why a key cannot be assigned to a command, in a sentence; null if it can. */
 export const refusal = (command: KnownCommand, key: KeyName): string | null => {
   const name = normaliseKey(key)
   if (reserved[name] !== undefined) return `${shown(name)} ${reserved[name]} in most programs, so it is reserved.`
@@ -119,7 +118,7 @@ export const refusal = (command: KnownCommand, key: KeyName): string | null => {
 
 const global = new Set(['go', 'theme', 'palette', 'keys', 'edit', 'exports', 'imports', 'window', 'files'])
 const apart = new Set(['runs', 'run', 'settings', 'compare'])
-/** Where a command can be done: everywhere, in one view of its own, or in the three panes of exploring. */
+/** Where a command is available: everywhere, in one view, or in the panes of Explore. */
 const placeOf = ({ id }: KnownCommand): string => {
   const [prefix] = id.split('.')
   return global.has(prefix) ? 'everywhere' : apart.has(prefix) ? prefix : 'explore'
@@ -131,7 +130,7 @@ const canMeet = (a: KnownCommand, b: KnownCommand): boolean => {
 
 export type KeysInForce = (command: KnownCommand) => readonly KeyName[]
 
-/** Other commands that a key of this one stands for in the same place. */
+/** Commands that share a key with this one in the same place. */
 export const conflicts = (
   command: KnownCommand,
   keys: readonly KeyName[],
