@@ -12,25 +12,25 @@ import type { Sorting } from './sort-clusters'
 
 const mostAnswers = 100
 
-/** The list of clusters as it is searched, sorted and folded. */
+/** The list of clusters: search, order and folding. */
 export class ClusterList {
   readonly #explore: Explore
-  /** What was typed into the search field. */
+  /** Text of the search field. */
   text: string = $state('')
   sorting: Sorting = $state.raw({ by: 'size', descending: true })
-  /** How clusters are to be listed, where the clustering can be. */
+  /** Preferred form of the list; a clustering may not have it. */
   #chosen: ListForm = $state('tree')
   #folded: ReadonlySet<ClusterNumber> = $state.raw(new Set())
-  /** Groups that were folded among what was found: all that is found shows at first. */
+  /** Groups folded among search results, which are all unfolded at first. */
   #foldedFound: ReadonlySet<ClusterNumber> = $state.raw(new Set())
-  /** Whether an answer of the main side is awaited; the list stays as it was until then. */
+  /** Whether the list waits for an answer of the main side before it changes. */
   searching = $state(false)
   /** Why the main side could not answer. */
   #refusal: string | null = $state(null)
-  /** Terms that are in force: those that were typed last for which everything is known. */
+  /** Terms applied to the list: the latest ones whose answers are known. */
   #terms: readonly Term[] = $state.raw([])
   readonly #answers = new SvelteMap<string, ReadonlySet<number>>()
-  /** Questions whose answers depended on labels that have changed since. */
+  /** Questions to ask again, as labels have changed. */
   readonly #stale = new Set<string>()
 
   readonly search: Search = $derived(parseSearch(this.text))
@@ -38,7 +38,7 @@ export class ClusterList {
     this.#refusal === null ? this.search.problems : [...this.search.problems, this.#refusal]
   )
   readonly form: ListForm = $derived.by(() => formFor(this.#chosen, this.#explore.groups))
-  /** What fits the search; null where nothing is looked for. */
+  /** Clusters that match the search; null without one. */
   readonly #fitting: readonly ClusterEntry[] | null = $derived.by(() => {
     const explore = this.#explore
     const terms = this.#terms
@@ -76,11 +76,11 @@ export class ClusterList {
     )
   })
   readonly entries: readonly ClusterEntry[] = $derived(this.rows.map(({ entry }) => entry))
-  /** Places in the list, by cluster. */
+  /** Position in the list, by cluster. */
   readonly places: ReadonlyMap<ClusterNumber, number> = $derived(
     new Map(this.entries.map(({ cluster }, place) => [cluster, place]))
   )
-  /** How many were found: of those that are listed, where the list is flat. */
+  /** Number of matches; in a flat list, among the clusters listed. */
   readonly found: number = $derived(this.form === 'tree' ? (this.#fitting?.length ?? 0) : this.rows.length)
 
   constructor(explore: Explore) {
@@ -99,7 +99,7 @@ export class ClusterList {
     return this.#all.length
   }
 
-  /** Whether conditions decide what is listed. */
+  /** Whether a search filters the list. */
   get isFiltered(): boolean {
     return this.#terms.length > 0
   }
@@ -119,20 +119,20 @@ export class ClusterList {
     this.#explore.workbench.keep('clusters.sorting', sorting)
   }
 
-  /** Lists clusters in another form. */
+  /** Changes the form of the list. */
   show(form: ListForm): void {
     this.#chosen = form
     this.#explore.workbench.keep('clusters.form', form)
   }
 
-  /** The place of a cluster, or of the innermost group around it in the list; undefined where there is neither. */
+  /** Position of a cluster, or of the innermost listed group around it; undefined if neither is listed. */
   placeNear(cluster: ClusterNumber): number | undefined {
     const path = [...this.#explore.groups.path(cluster), cluster]
     const shown = path.findLast((group) => this.places.has(group))
     return shown === undefined ? undefined : this.places.get(shown)
   }
 
-  /** Whether a row stands for what it has folded in, of which one is `cluster`. */
+  /** Whether a row is a folded group that contains `cluster`. */
   holds({ entry, open }: ListRow, cluster: ClusterNumber | null): boolean {
     return cluster !== null && open === false && this.#explore.groups.isWithin(cluster, entry.cluster)
   }
@@ -161,7 +161,7 @@ export class ClusterList {
     this.#setFolded((folded) => folded.clear())
   }
 
-  /** Unfolds what a cluster is folded in. */
+  /** Unfolds all groups around a cluster. */
   reveal(cluster: ClusterNumber): void {
     if (!this.isTree || this.places.has(cluster)) return
     const path = this.#explore.groups.path(cluster)
@@ -174,13 +174,13 @@ export class ClusterList {
     if (!this.searching) void this.#decide()
   }
 
-  /** Asks again what regular expressions find, as labels have changed. */
+  /** Repeats searches that depend on labels. */
   #askAgain(): void {
     for (const key of this.#answers.keys()) if (asksOfLabels(key)) this.#stale.add(key)
     if (this.#stale.size > 0 && !this.searching) void this.#decide()
   }
 
-  /** Follows changes of labels; returns the end of that. */
+  /** Follows changes of labels; returns a function that stops following. */
   follow(): () => void {
     return this.#explore.workbench.client.on('annotations', () => this.#askAgain())
   }
@@ -191,8 +191,7 @@ export class ClusterList {
   }
 
   /**
-   * Asks what has to be asked for the text that was typed last, then lets it decide the list; texts in between are
-   * passed over.
+   * Asks the questions of the latest search text, then applies it to the list; texts typed in between are skipped.
    */
   async #decide(): Promise<void> {
     this.searching = true

@@ -19,17 +19,17 @@ export interface DraftPlace {
 
 const keyOf = ({ run, clustering }: DraftPlace, field: DraftField): string => `${run} ${clustering} ${field}`
 
-/** What something was being typed for when this page was left; undefined where nothing was. */
+/** Targets of text that was being typed when the page was left; undefined if there was none. */
 export const draftedTarget = (place: DraftPlace): AnnotationTarget | undefined =>
   fields.flatMap((field) => keptIn(keyOf(place, field))?.targets ?? []).at(0)
 
 /**
- * What is being typed into a field of the label editor, and for which targets: it never goes to others, wherever the
- * person moves meanwhile, and it is there again after a reload or a restart.
+ * Text being typed into a field of the label editor, with its targets. It is never applied to other targets, and it
+ * survives a reload and a restart.
  */
 export class Draft {
   text = $state('')
-  /** Null while nothing has been typed that is not saved. */
+  /** Null if there is no unsaved text. */
   targets: readonly AnnotationTarget[] | null = $state.raw(null)
   readonly #key: string
   readonly #save: (text: string, targets: readonly AnnotationTarget[]) => void
@@ -65,7 +65,7 @@ export class Draft {
   }
 
   /**
-   * Saves what was typed for other targets than those that are edited now; not while none are, as before all is read.
+   * Saves text typed for targets that are no longer edited. Does nothing while there are no targets, as during loading.
    */
   commitOthers(targets: readonly AnnotationTarget[]): void {
     if (targets.length > 0 && this.targets !== null && this.targets.join() !== targets.join()) this.commit()

@@ -10,7 +10,7 @@ import type {
   Signature
 } from '../../preload/contract'
 
-/** What a change makes of an annotation, as it will be once it is saved; merges and splits are not foreseen. */
+/** Predicts an annotation after a change is saved; merges and splits are not predicted. */
 export const changed = (
   target: AnnotationTarget,
   before: Annotation | undefined,
@@ -22,11 +22,11 @@ export const changed = (
   return body === null ? undefined : { ...body, target }
 }
 
-/** What is said of several targets together; `undefined` where they differ. */
+/** Values shared by several targets; `undefined` where they differ. */
 export interface CommonLabel {
   readonly name: string | undefined
   readonly note: string | undefined
-  /** Tags that all of them have, in the order of the first. */
+  /** Tags of all targets, in the first one's order. */
   readonly tags: readonly string[]
   readonly confidence: Confidence | null | undefined
   readonly status: LabelStatus | undefined
@@ -35,7 +35,7 @@ export interface CommonLabel {
 const same = <T>(values: readonly T[]): T | undefined =>
   values.every((value) => value === values[0]) ? values[0] : undefined
 
-/** The label that several targets share; those without an annotation count as unseen, with nothing said. */
+/** The label shared by several targets; one without an annotation counts as unseen and empty. */
 export const commonLabel = (annotations: readonly (Annotation | undefined)[]): CommonLabel => {
   const labels = annotations.map((annotation) => annotation ?? emptyLabel)
   const [first = emptyLabel, ...others] = labels
@@ -50,10 +50,10 @@ export const commonLabel = (annotations: readonly (Annotation | undefined)[]): C
 
 const shortened = (text: string, most = 60): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
 
-/** What a number stands for: "cluster", "region". */
+/** Kind of group: "cluster", "region". */
 type LevelWord = (cluster: ClusterNumber) => string
 
-/** A name in quotation marks, cut where it is long. */
+/** A name in quotation marks, shortened if it is long. */
 const named = (name: string): string => (quoted(name) === name ? shortened(name) : quoted(shortened(name)))
 
 const targetWords = (targets: readonly AnnotationTarget[], levelWord: LevelWord): string => {
@@ -76,7 +76,7 @@ const statusVerbs: Readonly<Record<LabelStatus, (what: string) => string>> = {
   labelled: (what) => `mark ${what} as labelled`
 }
 
-/** What a change of label does, in the words that the undo menu shows. */
+/** Description of a label change for the undo menu. */
 export const changeWords = (
   targets: readonly AnnotationTarget[],
   { name, note, tags, confidence, status }: LabelChanges,
@@ -93,7 +93,7 @@ export const changeWords = (
   return `change ${what}`
 }
 
-/** Changes of tags that leave those alone which the targets do not share: one change for each set of tags. */
+/** Changes of shared tags that keep each target's other tags: one change for each set of tags. */
 export const tagChanges = (
   targets: readonly AnnotationTarget[],
   tagsOf: (target: AnnotationTarget) => readonly string[],

@@ -2,9 +2,9 @@ import { messageOf } from '../../preload/contract'
 import type { Annotation, AnnotationChange, AnnotationTarget, ErrorKind, Signature } from '../../preload/contract'
 import { changed } from './label-changes'
 
-/** A step of labelling that a person made. */
+/** One labelling step of a person. */
 export interface LabelStep {
-  /** By which the program knows a step that it did already. */
+  /** Lets the program recognise a step that it has already done. */
   readonly id: string
   readonly changes: readonly AnnotationChange[]
   /** For the journal and the menu: "label cluster 3 “closing brackets”". */
@@ -12,14 +12,14 @@ export interface LabelStep {
   readonly signature: Signature
 }
 
-/** A step that could not be saved, kept until the person tries again or lets go of it. */
+/** A step that could not be saved, kept until the person retries or discards it. */
 export interface UnsavedStep {
   readonly step: LabelStep
   readonly problem: string
 }
 
 export interface QueueState {
-  /** Steps that are on their way, oldest first. */
+  /** Pending steps, oldest first. */
   readonly pending: readonly LabelStep[]
   readonly unsaved: readonly UnsavedStep[]
   /** Nothing is sent until the connection is back. */
@@ -27,31 +27,30 @@ export interface QueueState {
 }
 
 export interface QueueEnvironment {
-  /** Saves one step, once however often it is sent; rejects with a sentence to show. */
+  /** Saves a step; sending it again has no effect. Rejects with a sentence to show. */
   save(step: LabelStep): Promise<void>
   /** Called after every change of the state. */
   changed(state: QueueState): void
-  /** Called with targets whose annotation, as it is to be shown, may be another now. */
+  /** Called with targets whose displayed annotation may have changed. */
   show(targets: readonly AnnotationTarget[]): void
 }
 
 /**
- * Targets that a step's changes can be shown on before they are saved: merges and parts have no number before that.
+ * Targets on which a step can be shown before it is saved. Merges and parts get their number only on saving.
  */
 const targetsOf = ({ changes }: LabelStep): AnnotationTarget[] => [
   ...new Set(changes.flatMap((change) => (change.do === 'set' || change.do === 'clear' ? change.targets : [])))
 ]
 
-/** Not crypto.randomUUID, which a page has only on a secure address. */
+/** Replaces crypto.randomUUID, which is missing on insecure addresses. */
 const newId = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 const kindOf = (error: unknown): ErrorKind | undefined => (error as { readonly kind?: ErrorKind }).kind
 
 /**
- * Saves steps of labelling one after another, in the order in which they were made, while the person goes on. What is
- * on its way is shown at once; what fails is taken back from view and kept with its text. Where the connection is
- * lost, steps wait for it.
+ * Saves labelling steps in order, in the background. Pending steps are shown at once; failed ones are hidden again and
+ * kept with their text. While the connection is lost, steps wait.
  */
 export class LabelQueue {
   readonly #environment: QueueEnvironment
@@ -69,7 +68,7 @@ export class LabelQueue {
     return { pending: this.#pending, unsaved: this.#unsaved, waiting: this.#waiting }
   }
 
-  /** Takes a step; it is shown when this returns, and saved later. */
+  /** Adds a step: shown at once, saved later. */
   add(changes: readonly AnnotationChange[], words: string, signature: Signature): LabelStep {
     const step: LabelStep = { id: newId(), changes, words, signature }
     this.#set({ pending: [...this.#pending, step] }, step)
@@ -77,7 +76,7 @@ export class LabelQueue {
     return step
   }
 
-  /** What is to be shown of a target: what is saved, with the steps that are on their way on top. */
+  /** Displayed annotation of a target: the saved one with pending steps applied. */
   amend(target: AnnotationTarget, saved: Annotation | undefined): Annotation | undefined {
     return this.#pending.reduce(
       (annotation, { changes, signature }) =>
@@ -86,20 +85,20 @@ export class LabelQueue {
     )
   }
 
-  /** Settles once nothing is on its way any more, or everything that is waits for the connection. */
+  /** Settles once no step is pending, or all pending steps wait for the connection. */
   settled(): Promise<void> {
     if (this.#pending.length === 0 || this.#waiting) return Promise.resolve()
     return new Promise((resolve) => this.#idle.push(resolve))
   }
 
-  /** Sends what waits; to be called when the connection is there again. */
+  /** Sends waiting steps; call it when the connection is back. */
   resume(): void {
     if (!this.#waiting) return
     this.#set({ waiting: false })
     void this.#work()
   }
 
-  /** Tries all steps again that could not be saved, in their order, or the one of that number. */
+  /** Retries one unsaved step by its number, or all of them in order. */
   retry(id?: string): void {
     const again = this.#unsaved.filter(({ step }) => id === undefined || step.id === id).map(({ step }) => step)
     this.#set(
@@ -109,17 +108,17 @@ export class LabelQueue {
     void this.#work()
   }
 
-  /** Lets go of a step that could not be saved. */
+  /** Discards an unsaved step. */
   discard(id: string): void {
     this.#set({ unsaved: this.#unsaved.filter(({ step }) => step.id !== id) })
   }
 
-  /** Puts steps among the unsaved that were kept elsewhere: before the window was closed. */
+  /** Adds unsaved steps of an earlier window. */
   bringBack(steps: readonly LabelStep[], problem: string): void {
     this.#set({ unsaved: [...this.#unsaved, ...steps.map((step) => ({ step, problem }))] })
   }
 
-  /** Sends steps that an earlier window could not. */
+  /** Sends pending steps of an earlier window. */
   send(steps: readonly LabelStep[]): void {
     this.#set({ pending: [...this.#pending, ...steps] }, ...steps)
     void this.#work()

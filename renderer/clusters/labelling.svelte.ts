@@ -20,7 +20,7 @@ import { suggestNames, withLaterNames } from './suggestions'
 import type { NamedCluster } from './suggestions'
 
 /**
- * The queue of a clustering outlives the view of it, so that labels on their way arrive while a person is elsewhere.
+ * A clustering's queue outlives its view, so that pending labels are saved after the person has left it.
  */
 interface Desk {
   readonly queue: LabelQueue
@@ -28,22 +28,22 @@ interface Desk {
 }
 const desks = new WeakMap<Workbench, Map<string, Desk>>()
 
-/** What labels go to, what is suggested, and what is on its way: labelling one clustering. */
+/** Labelling of one clustering: targets, suggestions and pending steps. */
 export class Labelling {
   readonly explore: Explore
   readonly #desk: Desk
   #saved = new Map<AnnotationTarget, Annotation | undefined>()
   state: QueueState = $state.raw({ pending: [], unsaved: [], waiting: false })
-  /** The part of the current cluster whose label is edited, instead of the cluster's own. */
+  /** Part of the current cluster whose label is edited instead of the cluster's. */
   part: AnnotationTarget | null = $state(null)
-  /** Cluster of the blind test that lies over the view. */
+  /** Cluster of the open blind test. */
   blindTest: ClusterNumber | null = $state(null)
   historyShown = $state(false)
-  /** Suggestions of the open cluster, as they are shown with their numbers. */
+  /** Suggestions for the open cluster, in the order of their numbers. */
   readonly #shown = new SvelteMap<ClusterNumber, readonly string[]>()
   readonly #drawn = new Map<ClusterNumber, readonly string[]>()
 
-  /** What is edited: clusters, each by the merge that it is read in where there is one; or a part. */
+  /** Targets of the editor: clusters, each replaced by its merge if it has one; or a part. */
   readonly targets: readonly AnnotationTarget[] = $derived.by(() => {
     const { explore } = this
     if (this.part !== null && explore.annotations.has(this.part)) return [this.part]
@@ -155,7 +155,7 @@ export class Labelling {
     }
   }
 
-  /** Puts a step on its way; it is in view when this returns. */
+  /** Queues a step, which is shown at once. */
   #add(changes: readonly AnnotationChange[], words: string): void {
     if (changes.length === 0) return
     const { annotations, workbench } = this.explore
@@ -169,12 +169,12 @@ export class Labelling {
     })
   }
 
-  /** Says something of what is edited, or of the targets given. */
+  /** Changes the labels of the edited targets, or of those given. */
   set(label: LabelChanges, targets: readonly AnnotationTarget[] = this.targets): void {
     if (targets.length > 0) this.#add([{ do: 'set', targets: [...targets], label }], this.#words(targets, label))
   }
 
-  /** Gives a name; what was unseen or skipped is labelled then. */
+  /** Sets a name; unseen and skipped targets become labelled. */
   name(text: string, targets: readonly AnnotationTarget[] = this.targets): void {
     const name = tidyName(text).slice(0, limits.name)
     const status = commonLabel(targets.map((target) => this.explore.annotations.get(target))).status ?? 'unseen'
@@ -209,13 +209,13 @@ export class Labelling {
     )
   }
 
-  /** Accepts the suggestion of that number, from 1, and moves on to the next unseen cluster. */
+  /** Accepts a suggestion by its number, from 1, and opens the next unseen cluster. */
   accept(number: number): void {
     const name = this.suggestions[number - 1]
     if (name !== undefined) this.andMoveOn(() => this.set({ name, status: 'labelled' }))
   }
 
-  /** Gives a status and moves on to the next unseen cluster. */
+  /** Sets a status and opens the next unseen cluster. */
   mark(status: LabelStatus): void {
     this.andMoveOn(() => this.set({ status }))
   }
@@ -261,7 +261,7 @@ export class Labelling {
       this.#add([{ do: 'clear', targets: [merged.target] }], `unmerge ${merged.clusters?.length ?? 0} clusters`)
   }
 
-  /** Splits the selected tokens that lie in the current cluster off as a part of it. */
+  /** Splits the selected tokens off the current cluster as a part. */
   async split(): Promise<void> {
     const { explore } = this
     const { current, tokens, workbench } = explore
@@ -286,7 +286,7 @@ export class Labelling {
     if (explore.current === current) this.part = this.parts.find(({ target }) => !before.has(target))?.target ?? null
   }
 
-  /** Does something to what is edited, then opens the next unseen cluster of the list as it was before. */
+  /** Changes the edited targets, then opens the next unseen cluster in the list's order before the change. */
   andMoveOn(act: () => void): void {
     const { explore } = this
     const next = this.#next()
@@ -299,7 +299,7 @@ export class Labelling {
   }
 
   /**
-   * The next unseen cluster after the current one in the list's order, from its beginning again where there is none.
+   * The next unseen cluster after the current one in the list, continuing from its beginning.
    */
   #next(): ClusterNumber | undefined {
     const { explore } = this
@@ -317,7 +317,7 @@ export class Labelling {
     return entry !== undefined && isGroup(entry) && this.explore.statusOf(cluster) === 'unseen'
   }
 
-  /** Moves to the next unseen cluster, or the one before. */
+  /** Opens the next or previous unseen cluster. */
   toUnseen(by: 1 | -1): void {
     const { explore } = this
     const next = by === 1 ? this.#next() : undefined
@@ -351,9 +351,8 @@ export class Labelling {
   })
 
   /**
-   * Settles what is suggested for a cluster that is opened: a number means one name as long as it is open, whatever
-   * else is said meanwhile. Asks for names from patterns too, for it and for those that come next, so that they are
-   * there in time.
+   * Fixes the suggestions of a cluster when it is opened, so that a number keeps its name while the cluster is open.
+   * Also requests names from patterns, for this cluster and the next unseen ones in advance.
    */
   async prepare(cluster: ClusterNumber): Promise<void> {
     const { explore } = this
@@ -367,12 +366,12 @@ export class Labelling {
         const shown = this.#shown.get(asked)
         if (shown !== undefined) this.#shown.set(asked, withLaterNames(shown, names))
       } catch {
-        // The names that the list itself can tell are there all the same.
+        // Names drawn from the list are available without this call.
       }
     }
   }
 
-  /** Unseen clusters that come next in the list. */
+  /** The next unseen clusters of the list. */
   #following(cluster: ClusterNumber, count: number): ClusterNumber[] {
     const { order } = this.explore
     const found: ClusterNumber[] = []

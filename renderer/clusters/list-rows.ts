@@ -3,14 +3,14 @@ import type { ClusterEntry, ClusterNumber, GroupKind } from '../../preload/contr
 import { isGroup, isGroupKind } from '../explore/groups'
 import type { GroupTree } from '../explore/groups'
 
-/** How clusters are listed: as a tree that folds, or those of one level one after another. */
+/** Forms of the list: a tree, or the groups of one level. */
 export type ListForm = 'tree' | GroupKind
 export const listForms: readonly ListForm[] = ['tree', 'cluster', 'neighbourhood', 'region']
 
 export const isListForm = (value: unknown): ListForm | undefined =>
   value === 'tree' || isGroupKind(value) ? value : undefined
 
-/** The form that a clustering can be shown in: what was chosen, or its clusters where it has no such level. */
+/** The chosen form if the clustering has it, else a list of clusters. */
 export const formFor = (chosen: ListForm, { isTree, levels }: Pick<GroupTree, 'isTree' | 'levels'>): ListForm => {
   if (chosen === 'tree') return isTree ? 'tree' : 'cluster'
   return levels.includes(chosen) ? chosen : 'cluster'
@@ -21,29 +21,29 @@ export interface ListRow {
   readonly entry: ClusterEntry
   /** Depth in the tree, from 1. */
   readonly depth: number
-  /** Whether its members are shown below it; null where it has none to show. */
+  /** Whether its members are shown; null without members. */
   readonly open: boolean | null
   /** Place among its siblings, from 1, and how many there are. */
   readonly place: number
   readonly of: number
-  /** Whether it fits the search itself, and is not there for something below it alone. */
+  /** Whether it matches the search itself, not only something below it. */
   readonly fits: boolean
 }
 
-/** Neighbourhoods, where there are so many clusters that all at once would show no structure. */
+/** Starts with neighbourhoods folded if there are too many clusters to show structure. */
 export const foldedAtFirst = (entries: readonly ClusterEntry[], most = 120): ReadonlySet<ClusterNumber> => {
   const clusters = entries.filter(({ kind }) => kind === 'cluster')
   if (clusters.length <= most) return new Set()
   return new Set(entries.filter(({ kind }) => kind === 'neighbourhood').map(({ cluster }) => cluster))
 }
 
-/** Entries one after another, all at the same depth. */
+/** A flat list of entries. */
 export const flatRows = (sorted: readonly ClusterEntry[]): ListRow[] =>
   sorted.map((entry, index) => ({ entry, depth: 1, open: null, place: index + 1, of: sorted.length, fits: true }))
 
 /**
- * Entries as a tree, siblings in the order of `sorted`, which has all of them; what is left over comes last. With
- * `fitting`, only those and the groups above them are there.
+ * Entries as a tree, siblings in the order of `sorted`, which holds all entries; unclustered tokens come last. With
+ * `fitting`, only matches and the groups above them.
  */
 export const treeRows = (
   sorted: readonly ClusterEntry[],

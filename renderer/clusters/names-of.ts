@@ -4,14 +4,14 @@ import { isGroupKind } from '../explore/groups'
 import { visibleString } from '../ui/visible-text'
 import { chipText } from './token-chips'
 
-/** What a cluster is called in a table of another view. */
+/** Name of a cluster in a table of another view. */
 export interface ClusterName {
   readonly name: string
-  /** Whether a person gave the name; otherwise it is made of top tokens. */
+  /** Whether a person gave the name; otherwise it consists of top tokens. */
   readonly given: boolean
 }
 
-/** Names of a clustering's clusters: of the merge that each is read in, its own, or its top tokens. */
+/** Names of a clustering's clusters: the merge's name, the cluster's own, or top tokens. */
 export const namesOf = ({ clusters, annotations }: ClusteringOverview): ReadonlyMap<ClusterNumber, ClusterName> => {
   const given = new Map<ClusterNumber, string>()
   for (const { target, name, clusters: merged } of annotations) {

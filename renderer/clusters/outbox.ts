@@ -15,20 +15,20 @@ const unsentSchema = z.object({
     signature: z.object({ author: z.string(), changedAt: z.string() })
   })
 })
-/** A step of labelling that the program has not answered yet. */
+/** A labelling step that the program has not confirmed. */
 export type Unsent = z.output<typeof unsentSchema>
 
 const fileFormat = 'spectroscope-unsent-labels'
 const fileSchema = z.object({ format: z.literal(fileFormat), version: z.literal(1), labels: z.array(unsentSchema) })
 
-/** One entry for each step, so that windows of the same address leave those of others alone. */
+/** Each step has its own entry, so that windows of one address do not overwrite each other's. */
 const prefix = 'spectroscope.unsent '
 
 export const keepUnsent = (unsent: Unsent): void => {
   try {
     localStorage.setItem(prefix + unsent.step.id, JSON.stringify(unsent))
   } catch {
-    // Nothing can be kept here; the steps are in view all the same.
+    // Without storage the steps last as long as the window.
   }
 }
 
@@ -42,7 +42,7 @@ const parse = (text: string): unknown => {
   }
 }
 
-/** What this browser keeps for this address, in the order in which it was made. */
+/** Steps stored in this browser for this address, oldest first. */
 export const allUnsent = (): Unsent[] =>
   Object.keys(localStorage)
     .flatMap((key) =>
@@ -50,23 +50,23 @@ export const allUnsent = (): Unsent[] =>
     )
     .sort((a, b) => a.step.signature.changedAt.localeCompare(b.step.signature.changedAt))
 
-/** The text of a file that a window of another address can open. */
+/** Text of a file with unsent labels, for a window of another address. */
 export const unsentText = (): string => `${JSON.stringify({ format: fileFormat, version: 1, labels: allUnsent() })}\n`
 
-/** The labels in the text of such a file; undefined where it is another file. */
+/** Labels from the text of a file of unsent labels; undefined for other files. */
 export const unsentIn = (text: string): readonly Unsent[] | undefined => fileSchema.safeParse(parse(text)).data?.labels
 
-/** Where unsent labels go, and what is told of them. */
+/** Receiver of unsent labels. */
 interface Receiver {
   readonly client: Client
   readonly state: AppState | null
   readonly runs: readonly RunEntry[] | null
-  /** Labels that this browser still keeps. */
+  /** Number of labels still stored in this browser. */
   unsent: number
   tell(kind: 'done' | 'error', words: string): void
 }
 
-/** Sends what is kept for the open workspace. The program does not do a step twice, whoever sends it. */
+/** Sends stored steps of the open workspace. The program ignores steps that it has already done. */
 export const sendUnsent = async (workbench: Receiver): Promise<void> => {
   const there = new Set(workbench.runs?.map(({ id }) => id))
   let sent = 0
@@ -90,7 +90,7 @@ export const sendUnsent = async (workbench: Receiver): Promise<void> => {
   if (sent > 0) workbench.tell('done', `${plural(sent, 'unsent label')} saved.`)
 }
 
-/** Takes labels of a file that a window of another address saved; whether it was such a file. */
+/** Imports unsent labels from a file; returns whether it was such a file. */
 export const takeUnsentFile = async (workbench: Receiver, file: File): Promise<boolean> => {
   const labels = file.size < 64 * 2 ** 20 ? unsentIn(await file.text()) : undefined
   const workspace = workbench.state?.workspace

@@ -24,19 +24,19 @@ export type Condition =
   | { readonly by: 'number' | 'within'; readonly cluster: number }
   | { readonly by: Measure; readonly relation: Relation; readonly value: number }
 
-/** One condition of a search; all of them have to hold. */
+/** One condition of a search; all must hold. */
 export interface Term {
   readonly condition: Condition
-  /** Clusters that fit the condition are left out. */
+  /** Whether matching clusters are left out. */
   readonly not: boolean
-  /** Where it stands in what was typed. */
+  /** Position in the search text. */
   readonly from: number
   readonly to: number
 }
 
 export interface Search {
   readonly terms: readonly Term[]
-  /** Parts that say nothing that can be looked for, each in one sentence. */
+  /** Problems of parts that cannot be searched for, each one sentence. */
   readonly problems: readonly string[]
 }
 
@@ -118,7 +118,7 @@ const conditionOf = (piece: string): Condition | string => {
 }
 
 /**
- * Reads what was typed into the search field: conditions apart by spaces, all of which have to hold. Never throws.
+ * Parses the search text: conditions separated by spaces, all of which must hold. Never throws.
  */
 export const parseSearch = (text: string): Search => {
   const terms: Term[] = []
@@ -133,19 +133,19 @@ export const parseSearch = (text: string): Search => {
   return { terms, problems }
 }
 
-/** What was typed without one of its terms. */
+/** The search text without one of its terms. */
 export const withoutTerm = (text: string, { from, to }: Term): string =>
   `${text.slice(0, from)} ${text.slice(to)}`.replace(/\s+/g, ' ').trim()
 
-/** What was typed with a piece more, where it is not there already. */
+/** The search text with a term added, unless it is there already. */
 export const withPiece = (text: string, piece: string): string =>
   text.split(/\s+/).includes(piece) ? text : `${text.trim()} ${piece}`.trim()
 
-/** A search for a value as it has to be written after "subset:" and its like. */
+/** A value, quoted if necessary, to follow "subset:" and similar keys. */
 export const quotedWhereNeeded = (value: string): string =>
   /[\s"]/.test(value) ? `"${value.replaceAll('"', '')}"` : value
 
-/** A question to the main side: which clusters have a token with such a text, or one, or a label, that matches? */
+/** A question to the main side: which clusters have a token or label that matches? */
 export interface TokenQuestion {
   readonly text: string
   readonly regularExpression: boolean
@@ -154,10 +154,10 @@ export interface TokenQuestion {
 export const questionKey = ({ text, regularExpression }: TokenQuestion): string =>
   `${regularExpression ? '/' : '"'}${text}`
 
-/** Whether the answer to the question with such a key depends on labels. */
+/** Whether a question, given by its key, depends on labels. */
 export const asksOfLabels = (key: string): boolean => key.startsWith('/')
 
-/** What has to be asked of the main side before the terms can be decided. */
+/** Questions to answer before the terms can be evaluated. */
 export const questionsOf = (terms: readonly Term[]): TokenQuestion[] =>
   terms.flatMap(({ condition }): TokenQuestion[] =>
     condition.by === 'text'
@@ -167,7 +167,7 @@ export const questionsOf = (terms: readonly Term[]): TokenQuestion[] =>
         : []
   )
 
-/** Whether the answer depends on what people have said, and not on the clustering alone. */
+/** Whether the answer depends on labels, not only on the clustering. */
 export const asksForLabels = (terms: readonly Term[]): boolean =>
   terms.some(({ condition: { by } }) => ['text', 'tag', 'author', 'status', 'confidence'].includes(by))
 
@@ -175,7 +175,7 @@ export interface Subject {
   readonly entry: ClusterEntry
   /** Groups that it lies in. */
   readonly path: readonly ClusterNumber[]
-  /** What is said of the cluster, and of the merge that it is in. */
+  /** Annotations of the cluster and of its merge. */
   readonly annotations: readonly Annotation[]
   readonly status: LabelStatus
 }
@@ -270,7 +270,7 @@ const holds = (
 }
 
 /**
- * Whether a cluster fits all terms; `answers` has the clusters for each question of `questionsOf`, by `questionKey`.
+ * Whether a cluster matches all terms. `answers` maps the `questionKey` of each question to its clusters.
  */
 export const fits = (
   terms: readonly Term[],

@@ -32,7 +32,7 @@ export const sortWords: Readonly<Record<SortKey, string>> = {
   name: 'Name'
 }
 
-/** The direction that is asked for most often. */
+/** Initial direction of each order. */
 export const usualDirection: Readonly<Record<SortKey, boolean>> = {
   size: true,
   stability: true,
@@ -45,7 +45,7 @@ export const usualDirection: Readonly<Record<SortKey, boolean>> = {
   name: false
 }
 
-/** Keys that have a value in some of the clusters: by the others, all would be alike. */
+/** Sort keys for which at least one cluster has a value. */
 export const measuredKeys = (entries: readonly ClusterEntry[]): ReadonlySet<SortKey> => {
   const unmeasured: SortKey[] = []
   if (entries.every(({ stability }) => stability === null)) unmeasured.push('stability')
@@ -58,7 +58,7 @@ export const isSorting = (value: unknown): Sorting | undefined => {
   return by !== undefined && sortKeys.includes(by) && typeof descending === 'boolean' ? { by, descending } : undefined
 }
 
-/** What sorting needs to know of what people have said. */
+/** Label data used for sorting. */
 export interface Said {
   readonly status: (cluster: number) => LabelStatus
   /** "" for a cluster without a name. */
@@ -93,7 +93,7 @@ const valueOf = (entry: ClusterEntry, by: SortKey, said: Said): Value => {
 
 const collator = new Intl.Collator('en', { numeric: true })
 
-/** Clusters in the order asked for, by number where they are alike; what is left over always comes last. */
+/** Sorts clusters, ties by number; unclustered tokens always come last. */
 export const sortClusters = (
   entries: readonly ClusterEntry[],
   { by, descending }: Sorting,

@@ -1,7 +1,7 @@
 import { quotedToken, tellingShare, tokenKind } from '../../preload/contract'
 import type { ClusterEntry, TokenCount } from '../../preload/contract'
 
-/** A name that somebody gave, with the cluster that bears it. */
+/** A given name, with its cluster. */
 export interface NamedCluster {
   readonly name: string
   readonly entry: ClusterEntry
@@ -10,7 +10,7 @@ export interface NamedCluster {
 /** As many as there are keys for. */
 export const mostSuggestions = 5
 
-/** Likeness of top tokens from which on another cluster's name fits. */
+/** Minimum similarity of top tokens for suggesting another cluster's name. */
 const alike = 0.35
 
 const countIn = (tokens: readonly TokenCount[], id: number): number => {
@@ -27,7 +27,7 @@ export const likeness = (a: ClusterEntry, b: ClusterEntry): number => {
   return product / (length(a.topTokens) * length(b.topTokens))
 }
 
-/** Names in use that fit a cluster by its top tokens, likest first. */
+/** Names of clusters with similar top tokens, most similar first. */
 const fittingNames = (
   entry: ClusterEntry,
   named: readonly NamedCluster[]

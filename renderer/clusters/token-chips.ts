@@ -3,7 +3,7 @@ import type { TokenCount } from '../../preload/contract'
 /** Characters of a token that a chip shows. */
 const most = 14
 
-/** A token's text as a chip shows it: cut, as it may be of any length. */
+/** A token's text for a chip, shortened as it may have any length. */
 export const chipText = (text: string): string => {
   if (text.length <= most) return text
   const characters = Array.from(text.slice(0, 2 * most))
