@@ -26,7 +26,7 @@ export const groupingWords: Readonly<Record<Grouping, string>> = {
 
 const faces = ['auto', 'code', 'prose'] as const
 
-/** All that can be asked of the gallery. `focusList` puts the keys on its contexts. */
+/** Commands of the gallery. `focusList` moves the focus to its contexts. */
 export const galleryCommands = (
   workbench: Workbench,
   explore: Explore,

@@ -30,19 +30,18 @@ export class Gallery {
   shown: Shown | null = $state.raw(null)
   failure: string | null = $state(null)
   /**
-   * How long what is asked for has been awaited: not, long enough to say so, or too long to show what was there
-   * before.
+   * Progress of a request: none, slow enough to dim the previous content, or too slow to keep showing it.
    */
   waiting: 'no' | 'dim' | 'blank' = $state('no')
-  /** Rows with more context than the others, by token. */
+  /** Contexts longer than the setting, by token. */
   readonly expanded = new SvelteMap<number, TokenInContext>()
-  /** Lines that are shown of a group, where a person asked for more. */
+  /** Number of lines shown of a group, if a person asked for more. */
   readonly opened = new SvelteMap<string, number>()
   cursor: { readonly column: number; readonly line: number } = $state.raw({ column: 0, line: 0 })
-  /** Whether the keys go to the contexts. */
+  /** Whether the contexts have the focus. */
   focused = $state(false)
   membership: Int32Array | null = $state.raw(null)
-  /** Changes when rows come. */
+  /** Counts arrivals of rows. */
   revision = $state(0)
 
   readonly #reader: GalleryReader
@@ -54,7 +53,7 @@ export class Gallery {
   #own: Int32Array | null = null
   #membershipAsked = false
   #selections = 0
-  /** The cluster from which the list was read ahead last. */
+  /** The cluster at the last read-ahead. */
   #readAheadFrom: ClusterNumber | null = null
 
   readonly plans: readonly RowPlan[] = $derived.by(() => {
@@ -80,7 +79,7 @@ export class Gallery {
     this.#reader = new GalleryReader(explore, () => this.revision++)
   }
 
-  /** Follows what the panes share; to be called in an effect. */
+  /** Follows the state shared by the panes; call it in an effect. */
   follow(): void {
     const { current, tokens, similar } = this.#explore
     untrack(() => {
@@ -109,7 +108,7 @@ export class Gallery {
     untrack(() => this.#show(wanted))
   }
 
-  /** Makes what reads rows be read again when more of them come. */
+  /** Makes an effect depend on arriving rows. */
   followRows(): number {
     return this.revision
   }
@@ -124,7 +123,7 @@ export class Gallery {
     this.prefer({ closed: closed.includes(name) ? closed.filter((other) => other !== name) : [...closed, name] })
   }
 
-  /** Shows another stratum; "random" again draws anew. */
+  /** Shows another stratum; choosing "random" again draws anew. */
   choose(stratum: Stratum | 'selection'): void {
     if (stratum === 'selection') {
       this.selection = true
@@ -136,7 +135,7 @@ export class Gallery {
     if (stratum !== 'toward') this.prefer({ stratum })
   }
 
-  /** Why a stratum cannot be had of the current cluster, or of another; null where it can. */
+  /** Why a cluster has no such stratum; null if it has. */
   missing(stratum: Stratum, cluster = this.#explore.current): string | null {
     const entry = cluster === null ? undefined : this.#explore.entries.get(cluster)
     if (entry === undefined) return null
@@ -144,7 +143,7 @@ export class Gallery {
     return stratum === 'exceptions' && entry.ruleF1 === null ? 'No rules' : null
   }
 
-  /** The stratum that is asked for, or the first where it cannot be had. */
+  /** The chosen stratum, or the first if the cluster has none of it. */
   stratumOf(cluster = this.#explore.current): Stratum {
     return this.missing(this.stratum, cluster) === null ? this.stratum : 'central'
   }
@@ -165,7 +164,7 @@ export class Gallery {
     this.expanded.clear()
   }
 
-  /** Ends what is shown beside the cluster. */
+  /** Closes the compared cluster. */
   closeSimilar(): void {
     if (this.#explore.similar !== null) this.#explore.similar = null
     if (this.stratum === 'toward') this.choose('central')
@@ -183,7 +182,7 @@ export class Gallery {
     return plan === undefined || line < 0 || line >= plan.length ? null : plan.at(line)
   }
 
-  /** The token of a line; undefined where it is not here yet, or the line is none of a token. */
+  /** Token of a line; undefined if it is not loaded or the line has no token. */
   tokenAt(column: number, line: number): GalleryToken | undefined {
     this.followRows()
     const planned = this.lineAt(column, line)
@@ -196,7 +195,7 @@ export class Gallery {
     return this.tokenAt(this.cursor.column, this.cursor.line)
   }
 
-  /** Says which lines of a column are in sight. */
+  /** Loads the rows of lines in view. */
   see(column: number, first: number, last: number): void {
     const shown = this.shown?.columns[column]
     if (shown === undefined) return
@@ -215,7 +214,7 @@ export class Gallery {
     this.opened.set(key, lines)
   }
 
-  /** Selects a token, or no longer: what is selected can be split off. */
+  /** Adds a token to the selection or removes it; the selection can be split off. */
   toggleMark(token: number): void {
     const there = this.#explore.tokens
     const without = there.filter((other) => other !== token)
@@ -228,7 +227,7 @@ export class Gallery {
     this.#explore.tokens = this.#own
   }
 
-  /** Four times the context, then the whole row, then as before. */
+  /** Cycles through four times the context, the whole row, and the normal width. */
   async toggleContext(token: TokenInContext): Promise<void> {
     const { width } = this.preferences
     const now = this.expanded.get(token.token)
@@ -301,7 +300,7 @@ export class Gallery {
     this.failure = messageOf(error)
   }
 
-  /** Reads clusters of the list ahead, one after the other: first the one that the same step again leads to. */
+  /** Reads clusters ahead, one at a time, beginning with the one that repeating the last step leads to. */
   #prefetch(): void {
     const { order, current } = this.#explore
     const at = current === null ? -1 : order.indexOf(current)

@@ -1,4 +1,4 @@
-/** The values that were used last, up to a number of them. */
+/** Cache of the values used last, up to a number of them. */
 export class Lru<K, V> {
   readonly #most: number
   readonly #values = new Map<K, V>()

@@ -2,7 +2,7 @@
 export const times = (lift: number): string =>
   Number.isFinite(lift) ? `${lift >= 99.5 ? Math.round(lift).toLocaleString('en') : lift.toPrecision(2)}×` : '–'
 
-/** How often a token is with its group: "strength 0.83: in the group in 5 of 6 split halves of the draws". */
+/** Strength of a token in words: "strength 0.83: in the group in 5 of 6 split halves of the draws". */
 export const strengthWords = (strength: number, halves: number): string => {
   const often =
     halves > 0 ? `: in the group in ${Math.round(strength * halves)} of ${halves} split halves of the draws` : ''

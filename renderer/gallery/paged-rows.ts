@@ -1,6 +1,6 @@
 import { Lru } from './lru'
 
-/** A stretch of rows, and how many there are altogether. */
+/** Consecutive rows, and the total number of rows. */
 export interface Page<T> {
   readonly total: number
   readonly rows: readonly T[]
@@ -9,19 +9,19 @@ export interface Page<T> {
 interface Options<T> {
   readonly pageSize: number
   readonly load: (offset: number, limit: number) => Promise<Page<T>>
-  /** Called whenever rows came, or a page failed. */
+  /** Called when rows arrive or a page fails. */
   readonly changed: () => void
-  /** Rows altogether, where that is known before the first page. */
+  /** Total number of rows, if known before the first page. */
   readonly total?: number
-  /** Pages that are kept; those that were seen last. */
+  /** Number of pages to keep, those seen last. */
   readonly keep?: number
 }
 
 const mostAtOnce = 2
 
 /**
- * Rows that are read page by page as they come into sight. What scrolled out of sight before its turn is never asked
- * for, and the page after the ones in sight is read ahead.
+ * Rows read page by page as they come into view. A page that leaves the view before its turn is never requested; the
+ * page after those in view is read ahead.
  */
 export class PagedRows<T> {
   readonly #options: Options<T>
@@ -37,13 +37,13 @@ export class PagedRows<T> {
     this.total = options.total ?? null
   }
 
-  /** Undefined where it is not here, or not yet. */
+  /** The row at a place; undefined if it is not loaded. */
   at(place: number): T | undefined {
     const { pageSize } = this.#options
     return this.#pages.peek(Math.floor(place / pageSize))?.[place % pageSize]
   }
 
-  /** Says which rows are in sight, from `first` to `last`: their pages are read, then the next one. */
+  /** Reads the pages of rows `first` to `last`, which are in view, then the next page. */
   want(first: number, last: number): void {
     const { pageSize } = this.#options
     const lastPage = this.total === null ? 0 : Math.floor(Math.max(0, this.total - 1) / pageSize)
@@ -59,7 +59,7 @@ export class PagedRows<T> {
     this.#work()
   }
 
-  /** Settles when the first page is here; rejects where it cannot be read. */
+  /** Resolves when the first page has arrived; rejects if it cannot be read. */
   async first(): Promise<void> {
     if (this.#pages.peek(0) !== undefined) return
     this.#wanted = [0, ...this.#wanted.filter((page) => page !== 0)]

@@ -11,26 +11,26 @@ export type SectionName = (typeof sectionNames)[number]
 export const groupings = ['none', 'token', 'subset'] as const
 export type Grouping = (typeof groupings)[number]
 
-/** How a person likes to read: kept between starts. */
+/** Reading preferences, saved between sessions. */
 export interface Preferences {
   readonly stratum: Stratum
   readonly grouping: Grouping
   readonly width: number
-  /** Signs for spaces in contexts; the token itself always has them. */
+  /** Whether contexts show signs for spaces; the token itself always does. */
   readonly spaces: boolean
-  /** Line breaks end lines, as in the corpus. */
+  /** Whether line breaks end lines, as in the corpus. */
   readonly lines: boolean
-  /** One line a token, all tokens below each other. */
+  /** Whether each context is one line, with tokens aligned in a column. */
   readonly aligned: boolean
   readonly face: Face
-  /** Subset and document below each context. */
+  /** Whether subset and document are shown below each context. */
   readonly sources: boolean
   readonly tokenSort: 'count' | 'lift'
-  /** χ itself, or how far it is from that of all tokens. */
+  /** Profile of χ itself, or standardised against all tokens. */
   readonly profile: 'susceptibility' | 'standardised'
   readonly beside: 'columns' | 'in-turn'
   readonly closed: readonly SectionName[]
-  /** Pixels of the part above the contexts; null where nobody has changed them. */
+  /** Height of the part above the contexts in pixels; null for the default. */
   readonly height: number | null
 }
 
@@ -54,7 +54,7 @@ const oneOf = <T>(value: unknown, known: readonly T[], fallback: T): T =>
   known.find((other) => other === value) ?? fallback
 const flag = (value: unknown, fallback: boolean): boolean => (typeof value === 'boolean' ? value : fallback)
 
-/** What was kept, with the default in place of everything that can't be read. */
+/** Saved preferences, with defaults in place of invalid values. */
 export const readPreferences = (value: unknown): Preferences => {
   if (typeof value !== 'object' || value === null) return defaultPreferences
   const kept = value as { readonly [key in keyof Preferences]?: unknown }

@@ -1,7 +1,7 @@
 import type { ColumnTrust } from '../runs/trust'
 
 /**
- * One component's place in a profile, layer by layer: the embedding, each layer's heads and its MLP, the unembedding.
+ * Place of a component in a profile, which runs through the embedding, each layer's heads and MLP, the unembedding.
  */
 export interface ProfileColumn {
   readonly component: string
@@ -15,8 +15,7 @@ export interface ProfileColumn {
 const layered = /^(head|mlp):(\d+)(?:\.(\d+))?$/
 
 /**
- * Components layer by layer, as a signal goes through the model; those whose layer can't be told stay where they are,
- * first or last.
+ * Components in the order of a forward pass. Components without a known layer stay first or last.
  */
 export const inLayerOrder = (components: readonly string[]): ProfileColumn[] => {
   const keyed = components.map((component, index) => {
@@ -47,7 +46,7 @@ export const componentWords = (component: string): string => {
   return found[1] === 'mlp' ? `layer ${found[2]}, MLP` : `layer ${found[2]}, head ${found[3] ?? ''}`
 }
 
-/** What a χ of that sign means. */
+/** Meaning of the sign of χ. */
 export const signWords = (value: number): string => (value > 0 ? 'suppression' : value < 0 ? 'expression' : 'neither')
 
 export interface ProfileGeometry {
@@ -64,7 +63,7 @@ export interface ProfileGeometry {
   readonly spread: string
   /** Short lines at another cluster's values. */
   readonly other: string
-  /** Bars of components that are mostly noise, above zero and below, as paths of their own: they are drawn dimmed. */
+  /** Bars of mostly noisy components, above zero and below: separate paths, to be drawn dimmed. */
   readonly dimPositive: string
   readonly dimNegative: string
   /** Reliability of each component as a bar of up to `trustHeight`, from 0 down: of signal, and of noise. */
@@ -88,20 +87,20 @@ interface ProfileInput {
   readonly values: ArrayLike<number>
   readonly spreads?: ArrayLike<number> | undefined
   readonly others?: ArrayLike<number> | undefined
-  /** By component; none where it is not known. */
+  /** By component; empty if unknown. */
   readonly trust?: ReadonlyMap<string, Pick<ColumnTrust, 'least' | 'noisy'>> | undefined
   readonly width: number
   readonly height: number
 }
 
-/** Height of the bars that tell reliabilities. */
+/** Height of the reliability bars, pixels. */
 export const trustHeight = 8
 
 const leastStep = 3
 const nameWidth = 17
 const round = (value: number): number => Math.round(100 * value) / 100
 
-/** Bars up and down from zero, one a component, as few paths however many there are. */
+/** Bars up and down from zero, one for each component, drawn with a fixed number of paths. */
 export const profileGeometry = (input: ProfileInput): ProfileGeometry => {
   const { columns, values, spreads, others, trust, width, height } = input
   const step = Math.max(leastStep, Math.min(22, width / Math.max(1, columns.length)))

@@ -5,20 +5,20 @@ export type Face = 'auto' | 'code' | 'prose'
 const codeNames =
   /\b(git\s?hub|git\s?lab|git|code|codes|source|stack\s?(exchange|overflow|v\d)?|python|javascript|typescript|java|rust|golang|cpp|scripts?|notebooks?|jupyter|kernel|shell|html|css|sql|json|xml|ya?ml)\b/i
 
-/** Whether a subset's name says that it holds code. */
+/** Whether a subset contains code, judged by its name. */
 export const isCodeSubset = (subset: string): boolean =>
   codeNames.test(subset.replace(/[-_./]+/g, ' ').replace(/([a-z])([A-Z])/g, '$1 $2'))
 
 export const inCodeFace = (face: Face, subset: string): boolean =>
   face === 'code' || (face === 'auto' && isCodeSubset(subset))
 
-/** A stretch to show: text, a sign for what cannot be seen, or a note on what was left out. */
+/** Part of a displayed text: plain text, a sign for an invisible character, or a note on omitted text. */
 export interface Piece {
   readonly text: string
   readonly kind: 'text' | 'sign' | 'note'
-  /** What a sign stands for, in words. */
+  /** Name of the character that a sign stands for. */
   readonly words?: string
-  /** A line ends after it, or may. */
+  /** Whether a line ends after it, or may end. */
   readonly breaks?: true
   readonly wraps?: true
 }
@@ -27,11 +27,11 @@ const longestRun = { 'line break': 3, space: 16, other: 8 }
 
 interface Reading {
   readonly spaces: boolean
-  /** Break lines where the corpus does. */
+  /** Whether lines break where the corpus does. */
   readonly lines: boolean
-  /** Characters of a text that are shown at most; what is left out is said. */
+  /** Most characters shown of a text; a note counts the rest. */
   readonly most?: number
-  /** Which end of a text that is too long is left out. */
+  /** End at which a long text is shortened. */
   readonly leaveOut?: 'start' | 'middle' | 'end'
 }
 
@@ -46,7 +46,7 @@ const cut = (text: string, most: number, leaveOut: 'start' | 'middle' | 'end'): 
   return [characters.slice(0, head).join(''), left, characters.slice(characters.length - (most - head)).join('')]
 }
 
-/** A token's text in pieces to show. Long runs of one sign become one sign with their number. */
+/** Splits a token's text for display. A long run of one sign becomes one sign with its count. */
 export const pieces = (text: string, { spaces, lines, most = Infinity, leaveOut = 'middle' }: Reading): Piece[] =>
   cut(text, most, leaveOut).flatMap((part): Piece[] =>
     typeof part === 'number'
@@ -60,7 +60,7 @@ export const pieces = (text: string, { spaces, lines, most = Infinity, leaveOut 
       : shown(part, spaces, lines)
   )
 
-/** Tokens around one, as one text; `mostEach` characters of each token are shown, `most` of all. */
+/** Joins context tokens for display: at most `mostEach` characters of each token, `most` in total. */
 export const contextPieces = (
   tokens: readonly string[],
   mostEach: number,
@@ -115,7 +115,7 @@ const shown = (text: string, spaces: boolean, lines: boolean): Piece[] => {
   return result
 }
 
-/** A context as text to copy: as it is in the corpus, with the token between marks. */
+/** A context as text to copy: as in the corpus, with marks around the token. */
 export const plainContext = ({
   before,
   text,

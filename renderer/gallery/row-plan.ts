@@ -1,4 +1,4 @@
-/** Rows under a heading, of which some are shown. */
+/** Rows under a heading, of which the first are shown. */
 export interface PlannedGroup {
   readonly total: number
   /** Rows that are shown; the rest are behind a "more" line. */
@@ -11,13 +11,13 @@ export type PlannedLine =
   | { readonly kind: 'row'; readonly group: number; readonly place: number }
   | { readonly kind: 'more'; readonly group: number }
 
-/** Which line of a list shows what, without an object a line. */
+/** Maps lines of a list to rows and headings, without an object for each line. */
 export interface RowPlan {
   readonly length: number
   readonly at: (line: number) => PlannedLine
 }
 
-/** Groups one after the other: a heading, rows, and a line for more where some are not shown. */
+/** Groups in sequence: a heading, rows, and a "more" line if some rows are hidden. */
 export const planGroups = (groups: readonly PlannedGroup[]): RowPlan => {
   const sizes = groups.map(
     ({ total, shown, heading }) => (heading ? 1 : 0) + Math.min(total, shown) + (total > shown ? 1 : 0)
@@ -49,11 +49,11 @@ export const planGroups = (groups: readonly PlannedGroup[]): RowPlan => {
   }
 }
 
-/** Rows of several sources in turn, until each is used up: the first of each, the second of each, … */
+/** Interleaves rows of several sources: the first of each, the second of each, … */
 export const planInTurn = (totals: readonly number[]): RowPlan => {
   const length = totals.reduce((sum, total) => sum + total, 0)
   const steps = [...new Set(totals)].sort((a, b) => a - b).filter((total) => total > 0)
-  /** From each step on, one source less takes part: where that is, and which ones go on. */
+  /** Points where a source runs out, with the sources that remain. */
   const stretches: { readonly line: number; readonly place: number; readonly sources: readonly number[] }[] = []
   let line = 0
   let place = 0

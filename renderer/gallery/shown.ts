@@ -19,7 +19,7 @@ export interface Source {
   readonly key: string
   readonly cluster: ClusterNumber | null
   readonly rows: PagedRows<GalleryToken>
-  /** What its rows have in common, where rows are grouped. */
+  /** Token or subset shared by its rows; null if rows are not grouped. */
   readonly heading: { readonly token: TokenCount } | { readonly subset: SubsetCount } | null
   /** Rows that are shown at first. */
   readonly opening: number
@@ -36,7 +36,7 @@ export interface ContextColumn {
   readonly ungrouped: number
 }
 
-/** What the pane shows, all read for the same request. */
+/** Content of the pane, all read for the same request. */
 export interface Shown {
   readonly key: string
   readonly cluster: ClusterNumber | null
