@@ -4,7 +4,7 @@ import { percent } from '../ui/format'
 import { isNoisy } from './diagnostics'
 
 /**
- * Where a component is, of methods that go in rounds. Stopped: all rounds are spent and the target is not reached.
+ * State of a component that is sampled in rounds. Stopped: all rounds are used and the target is not reached.
  */
 export type BlockState = 'waiting' | 'sampling' | 'done' | 'stopped' | 'failed'
 
@@ -15,7 +15,7 @@ export const stateWords: Readonly<Record<BlockState, string>> = {
   stopped: 'stopped',
   failed: 'failed'
 }
-/** Shapes, so that states are told apart without colour. */
+/** Shapes that tell states apart without colour. */
 export const stateSigns: Readonly<Record<BlockState, string>> = {
   waiting: '·',
   sampling: '○',
@@ -28,7 +28,7 @@ export interface BlockProgress extends ComponentProgress {
   readonly state: BlockState
 }
 
-/** The target of a sampler that has one, and its rounds at most; null for chains. */
+/** Target reliability and most rounds of a sampler; null for chains. */
 export const goalOf = (
   sampler: SamplerConfiguration
 ): { readonly target: number | null; readonly rounds: number } | null =>
@@ -45,7 +45,7 @@ const stateOf = ({ rounds, reliability, lower, done }: ComponentProgress, target
 export const blockProgress = (components: readonly ComponentProgress[], target: number | null): BlockProgress[] =>
   components.map((each) => ({ ...each, state: stateOf(each, target) }))
 
-/** How far every component came, of a run that has been sampled. */
+/** Final progress of every component of a sampled run. */
 export const finalProgress = ({ diagnostics }: RunHealth): ComponentProgress[] =>
   diagnostics
     .filter(({ component }) => component !== 'full')
@@ -57,7 +57,7 @@ export const finalProgress = ({ diagnostics }: RunHealth): ComponentProgress[] =
       done: true
     }))
 
-/** In the model's order, or those that are furthest from their end first. */
+/** In the model's order, or those furthest from their target first. */
 export const orderedProgress = (
   rows: readonly BlockProgress[],
   by: 'model' | 'reliability'
@@ -80,13 +80,13 @@ export const progressSummary = (rows: readonly BlockProgress[]): string => {
   return parts.join(', ')
 }
 
-/** A reliability as it is shown: two decimals, as it has no scale of its own. */
+/** A reliability with two decimals. */
 export const reliabilityText = (value: number | null): string =>
   value === null || Number.isNaN(value) ? '–' : value.toFixed(2).replace('-', '−')
 
 const rounds = (count: number): string => `${count} ${count === 1 ? 'round' : 'rounds'}`
 
-/** A component in words, for those who cannot see its bar. */
+/** A component's progress in words, for screen readers. */
 export const blockWords = ({ component, rounds: taken, reliability, lower, state }: BlockProgress): string =>
   reliability === null
     ? `${component}: ${stateWords[state]}`
@@ -96,7 +96,7 @@ export const blockWords = ({ component, rounds: taken, reliability, lower, state
         `; ${rounds(taken)}; ${stateWords[state]}`
       ].join('')
 
-/** A row of the table of diagnostics of a run in rounds; null where a value is not known. */
+/** Row of the diagnostics of a run in rounds; unknown values are null. */
 export interface BlockRow {
   readonly component: string
   readonly reliability: number
@@ -109,13 +109,13 @@ export interface BlockRow {
   readonly effectiveShare: number | null
   readonly meanPhi: number | null
   readonly phiDeviation: number | null
-  /** Null where nβ is 0, since it is nothing then. */
+  /** Null if nβ is 0, where it is undefined. */
   readonly learningCoefficient: number | null
   readonly remainder: BlockDiagnostics['remainder']
   readonly remainderShare: number | null
   readonly failed: boolean
   readonly noisy: boolean
-  /** The posterior is so far from the prior that weighted draws don't stand for it. */
+  /** Whether the posterior is too far from the prior for weighted draws to represent it. */
   readonly far: boolean
 }
 
@@ -136,7 +136,7 @@ export type BlockColumn = (typeof blockColumns)[number]
 
 /** Below this effective share the estimators of docs/method.md, sections 3b and 3c do not hold. */
 const leastShare = 0.3
-/** From here on the posterior is the prior for all that matters. */
+/** Above this effective share, posterior and prior are practically equal. */
 const priorShare = 0.98
 
 export const blockRows = ({ run, diagnostics, threshold }: RunHealth): BlockRow[] => {
@@ -168,11 +168,11 @@ export const blockRows = ({ run, diagnostics, threshold }: RunHealth): BlockRow[
 const listed = (names: readonly string[]): string =>
   names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names[names.length - 1]}`
 
-/** Names up to a few, then how many more. */
+/** The first few names, then the number of others. */
 const named = (names: readonly string[], most = 8): string =>
   names.length <= most ? listed(names) : `${names.slice(0, most).join(', ')} and ${names.length - most} more`
 
-/** What the effective share says of the run; null where there is nothing to say of it. */
+/** Conclusion from the effective shares; null if there is none. */
 export const shareWords = (
   rows: readonly BlockRow[],
   nBeta: number
@@ -206,7 +206,7 @@ export const shareWords = (
   }
 }
 
-/** What order two and up come to, where they were looked at; null where they were not. */
+/** Share of the variance from order two and up; null if it was not measured. */
 export const remainderWords = (rows: readonly BlockRow[]): string | null => {
   const looked = rows.flatMap(({ component, remainder }) => (remainder === null ? [] : [{ component, ...remainder }]))
   if (looked.length === 0) return null

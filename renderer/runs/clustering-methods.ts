@@ -3,7 +3,7 @@ import type { ClusteringMethod } from '../../preload/contract'
 import { isDraft, valueAt, withValue } from './draft'
 import type { Draft } from './draft'
 
-/** What a method is called in a sentence. */
+/** Name of a method inside a sentence. */
 export const clusteringMethodNames: Readonly<Record<ClusteringMethod, string>> = {
   communities: 'communities',
   acl: 'ACL'
@@ -12,15 +12,15 @@ export const clusteringMethodNames: Readonly<Record<ClusteringMethod, string>> =
 export const isClusteringMethod = (value: unknown): value is ClusteringMethod =>
   clusteringMethods.some((method) => method === value)
 
-/** Settings of a clustering that is asked for by itself, where nothing but its method is given. */
+/** Default settings of a clustering requested on its own, by method. */
 export const clusteringDefaults = (method: ClusteringMethod): Draft => ({ ...clusteringSchema.parse({ method }) })
 
-/** Keys of `clustering` that a method has. */
+/** Keys of `clustering` that a method uses. */
 export const clusteringKeys = (method: ClusteringMethod): readonly string[] => Object.keys(clusteringDefaults(method))
 
 const known = new Map<string, Draft>()
 
-/** What is in force in a run of a preset where its clustering gives nothing, or nothing but a method. */
+/** Default clustering settings of a preset, optionally with another method. */
 export const presetClustering = (preset: string, method?: ClusteringMethod): Draft => {
   const key = `${preset} ${method}`
   const found =
@@ -39,14 +39,14 @@ export const presetClustering = (preset: string, method?: ClusteringMethod): Dra
   return found
 }
 
-/** The method that a draft of a run is clustered by: the one given, or that of the preset. */
+/** Clustering method of a draft: the given one, or the preset's. */
 export const clusteringMethodOf = (draft: Draft, preset: string): ClusteringMethod => {
   const given = valueAt(draft, 'clustering.method')
   const method = isClusteringMethod(given) ? given : presetClustering(preset).method
   return isClusteringMethod(method) ? method : 'communities'
 }
 
-/** A section of clustering settings without those that only another method has, and which ones these were. */
+/** Clustering settings without those of other methods, and the keys that were removed. */
 export const settingsOfMethod = (
   settings: Draft,
   method: ClusteringMethod
@@ -56,7 +56,7 @@ export const settingsOfMethod = (
   return { settings: Object.fromEntries(Object.entries(settings).filter(([key]) => keys.includes(key))), dropped }
 }
 
-/** A draft of a run that is clustered by another method; `usual` needs no key. */
+/** A draft with another clustering method; the default method, `usual`, gets no key. */
 export const withClusteringMethod = (
   draft: Draft,
   method: ClusteringMethod,

@@ -1,4 +1,4 @@
-/** A component's place in a model: a head by layer and number, an MLP by layer, or one that stands alone. */
+/** Place of a component in a model: a head (layer, number), an MLP (layer), or another component. */
 export type Place =
   | { readonly kind: 'head'; readonly layer: number; readonly head: number }
   | { readonly kind: 'mlp'; readonly layer: number }
@@ -12,8 +12,7 @@ export const placeOf = (component: string): Place => {
 }
 
 /**
- * Components as a grid: a row a layer with its heads and its MLP (null where it has none), and those that stand
- * alone.
+ * Components as a grid: one row for each layer with its heads and MLP (null without one), then the others.
  */
 export interface ComponentRows {
   readonly heads: number
@@ -44,8 +43,7 @@ export const componentRows = (components: readonly string[]): ComponentRows => {
 }
 
 /**
- * Chosen components after some were turned on, or all of them off if they were all on; in the model's order, and
- * "all" where it is every one.
+ * Toggles some components: off if all were chosen, else on. The result is in the model's order, or "all".
  */
 export const toggled = (
   all: readonly string[],

@@ -1,21 +1,21 @@
 import type { RunEntry, RunHealth } from '../../preload/contract'
 import { goalOf } from './blocks'
 
-/** Whether a run is done and has sums that a longer one can begin with. */
+/** Whether a run is finished and has kept the sums that a longer run can start from. */
 export const canContinue = ({ status, keptSums, queued }: Pick<RunEntry, 'status' | 'keptSums' | 'queued'>): boolean =>
   status === 'finished' && !queued && keptSums !== null
 
-/** Half of what the target left out: 0.8 becomes 0.9. */
+/** Halves the distance to 1: 0.8 becomes 0.9. */
 export const nextTarget = (target: number | null): number =>
   target === null ? 0.9 : Math.min(0.99, Math.round(100 * (1 - (1 - target) / 2)) / 100)
 
-/** Rounds that a run took, at most. */
+/** Most rounds that a component of the run took. */
 export const roundsTaken = ({ diagnostics }: RunHealth): number =>
   diagnostics.reduce((most, { blocks }) => Math.max(most, blocks?.rounds ?? 0), 0)
 
 /**
- * Rounds in all that each component is likely to need for a target, fewest first: r/(1-r) grows with them. By the
- * lower bounds, which have to reach it. Infinity where there is too little signal to tell.
+ * Total rounds that each component is likely to need for a target, fewest first: r/(1-r) grows linearly with rounds.
+ * Based on lower bounds, which must reach the target. Infinity if there is too little signal to tell.
  */
 export const roundsNeeded = ({ diagnostics }: RunHealth, target: number): number[] =>
   diagnostics
@@ -30,14 +30,14 @@ export const roundsNeeded = ({ diagnostics }: RunHealth, target: number): number
     })
     .sort((a, b) => a - b)
 
-/** Rounds to offer as a limit: enough for nine components of ten, 2 to 16 times those that the run had. */
+/** Suggested limit of rounds: enough for nine components in ten, within 2 to 16 times the run's rounds. */
 export const offeredRounds = (health: RunHealth, target: number): number => {
   const most = goalOf(health.run.configuration.sampler)?.rounds ?? 1
   const needs = roundsNeeded(health, target)
   return Math.min(16 * most, Math.max(2 * most, needs[Math.ceil(0.9 * needs.length) - 1] ?? 0))
 }
 
-/** How many components are likely to reach the target within so many rounds, in a sentence. */
+/** How many components are likely to reach the target within a number of rounds, in a sentence. */
 export const reachWords = (needs: readonly number[], limit: number): string => {
   const reaching = needs.filter((need) => need <= limit).length
   const told = needs.filter(Number.isFinite)
@@ -49,7 +49,7 @@ export const reachWords = (needs: readonly number[], limit: number): string => {
   return `Likely enough for ${reaching} of ${needs.length} components.${further}`
 }
 
-/** What is wrong with the request, in a sentence; null where nothing is. `taken`: the most rounds of a component. */
+/** Problem of a request in a sentence, or null. `taken`: most rounds of a component so far. */
 export const continuingProblem = (
   asked: { readonly reliability?: number; readonly rounds: number },
   had: { readonly target: number | null; readonly taken: number }

@@ -1,6 +1,6 @@
 import type { DiagnosticsRecord, RunHealth } from '../../preload/contract'
 
-/** One component as the table of diagnostics shows it; null where a value is not known. */
+/** Row of the diagnostics table; unknown values are null. */
 export interface HealthRow {
   readonly component: string
   readonly rHat: number | null
@@ -44,7 +44,7 @@ export const isNoisy = (
   threshold: number
 ): boolean => !(reliability >= threshold && centredReliability >= threshold)
 
-/** Why there is no λ̂; null where there is one. */
+/** Why λ̂ is missing; null if it is not. */
 export const noCoefficientWords = (nBeta: number): string | null =>
   nBeta === 0 ? 'no λ̂ at nβ 0, where nβ (E[L] − L(w*)) is always 0' : null
 
@@ -72,8 +72,8 @@ export const healthRows = ({ run, diagnostics, initialLoss, threshold, columns }
 }
 
 /**
- * Rows in order of a column of numbers, those without a value last either way. Where `by` is 'component' they stay in
- * the model's order, or go the other way round.
+ * Sorts rows by a numeric column; rows without a value always come last. For 'component', the model's order or its
+ * reverse.
  */
 export const sortedRows = <K extends string, R extends Readonly<Record<Exclude<K, 'component'>, number | null>>>(
   rows: readonly R[],
@@ -100,7 +100,7 @@ export const sortedRows = <K extends string, R extends Readonly<Record<Exclude<K
 const listed = (names: readonly string[]): string =>
   names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names[names.length - 1]}`
 
-/** Which columns are mostly noise, in a sentence or two. A run in rounds has advice for each among its findings. */
+/** Names the mostly noisy columns, in a sentence or two. The findings of a run in rounds hold advice for each. */
 export const noiseWords = ({ diagnostics, threshold }: RunHealth): string => {
   const columns = diagnostics.filter(({ component }) => component !== 'full')
   const noisy = columns.filter((each) => isNoisy(each, threshold)).map(({ component }) => component)

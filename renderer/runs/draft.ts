@@ -1,16 +1,16 @@
 import { messageOf } from '../../preload/contract'
 
-/** A configuration as it is being written: what is absent takes its default. Plain JSON, wrong or right. */
+/** A configuration being edited, as plain JSON that may be invalid. Missing settings take their defaults. */
 export type Draft = Readonly<Record<string, unknown>>
 
 export const isDraft = (value: unknown): value is Draft =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** The value at "sampler.draws"; undefined where it is not given. */
+/** Value at a path such as "sampler.draws"; undefined if missing. */
 export const valueAt = (draft: Draft, path: string): unknown =>
   path.split('.').reduce<unknown>((value, key) => (isDraft(value) ? value[key] : undefined), draft)
 
-/** A draft with another value at a path; `undefined` takes the key away. */
+/** A draft with a new value at a path; `undefined` removes the key. */
 export const withValue = (draft: Draft, path: string, value: unknown): Draft => {
   const [key, ...rest] = path.split('.')
   const { [key]: present, ...others } = draft
@@ -22,8 +22,7 @@ export const withValue = (draft: Draft, path: string, value: unknown): Draft => 
 }
 
 /**
- * A draft less every value that a section would have by default anyway, so that only what a person changed stands in
- * it.
+ * A draft without values that equal their defaults, so that only a person's changes remain.
  */
 export const withoutDefaults = (draft: Draft, fallback: (path: string) => unknown): Draft => {
   const strip = (part: Draft, prefix: string): Draft =>
@@ -40,7 +39,7 @@ export const withoutDefaults = (draft: Draft, fallback: (path: string) => unknow
   return strip(draft, '')
 }
 
-/** A draft from JSON text, or what is wrong with the text in a sentence. */
+/** A draft from JSON text, or the problem of the text in a sentence. */
 export const draftFromText = (text: string): { readonly draft: Draft } | { readonly problem: string } => {
   try {
     const value: unknown = JSON.parse(text)
@@ -52,7 +51,7 @@ export const draftFromText = (text: string): { readonly draft: Draft } | { reado
   }
 }
 
-/** The problems of a path and of everything in it, in a sentence each. */
+/** Problems at a path and below it, each a sentence. */
 export const problemsAt = (
   problems: readonly { readonly path: string; readonly message: string }[],
   path: string
@@ -67,11 +66,11 @@ export const problemsAt = (
 export const isConfiguration = (value: unknown): value is Draft =>
   isDraft(value) && ('model' in value || 'corpus' in value || 'sampler' in value)
 
-/** Settings that went with the last change of the preset, or of the method of clustering, and the draft before it. */
+/** Settings removed by the last change of preset or clustering method, with the draft before it. */
 export interface Dropped {
   readonly in: 'sampler' | 'clustering'
   readonly keys: readonly string[]
-  /** What does not use them. */
+  /** Preset or method that does not use them. */
   readonly by: string
   readonly before: Draft
 }

@@ -9,7 +9,7 @@ export interface EstimateWarning {
 const longSeconds = 86_400
 const tight = 0.75
 
-/** Where a run asks for more than this machine has, or nearly so, and what would help. */
+/** Warns if a run needs more than this machine has, or nearly so, with a remedy. */
 export const estimateWarnings = ({
   memoryBytes,
   machineMemoryBytes,

@@ -11,21 +11,21 @@ import type { ClusteringMethod } from '../../preload/contract'
 import { clusteringKeys, presetClustering } from './clustering-methods'
 import { isPresetName } from './methods'
 
-/** One setting as a form shows it; everything in it comes from the schema that checks a configuration. */
+/** A setting as shown in a form, derived from the configuration's schema. */
 export interface Field {
   /** "sampler.draws" */
   readonly path: string
   readonly key: string
   readonly kind: 'number' | 'integer' | 'text' | 'yes-no' | 'choice' | 'list'
   readonly choices: readonly string[]
-  /** What may stand in place of a number: "auto", or false for none. */
+  /** Alternative to a number: "auto", or false for none. */
   readonly instead?: 'auto' | false
-  /** What is in force where nothing is given; undefined where there is no default, or it depends on the preset. */
+  /** Default value; undefined if there is none or it depends on the preset. */
   readonly fallback: unknown
-  /** What a value may be, in signs: "≥ 1"; empty where anything may be. */
+  /** Valid range, such as "≥ 1"; empty if unrestricted. */
   readonly range: string
   readonly unit: string
-  /** The schema's own line on what it does. */
+  /** The schema's description. */
   readonly words: string
   readonly required: boolean
 }
@@ -54,7 +54,7 @@ const kindOf = ({ enum: choices, type, anyOf }: JsonSchema): Field['kind'] => {
   return type === 'array' || anyOf?.some((each) => each.type === 'array') === true ? 'list' : 'text'
 }
 
-/** A union of a constant with something else: that else, and the constant. */
+/** Splits a union of a constant with another schema into the other schema and the constant. */
 const alternative = ({
   anyOf = []
 }: JsonSchema): { readonly other: JsonSchema; readonly word: unknown } | undefined => {
@@ -117,7 +117,7 @@ export const sections: Readonly<Record<'run' | 'corpus' | 'sampler' | 'clusterin
   clustering: section('clustering')
 }
 
-/** Settings of a method of clustering: the method itself, those that it alone has, then those of all. */
+/** Settings of a clustering method: the method itself, its own settings, then the common ones. */
 export const clusteringFields = (method: ClusteringMethod): readonly Field[] => {
   const own = clusteringKeys(method)
   const others = new Set(clusteringMethods.filter((other) => other !== method).flatMap(clusteringKeys))
@@ -131,7 +131,7 @@ const byPath = new Map(
     .map((field) => [field.path, field])
 )
 
-/** The setting of that path. Throws where the schema has none, which only a mistake in this program can cause. */
+/** The setting at a path. Throws if the schema has none, which would be a mistake in this program. */
 export const fieldAt = (path: string): Field => {
   const found = byPath.get(path)
   if (found === undefined) throw new Error(`Unknown setting ${path}.`)
@@ -139,19 +139,19 @@ export const fieldAt = (path: string): Field => {
 }
 
 /**
- * What is in force where a setting is not given: its own default, or that of the preset; of clustering's settings
- * that of `method`, or of the preset's method.
+ * Default of a setting: its own or the preset's. For clustering settings, the default of `method`, or of the preset's
+ * method.
  */
 export const fallbackOf = (field: Field, preset: unknown, method?: ClusteringMethod): unknown => {
   const [place, key] = field.path.split('.')
   const name = isPresetName(preset) ? preset : 'first-order'
   const sampler: Readonly<Record<string, unknown>> = presets[name]
   if (place === 'sampler') return sampler[key] ?? field.fallback
-  // The method itself is what the preset says, whatever was chosen.
+  // The default of the method itself comes from the preset, whatever was chosen.
   return place === 'clustering' ? presetClustering(name, key === 'method' ? undefined : method)[key] : field.fallback
 }
 
-/** What is in force at a path where nothing is given; undefined for sections, and where there is no default. */
+/** Default at a path; undefined for sections and for settings without one. */
 export const fallbackAt = (path: string, preset: unknown, method?: ClusteringMethod): unknown => {
   const field = byPath.get(path)
   return field === undefined ? undefined : fallbackOf(field, preset, method)
@@ -175,8 +175,8 @@ export const valueWords = (field: Field, value: unknown): string => {
 export const choiceWords = (choice: string): string => (choice === 'true' ? 'yes' : choice === 'false' ? 'no' : choice)
 
 /**
- * What a person typed into a field, or chose, as the configuration takes it: undefined for an empty one, which asks
- * for the default. Text that is not a number stays text, so that the check can say so in its own words.
+ * Converts a field's text to a configuration value; empty text becomes undefined, the default. Text that is not a
+ * number stays text, so that the check can reject it with its own message.
  */
 export const typedValue = (field: Field, text: string): unknown => {
   const trimmed = text.trim()
@@ -191,11 +191,11 @@ export const typedValue = (field: Field, text: string): unknown => {
   return text
 }
 
-/** What "auto" comes to in a clustering of so many tokens, by setting. */
+/** Values of "auto" settings in a clustering of a number of tokens, by setting. */
 export const suitedTo = (tokens: number): Readonly<Record<string, unknown>> => {
   const asked = clusteringSchema.parse({})
   const isAuto = new Map<string, boolean>(Object.entries(asked).map(([key, value]) => [key, value === 'auto']))
-  // A resolution is looked for while clustering, and goes by more than the number of tokens.
+  // The resolution is searched during clustering, as it depends on more than the number of tokens.
   return Object.fromEntries(
     Object.entries(suitClustering(asked, tokens)).filter(([key, value]) => isAuto.get(key) === true && value !== 'auto')
   )

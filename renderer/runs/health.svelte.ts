@@ -2,7 +2,7 @@ import { SvelteMap } from 'svelte/reactivity'
 import type { RunHealth } from '../../preload/contract'
 import type { Client } from '../client'
 
-/** Diagnostics of runs, read once each: what sampling came to does not change. */
+/** Cache of runs' diagnostics, which never change after sampling. */
 export class HealthCache {
   readonly #client: Client
   readonly #known = new SvelteMap<string, RunHealth>()
@@ -12,12 +12,12 @@ export class HealthCache {
     this.#client = client
   }
 
-  /** What is known of a run by now. */
+  /** Diagnostics of a run, if they have been read. */
   get(run: string): RunHealth | undefined {
     return this.#known.get(run)
   }
 
-  /** Reads a run's diagnostics unless they are known; rejects where there are none. */
+  /** Reads a run's diagnostics, or returns cached ones; rejects if there are none. */
   load(run: string): Promise<RunHealth> {
     const asked = this.#asked.get(run)
     if (asked !== undefined) return asked
@@ -35,7 +35,7 @@ export class HealthCache {
     return asking
   }
 
-  /** Reads them for a view that can do without: a run that is not sampled has none. */
+  /** Reads diagnostics for a view that works without them; a run that is not sampled has none. */
   ask(run: string): void {
     this.load(run).catch(() => undefined)
   }

@@ -17,7 +17,7 @@ export const orderedRows = ({ clusters, sizes, components, values }: HeatMap, by
   return rows.sort((a, b) => (by.descending ? value(b) - value(a) : value(a) - value(b)) || clusters[a] - clusters[b])
 }
 
-/** The size of a value that takes the full colour: the 99th percentile of all sizes, at least 1. */
+/** Absolute value that gets the full colour: the 99th percentile, at least 1. */
 export const fullColour = (values: Float32Array): number => {
   const sizes = Float32Array.from(values, Math.abs).filter(Number.isFinite).sort()
   return sizes.length === 0 ? 1 : Math.max(1, sizes[Math.min(sizes.length - 1, Math.floor(0.99 * sizes.length))])

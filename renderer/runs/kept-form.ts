@@ -5,7 +5,7 @@ import type { NewRunForm } from './new-run.svelte'
 const key = 'spectroscope.new-run'
 const schema = z.object({ name: z.string(), draft: z.record(z.string(), z.unknown()), baseFolder: z.string() })
 
-/** Fills the form in with what it held when it was last left; whether there was anything. */
+/** Restores the form's last content; returns whether there was any. */
 export const restoreForm = (form: NewRunForm): boolean => {
   const kept = readKept(key, schema)
   if (kept === undefined) return false
@@ -13,7 +13,7 @@ export const restoreForm = (form: NewRunForm): boolean => {
   return true
 }
 
-/** Keeps what is filled in until the run is started or the form is cleared. */
+/** Saves the form's content until the run is started or the form is cleared. */
 export const keepForm = (form: NewRunForm): void => {
   const { name, draft, baseFolder } = form
   keep(key, form.isFilled ? { name, draft, baseFolder } : null)

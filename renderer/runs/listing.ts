@@ -19,7 +19,7 @@ export interface Listing {
 }
 export const usualListing: Listing = { by: 'age', descending: false, state: 'any', archived: false }
 
-/** A listing that was kept by `views.save`; undefined where it is none. */
+/** A listing saved by `views.save`; undefined if invalid. */
 export const readListing = (value: unknown): Listing | undefined => {
   if (typeof value !== 'object' || value === null) return undefined
   const { by, descending, state, archived } = value as Readonly<Record<keyof Listing, unknown>>
@@ -31,13 +31,12 @@ export const readListing = (value: unknown): Listing | undefined => {
 }
 
 /**
- * Share of the latest clustering's clusters that are labelled; null where there is no clustering, or it has no
- * cluster.
+ * Share of labelled clusters in the latest clustering; null without a clustering or clusters.
  */
 export const labelledShare = ({ clusters, labels }: RunEntry): number | null =>
   clusters === null || clusters === 0 ? null : (labels.labelled ?? 0) / clusters
 
-/** Whether a run is sampled or clustered, or waits for that. */
+/** Whether a run is being sampled or clustered, or is queued for it. */
 export const isAtWork = ({ status, queued, reclustering }: RunEntry): boolean =>
   status === 'running' || queued || reclustering
 
@@ -45,7 +44,7 @@ export const isAtWork = ({ status, queued, reclustering }: RunEntry): boolean =>
 export const isWorking = ({ status, queued, reclustering }: RunEntry): boolean =>
   (status === 'running' || reclustering) && !queued
 
-/** What is said of a run, or one more clustering of it, that is done since it was as `before`; null where none is. */
+/** Message about a run or clustering that has ended since `before`; null if none has. */
 export const endWords = (before: RunEntry | undefined, now: RunEntry): string | null => {
   if (before === undefined || now.status !== 'finished') return null
   if (before.status === 'running') return `Run “${now.name}” finished.`
@@ -86,7 +85,7 @@ const keys: Readonly<Record<Column, Key>> = {
   status: (run) => statusOrder[statusWord(run)] ?? 9,
   clusters: ({ clusters }) => clusters,
   labelled: labelledShare,
-  // Youngest first is the order of small ages.
+  // Small ages come first, so the newest runs do.
   age: ({ createdAt }) => -Date.parse(createdAt)
 }
 
@@ -95,7 +94,7 @@ const compare = (a: string | number | null, b: string | number | null): number =
   return Number(a) - Number(b)
 }
 
-/** Runs in order; those without a value come last either way, and equal ones by age, youngest first. */
+/** Sorts runs; those without a value always come last, ties are sorted newest first. */
 export const sorted = (
   runs: readonly RunEntry[],
   { by, descending }: Pick<Listing, 'by' | 'descending'>
@@ -111,7 +110,7 @@ export const sorted = (
     .map(({ run }) => run)
 }
 
-/** Runs that are in sight, and whose name, model, engine, status or id has every word that was typed. */
+/** Visible runs whose name, model, engine, status or id contains every word of the text. */
 export const filtered = (
   runs: readonly RunEntry[],
   text: string,
@@ -128,7 +127,7 @@ export const filtered = (
   })
 }
 
-/** A name for a copy that no run has: "demo, copy", "demo, copy 2". */
+/** An unused name for a copy: "demo, copy", "demo, copy 2". */
 export const copyName = (name: string, taken: readonly string[]): string => {
   const base = name.replace(/, copy( \d+)?$/, '')
   for (let number = 1; ; number++) {

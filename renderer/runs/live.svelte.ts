@@ -14,7 +14,7 @@ import { Traces } from './traces'
 const keptEvents = 1000
 const keptRates = 4000
 
-/** A run as it goes on: what `runs.live` answers, kept up by notices. */
+/** State of a run in progress: read with `runs.live`, then updated by notices. */
 export class Live {
   readonly #client: Client
   readonly run: string
@@ -25,16 +25,16 @@ export class Live {
   pausing = $state(false)
   stage: StageName | null = $state(null)
   progress: RunProgress | null = $state.raw(null)
-  /** How far each component has come, of methods that go in rounds; the last that was told. */
+  /** Latest progress of each component, for methods with rounds. */
   reliabilities: readonly ComponentProgress[] = $state.raw([])
   events: LiveRun['events'] = $state.raw([])
   flags: readonly HealthFinding[] = $state.raw([])
-  /** Fraction done of each component that is sampled. */
+  /** Fraction done, by component. */
   readonly fractions = new SvelteMap<string, number>()
   /** Seconds since the start, and tokens per second then. */
   rates: { readonly seconds: number[]; readonly rates: number[] } = $state.raw({ seconds: [], rates: [] })
   traces = new Traces()
-  /** Goes up whenever `traces` has grown. */
+  /** Increases whenever `traces` grows. */
   drawn = $state(0)
   #components: readonly string[] = []
   #rateClock = { at: 0, seconds: 0 }
@@ -45,7 +45,7 @@ export class Live {
     this.run = run
   }
 
-  /** Reads where the run is, and follows it from then on; returns the end of that. */
+  /** Reads the run's state and follows it; returns a function that stops following. */
   follow(): () => void {
     const off = [
       this.#client.on('run-event', ({ run, event }) => {
@@ -97,7 +97,7 @@ export class Live {
     if (event.type === 'progress') return this.#advance(event.progress)
     this.events = [...this.events.slice(-keptEvents), { at: new Date().toISOString(), event }]
     if (event.type === 'health') this.flags = event.findings
-    // Which components there are is known once their stage begins.
+    // The components are known only when their stage begins.
     if (event.type === 'stage' || event.type === 'run') void this.load()
   }
 
@@ -118,7 +118,7 @@ export class Live {
     this.rates = { seconds: [...kept(this.rates.seconds), seconds], rates: [...kept(this.rates.rates), rate] }
   }
 
-  /** Fractions from draws that are there or, where all components step together, from the steps. */
+  /** Fractions done, from draws or, if all components step together, from steps. */
   #measure(components: ReadonlySet<string>): void {
     const { progress } = this
     if (progress?.stage !== 'sample' || progress.chains === undefined || progress.draws === undefined) return

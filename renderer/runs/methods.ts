@@ -11,14 +11,14 @@ import { clusteringMethodOf, presetClustering, withClusteringMethod } from './cl
 import { isDraft, valueAt, withValue } from './draft'
 import type { Draft } from './draft'
 
-/** What a method is called in a sentence. */
+/** Name of a method inside a sentence. */
 export const methodWords: Readonly<Record<SamplingMethod, string>> = {
   'first-order': 'first order',
   gradient: 'all orders',
   psgld: 'pSGLD'
 }
 
-/** What each preset is for, in a line. */
+/** Purpose of each preset, in a line. */
 export const presetPurpose: Readonly<Record<PresetName, string>> = {
   'first-order': 'Default. Reliable columns in the shortest time.',
   quick: 'Quick look: samples the prior (nβ\u00a00), stops at a lower reliability.',
@@ -29,13 +29,13 @@ export const presetPurpose: Readonly<Record<PresetName, string>> = {
 export const isPresetName = (value: unknown): value is PresetName => presetNames.some((name) => name === value)
 export const isMethod = (value: unknown): value is SamplingMethod => samplingMethods.some((name) => name === value)
 
-/** The preset in force: the one given, or the standard one of the method that is given. */
+/** The draft's preset, or the standard one of its method. */
 export const presetOf = (draft: Draft): PresetName => {
   const [preset, method] = [valueAt(draft, 'sampler.preset'), valueAt(draft, 'sampler.method')]
   return isPresetName(preset) ? preset : standardPreset(isMethod(method) ? method : 'first-order')
 }
 
-/** The method in force. */
+/** The draft's sampling method. */
 export const methodOf = (draft: Draft): SamplingMethod => {
   const method = valueAt(draft, 'sampler.method')
   return isMethod(method) ? method : presets[presetOf(draft)].method
@@ -43,17 +43,17 @@ export const methodOf = (draft: Draft): SamplingMethod => {
 
 export interface PresetChange {
   readonly draft: Draft
-  /** Settings that were given and are not the new method's, so that they had to go. */
+  /** Settings that were removed because the new method does not use them. */
   readonly dropped: readonly string[]
 }
 
-/** A draft with another preset: settings of its methods of sampling and of clustering stay, others go. */
+/** A draft with another preset: keeps the settings its methods use, removes the others. */
 export const withPreset = (draft: Draft, preset: PresetName): PresetChange => {
   const keys = samplerKeys(presets[preset].method)
   const given = valueAt(draft, 'sampler')
   const settings = isDraft(given) ? given : {}
   const dropped = Object.keys(settings).filter((key) => !keys.includes(key))
-  // The preset says which method it is; the usual one needs no key.
+  // The preset implies the method; the default preset needs no key.
   const kept = Object.entries(settings).filter(
     ([key]) => !dropped.includes(key) && key !== 'method' && key !== 'preset'
   )
@@ -64,14 +64,14 @@ export const withPreset = (draft: Draft, preset: PresetName): PresetChange => {
   return { draft: clustered.draft, dropped: [...dropped, ...clustered.dropped] }
 }
 
-/** The method that runs of a preset are clustered by, unless another is given. */
+/** Default clustering method of a preset. */
 export const usualClustering = (preset: PresetName): ClusteringMethod =>
   clusteringMethodOf(presetClustering(preset), preset)
 
 const named = [...samplingMethods, ...clusteringMethods].join('|')
 const prefix = new RegExp(`^(?:${named})(?: and (?:${named}))*: `)
 
-/** A setting's line of the schema, without what it says of other methods. */
+/** A setting's description, without the parts about other methods. */
 export const wordsForMethod = (words: string, method: SamplingMethod | ClusteringMethod): string => {
   let fits = true
   return words

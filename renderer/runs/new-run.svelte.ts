@@ -19,8 +19,7 @@ import { copyName } from './listing'
 import { methodOf, methodWords, presetOf, usualClustering, withPreset } from './methods'
 
 /**
- * An answer that depends on what is typed: the last one that came, what went wrong, and whether another is on its
- * way.
+ * An answer that depends on the form: the latest answer or failure, and whether a request is pending.
  */
 export interface Asked<T> {
   readonly answer: T | null
@@ -31,29 +30,29 @@ const nothing = { answer: null, failure: null, asking: false }
 
 const pauses = { check: 150, model: 250, estimate: 350, preview: 600, presets: 500 } as const
 
-/** Seconds that a preview of the signal samples for; the model and the corpus are read before that. */
+/** Seconds of sampling in a signal preview, after the model and corpus are read. */
 export const signalSeconds = 30
 
-/** A run that is being written: its configuration so far, and what the main side says to it. */
+/** The form of a new run: its draft, and the main side's answers about it. */
 export class NewRunForm {
   readonly #workbench: Workbench
   name = $state('')
   draft: Draft = $state.raw({})
-  /** The folder that relative paths of the draft start from. */
+  /** Base folder of the draft's relative paths. */
   baseFolder = $state('')
-  /** Fields that a person has been at; the others keep their problems to themselves until it is tried to start. */
+  /** Edited fields; problems of others are hidden until the person tries to start. */
   touched: ReadonlySet<string> = $state.raw(new Set())
   tried = $state(false)
   check: ConfigurationCheck | null = $state.raw(null)
   model: Asked<ModelDescription> = $state.raw(nothing)
   estimate: Asked<Estimate> = $state.raw(nothing)
   preview: Asked<CorpusPreview> = $state.raw(nothing)
-  /** Seconds of sampling with each preset; null where an estimate failed. Out of date while they are asked for. */
+  /** Seconds of sampling with each preset; null if an estimate failed. Outdated while new ones are requested. */
   presetSeconds: ReadonlyMap<PresetName, number | null> = $state.raw(new Map())
   presetsAsking = $state(false)
   dropped: Dropped | null = $state.raw(null)
   signal: Asked<SignalPreview> = $state.raw(nothing)
-  /** The checked configuration that the signal is of, as JSON. */
+  /** Configuration of the signal preview, as JSON. */
   signalOf: string | null = $state(null)
   starting = $state(false)
   #asked = { check: 0, model: 0, estimate: 0, preview: 0 }
@@ -64,7 +63,7 @@ export class NewRunForm {
     this.baseFolder = workbench.state?.home ?? '/'
   }
 
-  /** The preset in force, and its method; then the method of clustering. */
+  /** Current preset, sampling method and clustering method. */
   get preset(): PresetName {
     return presetOf(this.draft)
   }
@@ -86,7 +85,7 @@ export class NewRunForm {
     return Array.isArray(files) ? files.filter((file): file is string => typeof file === 'string') : []
   }
 
-  /** "all" or a list, as the draft has it. */
+  /** The draft's components: "all" or a list. */
   get components(): 'all' | readonly string[] {
     const given = valueAt(this.draft, 'components')
     return Array.isArray(given)
@@ -94,7 +93,7 @@ export class NewRunForm {
       : 'all'
   }
 
-  /** The name that the run gets where none is typed. */
+  /** Default name of the run. */
   get usualName(): string {
     const taken = (this.#workbench.runs ?? []).map(({ name }) => name)
     const name = this.modelPath === '' ? 'new run' : lastPart(this.modelPath)
@@ -110,7 +109,7 @@ export class NewRunForm {
     return path === '' || isAbsolute(path) ? path : joined(this.baseFolder, path)
   }
 
-  /** Takes another preset; settings of another method than its own go. */
+  /** Changes the preset; removes settings its method does not use. */
   setPreset(preset: PresetName): void {
     const before = this.draft
     const { draft, dropped } = withPreset(before, preset)
@@ -123,7 +122,7 @@ export class NewRunForm {
     this.dropped = dropped.length === 0 ? null : { in: 'sampler', keys: dropped, by: names.join(' or '), before }
   }
 
-  /** Takes another method of clustering; settings that only another one has go. */
+  /** Changes the clustering method; removes settings it does not use. */
   setClusteringMethod(method: ClusteringMethod): void {
     const before = this.draft
     const { draft, dropped } = withClusteringMethod(before, method, usualClustering(this.preset))
@@ -136,7 +135,7 @@ export class NewRunForm {
     if (method !== this.method) this.setPreset(standardPreset(method))
   }
 
-  /** Undoes the last change of the preset, with the settings that went with it. */
+  /** Undoes the last change of preset or method, restoring removed settings. */
   restoreDropped(): void {
     if (this.dropped !== null) this.draft = this.dropped.before
     this.dropped = null
@@ -158,7 +157,7 @@ export class NewRunForm {
     this.set('corpus.files', files.length === 0 ? undefined : files)
   }
 
-  /** Whether something is filled in that was not there at the start. */
+  /** Whether the form differs from an empty one. */
   get isFilled(): boolean {
     return this.name !== '' || Object.keys(this.draft).length > 0
   }
@@ -170,14 +169,14 @@ export class NewRunForm {
     this.tried = false
   }
 
-  /** What is wrong at a place, in the words of the terminal; nothing before a person has been there. */
+  /** Problems at a path, worded as in the terminal; empty until the person has edited it. */
   problems(path: string): readonly string[] {
     if (this.check === null) return []
     const shown = this.tried || this.touched.has(path) || valueAt(this.draft, path) !== undefined
     return shown ? problemsAt(this.check.problems, path) : []
   }
 
-  /** Takes over a whole configuration, less what would be so anyway. */
+  /** Loads a whole configuration, without values that equal their defaults. */
   take(configuration: Draft): void {
     const preset = presetOf(configuration)
     const method = clusteringMethodOf(configuration, preset)
@@ -201,7 +200,7 @@ export class NewRunForm {
     }
   }
 
-  /** Takes over a configuration file, a model folder as the model, and anything else as part of the corpus. */
+  /** Loads a configuration file, a model folder, or anything else as part of the corpus. */
   async drop(path: string): Promise<void> {
     try {
       if (/\.json$/i.test(path)) {
@@ -242,7 +241,7 @@ export class NewRunForm {
     return () => window.clearTimeout(timer)
   }
 
-  /** Asks for the check of what is there now, after a pause; returns what takes that back. So do the next three. */
+  /** Requests a check after a pause; returns a function that cancels it, as the next three methods do. */
   askCheck(): () => void {
     const { draft, baseFolder } = this
     return this.#later(
@@ -314,8 +313,7 @@ export class NewRunForm {
   }
 
   /**
-   * Asks what sampling takes with each preset, one after another; the draft's own is known. Returns what takes that
-   * back.
+   * Requests sampling times of the other presets, one at a time. Returns a function that cancels.
    */
   askPresets(): (() => void) | undefined {
     const number = ++this.#presetsAsked
@@ -331,7 +329,7 @@ export class NewRunForm {
       const seconds = new Map<PresetName, number | null>([[preset, known]])
       for (const name of presetNames) {
         if (name === preset || number !== this.#presetsAsked) continue
-        // One that can't be told is shown as such: what is wrong with the draft itself is said elsewhere.
+        // A failed estimate is shown as unknown; problems of the draft appear elsewhere.
         const wanted = { configuration: withPreset(draft, name).draft, baseFolder }
         const answer = await this.#workbench.client.runs.estimate(wanted).catch(() => null)
         seconds.set(name, answer?.seconds.sample ?? null)
@@ -365,13 +363,13 @@ export class NewRunForm {
     }
   }
 
-  /** Ends the preview at work, if there is one. */
+  /** Cancels a running preview. */
   async stopPreview(): Promise<void> {
     if (!this.signal.asking) return
     await this.#workbench.client.runs.stopPreview({}).catch((error: unknown) => this.#workbench.fail(error))
   }
 
-  /** Starts the run and shows it; where something is wrong, says what at its place instead. */
+  /** Starts the run and shows it, or shows the problems beside their settings. */
   async start(): Promise<void> {
     this.tried = true
     if (this.starting || this.check?.configuration == null) return

@@ -5,7 +5,7 @@ import type { Workbench } from '../app/app.svelte'
 import { filtered, isWorking, readListing, sorted, usualListing } from './listing'
 import type { Column, Listing } from './listing'
 
-/** Most rows of the table; a filter shows others. */
+/** Most rows shown; filter to see others. */
 export const mostRuns = 1000
 
 /** State of the list of runs: what is listed, which run is chosen, and what can be done with it. */

@@ -1,7 +1,7 @@
 import type { ShardFolder, ShardState, ShardStatus } from '../../preload/contract'
 import { bytes, duration, percent, plural } from '../ui/format'
 
-/** The key of view state under which the folders of each workspace are kept. */
+/** Key of the view state that holds the shard folders of each workspace. */
 export const foldersKey = 'shards.folders'
 
 /** Folders by workspace, the newest first. */
@@ -15,7 +15,7 @@ export const readFolders = (value: unknown): KeptFolders | undefined => {
   return Object.fromEntries(Object.entries(value).filter(([, folders]) => isList(folders)))
 }
 
-/** Folders that are kept of a workspace. */
+/** Most folders kept for a workspace. */
 const mostFolders = 20
 
 export const withFolder = (kept: KeptFolders, workspace: string, folder: string): KeptFolders => {

@@ -1,6 +1,6 @@
 import type { SignalPreview } from '../../preload/contract'
 
-/** Fraction of a preview's time that has gone by, never quite all of it; and where it is in words. */
+/** Elapsed fraction of a preview, always below 1, and its phase in words. */
 export const previewProgress = (
   elapsed: number,
   expected: number
@@ -10,7 +10,7 @@ export const previewProgress = (
     elapsed < expected ? `${Math.floor(elapsed)} s of about ${expected} s` : `${Math.floor(elapsed)} s, almost done`
 })
 
-/** Rounds that a component needs; marked where the run takes fewer. */
+/** Rounds that a component needs, marked if the run takes fewer. */
 export const roundsNeededWords = (needed: number | null, most: number | null): string =>
   needed === null
     ? '–'
@@ -24,5 +24,5 @@ export const roundsNeededWords = (needed: number | null, most: number | null): s
 export const shortOf = ({ components }: SignalPreview, most: number | null): number =>
   most === null ? 0 : components.filter(({ roundsNeeded }) => roundsNeeded !== null && roundsNeeded > most).length
 
-/** A sentence's end, where it has none. */
+/** Adds a full stop unless there is one. */
 export const ended = (words: string): string => words.trim().replace(/[^.!?]$/, '$&.')

@@ -1,14 +1,14 @@
 import type { ResolutionPoint } from '../../preload/contract'
 import { percent } from '../ui/format'
 
-/** A share with its error, as a person reads it: "54 % ± 2". */
+/** A share with its error: "54 % ± 2". */
 export const shareText = (share: number, error: number | null): string =>
   `${percent(share)}${error === null ? '' : ` ± ${Math.max(1, Math.round(100 * error))}`}`
 
-/** A resolution as a field takes it, and as an axis shows it. */
+/** A resolution as text, for fields and axes. */
 export const resolutionText = (resolution: number): string => String(Number(resolution.toPrecision(4)))
 
-/** All that is known of a resolution, in a line. */
+/** All results for a resolution, in a line. */
 export const pointWords = ({
   resolution,
   groups,
@@ -51,7 +51,7 @@ export interface SweepGeometry {
   readonly share: (share: number) => number
   readonly detail: (bits: number) => number
   readonly shareLine: string
-  /** "" where nothing is known of chance. */
+  /** "" if chance was not measured. */
   readonly nullLine: string
   readonly detailLine: string
   /** Bars from share - error to share + error. */
@@ -73,7 +73,7 @@ const lineThrough = (points: readonly (readonly [x: number, y: number | null])[]
   return path
 }
 
-/** Where everything of the plot lies; points ascend in resolution, and there is one at least. */
+/** Geometry of the plot; takes at least one point, in ascending resolution. */
 export const sweepGeometry = (
   points: readonly ResolutionPoint[],
   width: number,
@@ -117,11 +117,11 @@ export const sweepGeometry = (
   }
 }
 
-/** Index of the point nearest to a place from the left. */
+/** Index of the point nearest to an x position. */
 export const nearestPoint = (xs: readonly number[], place: number): number =>
   xs.reduce((best, x, index) => (Math.abs(x - place) < Math.abs(xs[best] - place) ? index : best), 0)
 
-/** Index of the point that is of a resolution, but for rounding; -1 where none is. */
+/** Index of the point with a resolution, up to rounding; -1 if there is none. */
 export const pointAt = (points: readonly ResolutionPoint[], resolution: unknown): number =>
   typeof resolution === 'number'
     ? points.findIndex((point) => Math.abs(Math.log(point.resolution / resolution)) < 1e-3)

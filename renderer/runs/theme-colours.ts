@@ -1,14 +1,14 @@
-/** A colour of the theme in force, as the canvas takes it. */
+/** A colour of the current theme, as a CSS value for canvases. */
 export const colourOf = (name: string, element: Element = document.documentElement): string =>
   getComputedStyle(element).getPropertyValue(`--${name}`).trim()
 
-/** Colours and dashes that tell up to eight lines apart, by eye and without colour. */
+/** Colours and dashes that tell up to eight lines apart, with and without colour vision. */
 export const seriesLook = (index: number): { readonly colour: string; readonly dash: readonly number[] } => {
   const dashes = [[], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4], [12, 4], [1, 3], [6, 2, 2, 2, 2, 2]] as const
   return { colour: `series-${(index % 8) + 1}`, dash: dashes[Math.floor(index) % dashes.length] }
 }
 
-/** Calls `changed` whenever the colours may have changed; returns the end of that. */
+/** Calls `changed` whenever colours may have changed; returns a function that stops it. */
 export const onTheme = (changed: () => void): (() => void) => {
   const observer = new MutationObserver(changed)
   observer.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] })
@@ -33,7 +33,7 @@ export const divergingScale = (negative: string, neutral: string, positive: stri
   return Array.from({ length: 2 * steps + 1 }, (_, index) => {
     const at = (index - steps) / steps
     const end = at < 0 ? low : high
-    // A root brings small values out of the neutral, where most of them are.
+    // The exponent makes small values, which are the most frequent, more visible.
     const share = Math.abs(at) ** 0.8
     const mixed = middle.map((value, channel) => Math.round(value + share * (end[channel] - value)))
     return `rgb(${mixed.join(', ')})`

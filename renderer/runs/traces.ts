@@ -1,8 +1,7 @@
 import type { TracePointRecord, TraceRecord } from '../../preload/contract'
 
 /**
- * One chain's values so far; grows without copying at every point. NaN where a draw is missing or the chain had
- * failed.
+ * Values of one chain so far; grows without copying at every point. NaN for draws that are missing or after a failure.
  */
 export class ChainTrace {
   readonly component: string
@@ -64,7 +63,7 @@ export class Traces {
     return made
   }
 
-  /** Takes points in; one that comes again replaces the earlier. */
+  /** Adds points; a repeated point replaces the earlier one. */
   add(points: readonly TracePointRecord[]): void {
     for (const { component, chain, draw, loss, distance } of points)
       this.#chain(component, chain).set(draw, loss, distance)
@@ -78,15 +77,15 @@ export class Traces {
     return this.#chains.get(component) ?? []
   }
 
-  /** Draws of a component over all its chains. */
+  /** Number of draws of a component over all its chains. */
   draws(component: string): number {
     return this.of(component).reduce((sum, { length }) => sum + length, 0)
   }
 }
 
 /**
- * Indices to draw so that series of one length show every peak and dip with about `most` points: of each stretch of
- * indices the least and the greatest of every series, and both ends. Ascending; all of them where there are few.
+ * About `most` indices, ascending, that show every peak and dip of series of one length: both ends, and in each
+ * interval the minimum and maximum of every series. Short series keep all indices.
  */
 export const keptIndices = (series: readonly Float64Array[], length: number, most: number): number[] => {
   if (length <= most) return Array.from({ length }, (_, index) => index)
@@ -107,7 +106,7 @@ export const keptIndices = (series: readonly Float64Array[], length: number, mos
   return [...kept].sort((a, b) => a - b)
 }
 
-/** Series of unequal lengths as a chart takes them: places, and a value or null (NaN, or not there yet) at each. */
+/** Series of unequal lengths for a chart: places, and a value or null (NaN or missing) at each. */
 export const aligned = (
   series: readonly Float64Array[],
   most: number

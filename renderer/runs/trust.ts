@@ -6,7 +6,7 @@ import { isNoisy } from './diagnostics'
 export interface ColumnTrust {
   readonly reliability: number
   readonly centredReliability: number
-  /** The lower of both, 0 to 1; 0 where it is not known. */
+  /** The lower of both, 0 to 1; 0 if unknown. */
   readonly least: number
   /** Mostly noise: one of them is below the threshold. */
   readonly noisy: boolean
@@ -32,12 +32,12 @@ export const trustOf = ({ diagnostics, threshold }: RunHealth): ReadonlyMap<stri
       })
   )
 
-/** "reliability 0.84, centred 0.79", and what that means where it is low. */
+/** "reliability 0.84, centred 0.79", with a warning if it is low. */
 export const trustWords = ({ reliability, centredReliability, noisy }: ColumnTrust): string =>
   `reliability ${reliabilityText(reliability)}, centred ${reliabilityText(centredReliability)}` +
   (noisy ? ', mostly noise' : '')
 
-/** One line where more than half of the columns are mostly noise; null otherwise. */
+/** A warning if more than half of the columns are mostly noise, else null. */
 export const mostlyNoiseWords = (trust: ReadonlyMap<string, ColumnTrust>, threshold: number): string | null => {
   const noisy = [...trust.values()].filter((column) => column.noisy).length
   return 2 * noisy > trust.size ? `Most columns are mostly noise: ${noisy} of ${trust.size} below ${threshold}` : null

@@ -2,7 +2,7 @@ import type { RunEvent, RunProgress, StageName } from '../../preload/contract'
 import { duration, percent, whole } from '../ui/format'
 import type { NumberFormat } from '../ui/format'
 
-/** What a stage does, as a heading and as something that goes on. */
+/** Words for stages: a heading, a participle, a description. */
 export const stageWords: Readonly<
   Record<StageName | 'download', { readonly title: string; readonly doing: string; readonly what: string }>
 > = {
@@ -13,7 +13,7 @@ export const stageWords: Readonly<
   download: { title: 'Download', doing: 'downloading', what: 'downloads the model' }
 }
 
-/** Fraction done of what a run is at; null where it can't be told. */
+/** Fraction done of the current stage; null if unknown. */
 export const fractionOf = ({ done, total }: RunProgress): number | null =>
   total > 0 ? Math.min(1, done / total) : null
 
@@ -25,12 +25,12 @@ export const progressWords = (progress: RunProgress): string => {
   return `${stageWords[stage].doing}${share}${secondsLeft === undefined ? '' : `, ${duration(secondsLeft)} left`}`
 }
 
-/** Where a stage is, in its own unit: "3.1 of 12 MB of text", "chain 2 of 4, draw 17 of 100". */
+/** Progress of a stage in its own unit: "3.1 of 12 MB of text", "chain 2 of 4, draw 17 of 100". */
 export const placeWords = (progress: RunProgress, format: NumberFormat = 'grouped'): string => {
   const { chain, chains, draw, draws, step, steps, round, rounds, component, unit, done, total, detail } = progress
   const inRounds = round !== undefined && rounds !== undefined
   const parts = [
-    // All components go through a round together: the one at work says little.
+    // All components go through a round together, so the current one says little.
     ...(inRounds ? [roundWords(round, rounds)] : component === undefined ? [] : [component]),
     ...(chain === undefined || chains === undefined ? [] : [`chain ${chain} of ${chains}`]),
     ...(draw === undefined || draws === undefined ? [] : [`draw ${whole(draw, format)} of ${whole(draws, format)}`]),
@@ -53,7 +53,7 @@ export const roundWords = (round: number, most: number): string => `round ${Math
 const rounded = (value: number, format: NumberFormat): string =>
   Number.isInteger(value) ? whole(value, format) : value.toFixed(1)
 
-/** An event of a run as a line of its log; null for those that only move a bar. */
+/** An event as a line of the run's log; null for events that only move a progress bar. */
 export const eventWords = (event: RunEvent): string | null => {
   if (event.type === 'run') return event.resumed ? 'Resumed from checkpoint.' : 'Started.'
   if (event.type === 'stage')
