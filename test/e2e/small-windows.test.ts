@@ -38,8 +38,7 @@ describeInBrowser('a small window', () => {
     // Only so that a hang ends, as for the tests themselves.
     page.setDefaultTimeout(300_000)
     page.on('pageerror', ({ message }) => errors.push(message))
-    const theme = process.env.SPECTROSCOPE_TEST_THEME ?? 'light'
-    await page.goto(`http://127.0.0.1:${address.port}/preview.html?clusters=60&tokens=6000&latency=0&theme=${theme}`)
+    await page.goto(`http://127.0.0.1:${address.port}/preview.html?clusters=60&tokens=6000&latency=0`)
     await page.getByRole('row', { name: /^demo/ }).first().waitFor()
   })
   afterAll(async () => {
