@@ -46,7 +46,7 @@ export {
   tidyName
 } from './label-rules'
 export type { Signature } from './label-rules'
-export { countStatuses, labelledGroups, quoted, saidOf } from './labels'
+export { alsoNamed, comparedName, countStatuses, labelledGroups, quoted, saidOf } from './labels'
 export type { ClusterShardPlan, ShardFolder, ShardPlan, ShardState, ShardStatus } from './shards'
 export type { Said } from './labels'
 export { fromPlain, messageOf, SpectroscopeError, toPlain } from './errors'

@@ -1,5 +1,5 @@
-import type { Annotation, LabelStatus } from './contract-annotations'
-import { clusterOf } from './label-rules'
+import type { Annotation, AnnotationTarget, LabelStatus } from './contract-annotations'
+import { clusterOf, clusterTarget, tidyName } from './label-rules'
 import type { ClusterNumber } from './records'
 
 /** What people say of a group. */
@@ -48,6 +48,30 @@ export const countStatuses = (
     if (group >= 0 && group < clusters && status !== 'unseen') counts[status] = (counts[status] ?? 0) + 1
   }
   return counts
+}
+
+/** A name as it is compared with others: on one line, without regard to case. */
+export const comparedName = (name: string): string => tidyName(name).normalize('NFC').toLowerCase()
+
+/**
+ * Other targets that already have a name, in the order given. Neither clusters of a merge nor the merge itself count
+ * as others. Empty for the empty name.
+ */
+export const alsoNamed = (
+  annotations: Iterable<Annotation>,
+  name: string,
+  targets: readonly AnnotationTarget[]
+): AnnotationTarget[] => {
+  const compared = comparedName(name)
+  if (compared === '') return []
+  const all = [...annotations]
+  const own = new Set<AnnotationTarget>(targets)
+  for (const { target, clusters = [] } of all) {
+    const members = clusters.map(clusterTarget)
+    if (own.has(target)) members.forEach((member) => own.add(member))
+    else if (members.some((member) => targets.includes(member))) own.add(target)
+  }
+  return all.filter((other) => !own.has(other.target) && comparedName(other.name) === compared).map((one) => one.target)
 }
 
 /** A name in quotation marks, without a second pair around one that is quoted already. */

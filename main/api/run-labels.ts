@@ -1,10 +1,10 @@
 import { userInfo } from 'node:os'
 import { labelFields } from '../../preload/contract-annotations'
-import type { Annotation, AnnotationChange } from '../../preload/contract-annotations'
+import type { Annotation, AnnotationChange, AnnotationTarget } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
 import { issueWords } from '../../preload/issues'
 import { clusterTarget } from '../../preload/label-rules'
-import { quoted } from '../../preload/labels'
+import { alsoNamed, quoted } from '../../preload/labels'
 import { briefly } from '../../preload/quoting'
 import type { ClusterNumber, ClusterSummary } from '../../preload/records'
 import { clusteringOf } from '../exchange/selection'
@@ -20,6 +20,15 @@ export interface RunLabels {
   /** By the number of every cluster, every group above and what is left over. */
   readonly sizes: Readonly<Record<number, number>>
   readonly kinds: Readonly<Record<number, ClusterSummary['kind']>>
+  /** Names that were set and that others have too. */
+  readonly taken: readonly TakenName[]
+}
+
+/** A name that was given to a cluster, and what else has it. */
+export interface TakenName {
+  readonly cluster: ClusterNumber
+  readonly name: string
+  readonly others: readonly AnnotationTarget[]
 }
 
 export interface LabelsQuery {
@@ -70,13 +79,18 @@ export const labelsOf = (
       })
     }
     const summaries = await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: 0 })
+    const annotations = await workspace.getAnnotations(run.id, clustering.number)
     return {
       run: run.id,
       name: run.name,
       clustering: clustering.number,
       clusters: clustering.clusters,
-      annotations: await workspace.getAnnotations(run.id, clustering.number),
+      annotations,
       sizes: Object.fromEntries(summaries.map(({ cluster, size }) => [cluster, size])),
-      kinds: Object.fromEntries(summaries.map(({ cluster, kind }) => [cluster, kind]))
+      kinds: Object.fromEntries(summaries.map(({ cluster, kind }) => [cluster, kind])),
+      taken: set.flatMap(({ cluster, name }) => {
+        const others = alsoNamed(annotations, name, [clusterTarget(cluster)])
+        return others.length === 0 ? [] : [{ cluster, name, others }]
+      })
     }
   })

@@ -9,7 +9,7 @@ import { exportFormats, exportTo } from '../api/exports'
 import type { Exported, ExportFormat } from '../api/exports'
 import { importFile } from '../api/imports'
 import { labelsOf } from '../api/run-labels'
-import type { RunLabels } from '../api/run-labels'
+import type { RunLabels, TakenName } from '../api/run-labels'
 import { restoreSources, restoreWorkspace } from '../api/restore'
 import type { Restored, RestoreSource } from '../api/restore'
 import { line, lines } from '../base/printed'
@@ -122,6 +122,11 @@ const labelsText = (
   return lines(table, '', head)
 }
 
+const takenText = ({ cluster, name, others }: TakenName): string => {
+  const own = cluster === -1 ? 'rest' : String(cluster)
+  return `“${name}” of ${own} is also the name of ${others.map((other) => other.replace(':', ' ')).join(', ')}.`
+}
+
 interface ExportOptions extends Common {
   readonly format: ExportFormat
   readonly out: string
@@ -195,7 +200,7 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
           ...which(clustering),
           ...(set === undefined ? {} : { set })
         })
-        return { json: labels, text: labelsText(labels, page()) }
+        return { json: labels, text: lines(labelsText(labels, page()), labels.taken.map(takenText)) }
       })
     )
 

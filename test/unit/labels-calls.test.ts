@@ -530,6 +530,9 @@ test('the terminal lists and gives labels', async () => {
     ['cluster:-1', 'rest', 'labelled'],
     ['cluster:1', 'one', 'labelled']
   ])
+  const again = await labelsOf(folder, id, { set: [{ cluster: 0, name: ' One ' }] })
+  expect(again.taken).toEqual([{ cluster: 0, name: ' One ', others: ['cluster:1'] }])
+  expect((await labelsOf(folder, id, {})).taken).toEqual([])
   await expect(labelsOf(folder, id, { set: [{ cluster: 5, name: 'five' }] })).rejects.toMatchObject({ kind: 'input' })
   await remove()
 })

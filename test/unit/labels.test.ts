@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Annotation, AnnotationBody, AnnotationChange, AnnotationTarget } from '../../preload/contract-annotations'
 import type { PatternCount } from '../../preload/contract-explore'
 import type { GroupKind, RuleCondition, TokenCount } from '../../preload/records'
-import { countStatuses, labelledGroups, quoted, saidOf } from '../../preload/labels'
+import { alsoNamed, countStatuses, labelledGroups, quoted, saidOf } from '../../preload/labels'
 import { isLabel } from '../../preload/label-rules'
 import { editsOf } from '../../main/labels/annotations'
 import type { AnnotationEdit } from '../../main/labels/annotations'
@@ -559,5 +559,27 @@ describe('labels carried to another clustering', () => {
         ['part:1', 'cluster:0', null]
       ])
     })
+  })
+})
+
+describe('a name that is taken', () => {
+  const all = [
+    said('cluster:1', { name: 'Closing  brackets' }),
+    said('cluster:2', { name: '' }),
+    said('cluster:3', { name: 'closing brackets' }),
+    said('merge:1', { name: 'closing brackets', clusters: [3, 4] }),
+    said('part:1', { name: 'line ends', cluster: 5, tokens: [1] })
+  ]
+
+  it('is told without regard to case and spaces, and never of the target itself', () => {
+    expect(alsoNamed(all, ' closing brackets', ['cluster:7'])).toEqual(['cluster:1', 'cluster:3', 'merge:1'])
+    expect(alsoNamed(all, 'closing brackets', ['cluster:1', 'merge:1'])).toEqual([])
+    expect(alsoNamed(all, 'line ends', ['cluster:5'])).toEqual(['part:1'])
+    expect(alsoNamed(all, '', ['cluster:1'])).toEqual([])
+  })
+
+  it('is not told of a merge and its own clusters', () => {
+    expect(alsoNamed(all, 'closing brackets', ['merge:1'])).toEqual(['cluster:1'])
+    expect(alsoNamed(all, 'closing brackets', ['cluster:4'])).toEqual(['cluster:1', 'cluster:3'])
   })
 })
