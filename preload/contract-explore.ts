@@ -57,7 +57,10 @@ export interface ClusteringOverview {
   readonly undo: UndoState
 }
 
-/** Patterns that are counted in every cluster; `patternWords` says what each one means. */
+/**
+ * Patterns that are counted in every cluster; `patternWords` says what each one means. Only ever append: a stored
+ * list of counts has one for each pattern that there was when the clustering was described, in this order.
+ */
 export const patternNames = [
   'repeated-bigram',
   'bracket-match',
@@ -70,7 +73,12 @@ export const patternNames = [
   'uppercase',
   'whitespace',
   'same-as-previous',
-  'row-start'
+  'row-start',
+  'common-bigram',
+  'induction',
+  'left-delimiter',
+  'right-delimiter',
+  'word-end'
 ] as const
 export type PatternName = (typeof patternNames)[number]
 
@@ -86,7 +94,12 @@ export const patternWords: Readonly<Record<PatternName, string>> = {
   uppercase: 'contains an uppercase letter',
   whitespace: 'is whitespace',
   'same-as-previous': 'repeats the previous token',
-  'row-start': 'is in the first eight of its row'
+  'row-start': 'is in the first eight of its row',
+  'common-bigram': 'completes a common bigram',
+  induction: 'completes an earlier bigram that is not common',
+  'left-delimiter': 'is an opening bracket or quote',
+  'right-delimiter': 'is a closing bracket or quote',
+  'word-end': 'ends a word'
 }
 
 export interface PatternCount {
@@ -119,7 +132,7 @@ export interface GroupSummary {
   readonly mean: Float32Array
   readonly standardDeviation: Float32Array
   readonly standardisedMean: Float32Array
-  /** In the order of `patternNames`. */
+  /** In the order of `patternNames`; only its first ones where the clustering was described before the rest came. */
   readonly patterns: readonly PatternCount[]
   /** Rules that predict the group, the best first; empty where the clustering is not described. */
   readonly rules: readonly RuleRecord[]

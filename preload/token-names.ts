@@ -60,7 +60,12 @@ export const patternPhrases: Readonly<Record<PatternName, string>> = {
   uppercase: 'capitals',
   whitespace: 'whitespace',
   'same-as-previous': 'repeated tokens',
-  'row-start': 'row starts'
+  'row-start': 'row starts',
+  'common-bigram': 'common bigrams',
+  induction: 'induction',
+  'left-delimiter': 'opening brackets and quotes',
+  'right-delimiter': 'closing brackets and quotes',
+  'word-end': 'word ends'
 }
 
 const conditionName = (condition: RuleCondition): string => {

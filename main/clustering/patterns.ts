@@ -46,6 +46,13 @@ const loneByte = /\\x[89A-F][0-9A-F]/g
 const lone = '\ue000'
 const lineBreak = /[\n\r\u2028\u2029]/
 
+/**
+ * A lone angle bracket, or punctuation with an opening bracket or quote in it. Straight quotes open and close, so they
+ * are neither.
+ */
+const leftDelimiter = /^(?:<\/?|[\p{P}\p{S}]*[\p{Ps}“‘«‹][\p{P}\p{S}]*)$/u
+const rightDelimiter = /^(?:\/?>|[\p{P}\p{S}]*[\p{Pe}”»›][\p{P}\p{S}]*)$/u
+
 const traitsOf = (shown: string): TextTraits => {
   const text = shown.replace(loneByte, lone)
   const end = text === endOfText
@@ -57,6 +64,8 @@ const traitsOf = (shown: string): TextTraits => {
     (/^\p{N}+$/u.test(trimmed) ? bitOf('digit') : 0) |
     (!end && /^[\p{P}\p{S}]+$/u.test(trimmed) ? bitOf('punctuation') : 0) |
     (/\p{Lu}/u.test(text) ? bitOf('uppercase') : 0) |
+    (!end && leftDelimiter.test(trimmed) ? bitOf('left-delimiter') : 0) |
+    (!end && rightDelimiter.test(trimmed) ? bitOf('right-delimiter') : 0) |
     (text !== '' && !visible ? bitOf('whitespace') : 0)
   return {
     text,
@@ -104,6 +113,12 @@ const textPatterns = (row: readonly TextTraits[]): Int32Array => {
       inWord = traits.wordLast
     }
   })
+  const inWords = bitOf('word-start') | bitOf('word-part')
+  for (let at = 0; at + 1 < row.length; at++) {
+    const next = row[at + 1].apostropheLast ? at + 2 : at + 1
+    const goesOn = (bits[next] & bitOf('word-part')) !== 0
+    if ((bits[at] & inWords) !== 0 && row[at].wordLast && !goesOn) bits[at] |= bitOf('word-end')
+  }
   let breakFollows = false
   for (let at = row.length - 1; at >= 0; at--) {
     const traits = row[at]
@@ -113,24 +128,50 @@ const textPatterns = (row: readonly TextTraits[]): Int32Array => {
   return bits
 }
 
-const followsAsBefore = (row: Int32Array): boolean[] => {
-  const seen = new Set<number>()
-  return Array.from(row, (id, at) => {
-    if (at === 0) return false
-    const pair = row[at - 1] * 2 ** 26 + id
-    const before = seen.has(pair)
-    seen.add(pair)
-    return before
-  })
+/** One number for a pair of token ids, both below 2²⁶. */
+const pairOf = (previous: number, id: number): number => previous * 2 ** 26 + id
+
+const mostCommon = 1000
+const leastOccurrences = 5
+
+/**
+ * The most frequent pairs of successive token ids in the rows: the first thousand, with all that are as frequent as
+ * the last of these; none that occurs less than five times.
+ */
+export const commonPairs = (rows: readonly Int32Array[]): ReadonlySet<number> => {
+  const counts = new Map<number, number>()
+  for (const row of rows) {
+    for (let at = 1; at < row.length; at++) {
+      const pair = pairOf(row[at - 1], row[at])
+      counts.set(pair, (counts.get(pair) ?? 0) + 1)
+    }
+  }
+  const frequent = [...counts].filter(([, count]) => count >= leastOccurrences)
+  const least = frequent.map(([, count]) => count).sort((a, b) => b - a)[mostCommon - 1] ?? leastOccurrences
+  return new Set(frequent.filter(([, count]) => count >= least).map(([pair]) => pair))
 }
 
-/** Patterns at every position of a row: bit i is set for pattern i of `patternNames`. */
-export const rowPatterns = (row: Int32Array, traits: (id: number) => TextTraits): Int32Array => {
+/**
+ * Patterns at every position of a row: bit i is set for pattern i of `patternNames`. `common` are pairs of ids, as
+ * `commonPairs` gives them. A bigram is a token with the one before it; where a token completes one that stood
+ * earlier in the row, that is induction, unless the bigram is common anyway.
+ */
+export const rowPatterns = (
+  row: Int32Array,
+  traits: (id: number) => TextTraits,
+  common: ReadonlySet<number>
+): Int32Array => {
   const bits = textPatterns(Array.from(row, traits))
-  followsAsBefore(row).forEach((repeated, at) => {
-    if (repeated) bits[at] |= bitOf('repeated-bigram')
-    if (at > 0 && row[at] === row[at - 1]) bits[at] |= bitOf('same-as-previous')
+  const seen = new Set<number>()
+  row.forEach((id, at) => {
     if (at < firstOfRow) bits[at] |= bitOf('row-start')
+    if (at === 0) return
+    const pair = pairOf(row[at - 1], id)
+    const isCommon = common.has(pair)
+    if (isCommon) bits[at] |= bitOf('common-bigram')
+    if (seen.has(pair)) bits[at] |= bitOf('repeated-bigram') | (isCommon ? 0 : bitOf('induction'))
+    if (id === row[at - 1]) bits[at] |= bitOf('same-as-previous')
+    seen.add(pair)
   })
   return bits
 }
@@ -159,10 +200,11 @@ export const tokenPatterns = (
   report: (fraction: number) => void = () => {}
 ): Int32Array => {
   const traits = traitsById(texts)
+  const common = commonPairs(probe)
   const patterns = new Int32Array(targets.reduce((sum, { length }) => sum + length, 0))
   let token = 0
   probe.forEach((row, index) => {
-    const bits = rowPatterns(row, traits)
+    const bits = rowPatterns(row, traits, common)
     for (const position of targets[index]) patterns[token++] = bits[position]
     if (index % 256 === 0) report(index / probe.length)
   })

@@ -17,8 +17,11 @@ const most = 6
 
 /** Patterns that say more of a cluster than the kind of its tokens does. */
 const tellingPatterns: readonly PatternName[] = [
+  'induction',
   'repeated-bigram',
   'bracket-match',
+  'left-delimiter',
+  'right-delimiter',
   'line-start',
   'line-end',
   'same-as-previous',

@@ -306,7 +306,7 @@ export const getClusterDetails = async (
     standardisedMean: profile === undefined ? none : standardised(group.means, profile),
     nearest: known.described ? await nearestTo(connection, run, clustering.number, cluster) : [],
     patterns: known.described
-      ? patternNames.map((pattern, i): PatternCount => ({
+      ? patternNames.slice(0, patternTotals.length).map((pattern, i): PatternCount => ({
           pattern,
           count: group.patterns[i],
           lift: lift(group.patterns[i], group.size, patternTotals[i], tokens)

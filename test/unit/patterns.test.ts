@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { closingTexts } from '../../main/clustering/brackets'
-import { rowPatterns, textsById, tokenPatterns, traitsById } from '../../main/clustering/patterns'
+import { commonPairs, rowPatterns, textsById, tokenPatterns, traitsById } from '../../main/clustering/patterns'
 import { patternNames, type PatternName } from '../../preload/contract-explore'
 
 /** The texts marked with ⟦…⟧ where they close something; texts are separated by "|". */
@@ -87,9 +87,10 @@ const traits = traitsById({ ids: Int32Array.from(vocabulary.keys()), texts: voca
 const patternsOf = (...texts: string[]): PatternName[][] => {
   const bits = rowPatterns(
     Int32Array.from(texts, (text) => vocabulary.indexOf(text)),
-    traits
+    traits,
+    new Set()
   )
-  const others = new Set<PatternName>(['row-start', 'repeated-bigram', 'same-as-previous'])
+  const others = new Set<PatternName>(['row-start', 'repeated-bigram', 'induction', 'same-as-previous', 'word-end'])
   return Array.from(bits, (each) => patternNames.filter((name, bit) => !others.has(name) && ((each >> bit) & 1) === 1))
 }
 
@@ -143,15 +144,57 @@ describe('patterns of texts', () => {
   })
 
   it('find nothing of texts without a tokenizer, but what ids tell', () => {
-    const bits = rowPatterns(Int32Array.of(4, 5, 4, 5, 5), traitsById({ ids: new Int32Array(0), texts: [] }))
+    const bits = rowPatterns(Int32Array.of(4, 5, 4, 5, 5), traitsById({ ids: new Int32Array(0), texts: [] }), new Set())
     const names = Array.from(bits, (each) => patternNames.filter((_, bit) => ((each >> bit) & 1) === 1))
     expect(names).toEqual([
       ['row-start'],
       ['row-start'],
       ['row-start'],
-      ['repeated-bigram', 'row-start'],
+      ['repeated-bigram', 'row-start', 'induction'],
       ['same-as-previous', 'row-start']
     ])
+  })
+})
+
+describe('published patterns', () => {
+  const named = (row: Int32Array, common: ReadonlySet<number>, name: PatternName): number[] => {
+    const bit = patternNames.indexOf(name)
+    const bits = rowPatterns(row, traits, common)
+    return Array.from(bits.keys()).filter((at) => ((bits[at] >> bit) & 1) === 1)
+  }
+  const texts = (...row: string[]): Int32Array => Int32Array.from(row, (text) => vocabulary.indexOf(text))
+
+  it('take a repeated bigram for induction unless it is common', () => {
+    const row = Int32Array.of(4, 5, 9, 4, 5, 9)
+    expect(named(row, new Set(), 'induction')).toEqual([4, 5])
+    const common = commonPairs([Int32Array.of(4, 5, 4, 5, 4, 5, 4, 5, 4, 5)])
+    expect(named(row, common, 'common-bigram')).toEqual([1, 4])
+    expect(named(row, common, 'induction')).toEqual([5])
+    expect(named(row, common, 'repeated-bigram')).toEqual([4, 5])
+  })
+
+  it('call a bigram common from five occurrences on, and no more than a thousand and their equals', () => {
+    expect(commonPairs([Int32Array.of(4, 5, 4, 5, 4, 5, 4, 5)]).size).toBe(0)
+    const often = (id: number, times: number): Int32Array[] => Array.from({ length: times }, () => Int32Array.of(1, id))
+    const ids = Array.from({ length: 1002 }, (_, id) => id)
+    const counts = (of: (id: number) => number): number => commonPairs(ids.flatMap((id) => often(id, of(id)))).size
+    expect(counts((id) => (id < 1000 ? 6 : 5))).toBe(1000)
+    expect(counts((id) => (id < 999 ? 6 : 5))).toBe(1002)
+  })
+
+  it('tell delimiters apart, and leave straight quotes and operators', () => {
+    const delimiters = ['(', ');', ' [[', '“', '”', '"', '<', '=>', '</', ').', "'", '‹', ')(']
+    const known = traitsById({ ids: Int32Array.from(delimiters.keys()), texts: delimiters })
+    const bits = rowPatterns(Int32Array.from(delimiters.keys()), known, new Set())
+    const which = (name: PatternName): string[] =>
+      delimiters.filter((_, at) => ((bits[at] >> patternNames.indexOf(name)) & 1) === 1)
+    expect(which('left-delimiter')).toEqual(['(', ' [[', '“', '<', '</', '‹', ')('])
+    expect(which('right-delimiter')).toEqual([');', '”', ').', ')('])
+  })
+
+  it('end a word where it does not go on, and say nothing at the end of a row', () => {
+    expect(named(texts(' cat', 's', '.', ' sat'), new Set(), 'word-end')).toEqual([1])
+    expect(named(texts(' isn', "'", 't', '.'), new Set(), 'word-end')).toEqual([2])
   })
 })
 
@@ -164,10 +207,10 @@ describe('patterns of studied tokens', () => {
     const patterns = tokenPatterns(rows, { ids: Int32Array.from(vocabulary.keys()), texts: vocabulary })
     const names = Array.from(patterns, (bits) => patternNames.filter((_, bit) => ((bits >> bit) & 1) === 1))
     expect(names).toEqual([
-      ['bracket-match', 'punctuation', 'row-start'],
+      ['bracket-match', 'punctuation', 'row-start', 'right-delimiter'],
       ['word-start', 'row-start'],
-      ['word-start', 'same-as-previous', 'row-start'],
-      ['repeated-bigram', 'word-start', 'same-as-previous']
+      ['word-start', 'same-as-previous', 'row-start', 'common-bigram', 'word-end'],
+      ['repeated-bigram', 'word-start', 'same-as-previous', 'common-bigram', 'word-end']
     ])
   })
 })

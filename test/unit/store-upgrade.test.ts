@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { patternNames } from '../../preload/contract-explore'
 import { openDatabase } from '../../main/store/database'
 import { migrations } from '../../main/store/schema'
 import { openWorkspace } from '../../main/store/store'
@@ -161,6 +162,9 @@ test('its descriptions are read, without rules', async () => {
     core: null,
     nearest: [{ cluster: 1 }]
   })
+  // Patterns that came later are not told as if no token showed them.
+  const { patterns } = await workspace.getClusterDetails(old, 1, 0)
+  expect(patterns.map(({ pattern }) => pattern)).toEqual(patternNames.slice(0, 12))
   expect((await workspace.getClusterSummaries(old)).map(({ rule, uncaught }) => [rule, uncaught])).toEqual([
     [null, null],
     [null, null],
