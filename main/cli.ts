@@ -27,6 +27,7 @@ import {
   wholeIn
 } from './cli/arguments'
 import { addEngineCommands } from './cli/engine-commands'
+import { addNameCommand } from './cli/name-command'
 import { addLabelCommands } from './cli/labels-commands'
 import type { CommandMaker } from './cli/labels-commands'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
@@ -373,6 +374,7 @@ command('diagnose <run>', 'Report how well each component was sampled, and what 
 )
 
 addLabelCommands({ command, group, answer })
+addNameCommand({ command, group, answer })
 
 command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-101530-k3f9', 'delete first --yes')
   .option('-y, --yes', 'do not ask')

@@ -52,7 +52,13 @@ protocol.registerSchemesAsPrivileged([
 const settingsFile = (name: string): SettingsFile => {
   let store: Store | undefined
   return guardedFile(name, (value) => {
-    store ??= new Store({ name, cwd: settingsFolder(), clearInvalidConfig: false, deserialize: () => ({}) })
+    store ??= new Store({
+      name,
+      cwd: settingsFolder(),
+      clearInvalidConfig: false,
+      deserialize: () => ({}),
+      configFileMode: 0o600
+    })
     store.store = value
   })
 }

@@ -14,6 +14,7 @@ import {
 import { exportsCalls, importsCalls } from './calls-exchange'
 import { clustersCalls, graphCalls, tokensCalls } from './calls-explore'
 import { labelsCalls } from './calls-labels'
+import { namesCalls } from './calls-naming'
 import { runsCalls } from './calls-runs'
 import { shardsCalls } from './calls-shards'
 
@@ -41,6 +42,7 @@ export const calls = {
   tokens: tokensCalls,
   graph: graphCalls,
   labels: labelsCalls,
+  names: namesCalls,
   exports: exportsCalls,
   imports: importsCalls
 }

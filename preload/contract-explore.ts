@@ -223,7 +223,7 @@ export interface ClusterLayout {
 /** Long work beside the runs: a download, a layout, the description of a clustering. */
 export interface Job {
   readonly id: string
-  readonly kind: 'download' | 'layout' | 'description' | 'engines' | 'preview' | 'shards'
+  readonly kind: 'download' | 'layout' | 'description' | 'engines' | 'preview' | 'shards' | 'names'
   readonly title: string
   readonly run: string | null
   readonly state: 'working' | 'done' | 'failed' | 'cancelled'

@@ -1,5 +1,6 @@
 import type { AnnotationsChanged, UndoState } from './contract-annotations'
 import type { Job } from './contract-explore'
+import type { SuggestedNames } from './contract-naming'
 import type { RunEvent } from './contract-progress'
 import type { TraceNotice } from './contract-runs'
 import type { Settings } from './contract-settings'
@@ -12,6 +13,7 @@ export interface Notices {
   readonly trace: TraceNotice
   readonly job: Job
   readonly annotations: AnnotationsChanged
+  readonly 'suggested-names': SuggestedNames
   /** What can be undone, after a change to a run itself. */
   readonly undo: UndoState
   readonly settings: Settings

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { name } from './call-parameters'
+import { namingServerSchema } from './contract-naming'
 import { limits, path, text } from './limits'
 
 export const themes = ['system', 'light', 'dark'] as const
@@ -19,6 +20,10 @@ export const settingsSchema = z.strictObject({
   threads: z.int().min(1).max(limits.threads).nullable().default(null),
   numberFormat: z.enum(['grouped', 'plain', 'scientific']).default('grouped'),
   author: text(limits.author).default(''),
+  /** The server that is asked for names of clusters; nothing is sent while it is off. */
+  naming: z
+    .strictObject({ ...namingServerSchema.shape, enabled: z.boolean().default(false) })
+    .default({ enabled: false, address: '', model: '' }),
   /** Folders that the window of `serve` reaches; no window can change them. */
   folders: z.array(path).max(100).default([])
 })
@@ -32,7 +37,8 @@ export const settingsChanges = z.strictObject({
   engine: settingsSchema.shape.engine.unwrap().optional(),
   threads: settingsSchema.shape.threads.unwrap().optional(),
   numberFormat: settingsSchema.shape.numberFormat.unwrap().optional(),
-  author: settingsSchema.shape.author.unwrap().optional()
+  author: settingsSchema.shape.author.unwrap().optional(),
+  naming: settingsSchema.shape.naming.unwrap().optional()
 } satisfies Record<Exclude<keyof Settings, 'folders'>, z.ZodType>)
 
 export interface AppState {

@@ -3,6 +3,7 @@ export { clusteringWords, groupCount, groupName, mayNotBeThere, ruleWords, stabi
 export * from './contract-annotations'
 export * from './contract-calls'
 export * from './contract-explore'
+export * from './contract-naming'
 export * from './contract-notices'
 export * from './contract-progress'
 export * from './contract-runs'

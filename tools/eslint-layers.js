@@ -8,6 +8,7 @@ const layers = [
   'exchange',
   'store',
   'labels',
+  'naming',
   'clustering',
   'sampling',
   'engine',

@@ -1,7 +1,7 @@
-import { randomInt } from 'node:crypto'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusterNumber, TokenInContext } from '../../preload/records'
 import type { GroupTree } from '../base/group-tree'
+import { seededIntegers } from '../base/philox'
 import { drawBlindTest } from '../labels/blind-test'
 import type { Candidate } from '../labels/blind-test'
 import type { Workspace } from '../store/store'
@@ -12,10 +12,13 @@ const ownCandidates = 120
 const sameTokenCandidates = 60
 const otherCandidates = 240
 
-const drawn = <T>(items: readonly T[], count: number): T[] => {
+/** A whole number from 0, below a bound. */
+type Draw = (below: number) => number
+
+const drawn = <T>(items: readonly T[], count: number, draw: Draw): T[] => {
   const pool = [...items]
   for (let at = 0; at < Math.min(count, pool.length); at++) {
-    const other = randomInt(at, pool.length)
+    const other = at + draw(pool.length - at)
     const kept = pool[at]
     pool[at] = pool[other]
     pool[other] = kept
@@ -47,11 +50,12 @@ const insideOf = (
 const drawnElsewhere = (
   membership: Int32Array,
   inside: (cluster: ClusterNumber) => boolean,
-  count: number
+  count: number,
+  draw: Draw
 ): number[] => {
   const found = new Set<number>()
   for (let attempt = 0; attempt < 40 * count && found.size < count; attempt++) {
-    const token = randomInt(membership.length)
+    const token = draw(membership.length)
     if (!inside(membership[token])) found.add(token)
   }
   if (found.size < count)
@@ -66,7 +70,8 @@ const sameElsewhere = async (
   run: string,
   membership: Int32Array,
   inside: (cluster: ClusterNumber) => boolean,
-  texts: readonly string[]
+  texts: readonly string[],
+  draw: Draw
 ): Promise<number[]> => {
   const found: number[] = []
   for (const text of texts) {
@@ -75,7 +80,8 @@ const sameElsewhere = async (
     found.push(
       ...drawn(
         Array.from(tokens).filter((token) => !inside(membership[token])),
-        sameTokenCandidates
+        sameTokenCandidates,
+        draw
       )
     )
   }
@@ -84,17 +90,25 @@ const sameElsewhere = async (
 
 const shownAround = 24
 
-/** Six contexts, five of a cluster's and an odd one from elsewhere, and the place of that one. */
+/** Stream of the candidates; `drawBlindTest` has those from 0. */
+const candidatesStream = 3
+
+/**
+ * Six contexts, five of a cluster's and an odd one from elsewhere, and the place of that one. The same seed, below
+ * 2⁴⁷, gives the same test.
+ */
 export const drawTest = async (
   workspace: Workspace,
   { run, clustering }: ClusteringPlace,
-  cluster: ClusterNumber
+  cluster: ClusterNumber,
+  seed: number
 ): Promise<{ readonly contexts: readonly TokenInContext[]; readonly odd: number }> => {
+  const draw = seededIntegers(seed, candidatesStream)
   const membership = await workspace.getMembership(run, { clustering })
   const members = await workspace.getClusterMembers(run, cluster, { clustering })
   const inside = insideOf(await workspace.getTree(run, { clustering }), membership, cluster)
   const around = { before: shownAround, after: shownAround }
-  const own: Candidate[] = await workspace.getTokens(run, drawn(Array.from(members), ownCandidates), {
+  const own: Candidate[] = await workspace.getTokens(run, drawn(Array.from(members), ownCandidates, draw), {
     before: 0,
     after: 0
   })
@@ -105,10 +119,10 @@ export const drawTest = async (
     .slice(0, 6)
     .map(([text]) => text)
   const others = [
-    ...(await sameElsewhere(workspace, run, membership, inside, frequent)),
-    ...drawnElsewhere(membership, inside, otherCandidates)
+    ...(await sameElsewhere(workspace, run, membership, inside, frequent, draw)),
+    ...drawnElsewhere(membership, inside, otherCandidates, draw)
   ]
   const elsewhere: Candidate[] = await workspace.getTokens(run, [...new Set(others)], { before: 0, after: 0 })
-  const { tokens, odd } = drawBlindTest(own, elsewhere, randomInt(2 ** 47))
+  const { tokens, odd } = drawBlindTest(own, elsewhere, seed)
   return { contexts: await workspace.getTokens(run, tokens, around), odd }
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import type { AnnotationsChanged } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
 import { isLabel } from '../../preload/label-rules'
@@ -64,7 +64,7 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
     },
 
     blindTest: async ({ run, clustering, cluster }) => {
-      const { contexts, odd } = await drawTest(context.workspace(), { run, clustering }, cluster)
+      const { contexts, odd } = await drawTest(context.workspace(), { run, clustering }, cluster, randomInt(2 ** 47))
       const test = randomBytes(12).toString('hex')
       tests.set(test, { run, clustering, cluster, odd })
       if (tests.size > mostOpenTests) tests.delete(tests.keys().next().value ?? test)

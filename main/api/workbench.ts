@@ -23,6 +23,7 @@ import { WorkspaceKeeper } from './keeper'
 import { bringLabels } from './label-transfer'
 import { labelCalls } from './labels'
 import { modelCalls } from './model-calls'
+import { nameCalls } from './name-calls'
 import { runCalls } from './run-calls'
 import { RunManager } from './run-manager'
 import { shardCalls } from './shard-calls'
@@ -133,6 +134,7 @@ class OpenWorkbench implements Workbench {
       shards: shardCalls(context, () => this.#manager(), this.#estimates, this.#jobs),
       ...exploreCalls(context, this.#jobs),
       labels: labelCalls(context),
+      names: nameCalls(context, this.#jobs),
       exports: exportCalls(context),
       imports: importCalls(context, this.#received)
     })

@@ -73,18 +73,20 @@ export interface Retries {
   readonly signal?: AbortSignal | undefined
   /** Milliseconds before the first retry, doubled before each further one. */
   readonly delay: number
+  /** Five by default. */
+  readonly attempts?: number
   /** Makes the error to throw once `signal` is aborted. */
   readonly interrupted: (cause: unknown) => SpectroscopeError
   /** Makes the error to throw after the last attempt. */
   readonly exhausted: (fault: Passing) => SpectroscopeError | Promise<SpectroscopeError>
 }
 
-const attempts = 5
+const usualAttempts = 5
 
 /** Retries after a delay when a fault may be temporary. */
 export const retrying = async <T>(
   action: () => Promise<T>,
-  { signal, delay, interrupted, exhausted }: Retries
+  { signal, delay, attempts = usualAttempts, interrupted, exhausted }: Retries
 ): Promise<T> => {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -72,3 +72,17 @@ export const permutation = (seed: number, n: number, epoch: number, stream: numb
   }
   return order
 }
+
+/**
+ * Draws whole numbers, each below the bound that it is asked with, in a sequence that `seed` and `stream` decide
+ * (both as in `philoxWords`).
+ */
+export const seededIntegers = (seed: number, stream: number): ((below: number) => number) => {
+  const words = new Uint32Array(256)
+  let drawn = 0
+  return (below) => {
+    const at = drawn++ % words.length
+    if (at === 0) philoxWords(seed, (drawn - 1) / 4, 0, 0, stream, words)
+    return scaleWord(words[at], below)
+  }
+}

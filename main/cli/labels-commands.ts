@@ -21,7 +21,7 @@ import { page } from './terminal'
 import { grouped } from './text'
 import type { Page } from './page'
 
-interface Common {
+export interface Common {
   readonly workspace: string
   readonly trust?: boolean
   readonly json?: boolean

@@ -6,7 +6,7 @@ import type { RunRecord } from '../../preload/records'
 import { changing, never, reading, replacing, safe } from './method'
 import { clustering, name, object, run } from './parameters'
 import * as runs from './runs'
-import { runFolderOf } from './workspace-paths'
+import { namesFolderOf, runFolderOf } from './workspace-paths'
 
 const provenance = object<RunRecord['provenance']>()
 const time = z.iso.datetime().nullable().exactOptional()
@@ -25,7 +25,15 @@ const runChanges = z.object({
   provenance: provenance.exactOptional()
 })
 
-const dropTransient = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true })
+/** What a run has beside the database. */
+const foldersOf = (workspace: string, id: string): string[] => [
+  runFolderOf(workspace, id),
+  namesFolderOf(workspace, id)
+]
+
+const drop = async (folders: readonly string[]): Promise<void> => {
+  for (const folder of folders) await rm(folder, { recursive: true, force: true })
+}
 
 export const runMethods = {
   createRun: never([newRun], changing(runs.createRun)),
@@ -36,21 +44,21 @@ export const runMethods = {
   findRun: safe([z.string()], reading(runs.findRun)),
   renameRun: safe([run, name], changing(runs.renameRun)),
   updateRun: safe([run, runChanges], changing(runs.updateRun)),
-  /** Deletes the run, all its results and its transient files. */
+  /** Deletes the run, all its results and its files. */
   deleteRun: never([run], async ({ session }, id: string) => {
-    const folder = runFolderOf(session.folder, id)
+    const folders = foldersOf(session.folder, id)
     await session.replacing((connection) => runs.deleteRun(connection, id))
-    await dropTransient(folder)
+    await drop(folders)
   }),
   /**
    * Copies the one run of another workspace's database (an absolute path), under its own id; gives it as it is here
    * where it was copied before.
    */
   copyRun: never([z.string(), z.string()], replacing(runs.copyRun)),
-  /** Deletes the runs that are marked as deleted, with their transient files; returns their ids. */
+  /** Deletes the runs that are marked as deleted, with their files; returns their ids. */
   purgeDeleted: safe([], async ({ session }) => {
     const purged = await session.replacing(runs.purgeDeleted)
-    for (const id of purged) await dropTransient(runFolderOf(session.folder, id))
+    for (const id of purged) await drop(foldersOf(session.folder, id))
     return purged
   }),
   renameClustering: safe([run, clustering, name], replacing(runs.renameClustering)),

@@ -15,7 +15,7 @@ import type { runMethods } from './service-runs'
 import type { writingMethods } from './service-writing'
 import type { OpenOptions } from './session'
 import type { ExportedTable, TableOptions } from './tables'
-import { runFolderOf } from './workspace-paths'
+import { namesFolderOf, runFolderOf } from './workspace-paths'
 
 export { StoreLost } from './client'
 
@@ -41,6 +41,8 @@ export interface Workspace
     ClientOf<typeof labelMethods> {
   /** Folder for a run's transient files (checkpoints); deleted with the run. Throws where the id is a foreign one. */
   runFolder(run: string): string
+  /** Folder of the names that models suggested; deleted with the run. Throws where the id is a foreign one. */
+  namesFolder(run: string): string
   /**
    * Runs `write` in one transaction: committed when it resolves, rolled back when it rejects. One at a time in a
    * workspace.
@@ -150,6 +152,7 @@ export const workspaceOf = (store: Store): Workspace => {
     },
     close: () => store.close(),
     runFolder: (run) => runFolderOf(store.folder, run),
+    namesFolder: (run) => namesFolderOf(store.folder, run),
     transaction: (run, write) => {
       const result = transactions.then(() => store.pinned((one) => inTransaction(one, run, write)))
       transactions = result.catch(() => {})

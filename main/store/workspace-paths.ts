@@ -28,3 +28,7 @@ export const checkedRunId = (workspace: string, id: string): RunId => {
 /** Folder of a run's transient files: the only way from an id to a path. */
 export const runFolderOf = (workspace: string, id: string): string =>
   join(workspace, 'runs', checkedRunId(workspace, id))
+
+/** Folder of the names that models suggested for a run's clusterings. */
+export const namesFolderOf = (workspace: string, id: string): string =>
+  join(workspace, 'names', checkedRunId(workspace, id))

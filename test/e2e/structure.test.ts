@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { projectRoot } from '../../main/base/entries'
 import { clusterRows, describeInBrowser, launchBrowser } from './harness'
 
-/** What the window shows of structure, on the synthetic workspace of the preview: no main side is there. */
+/** What the window shows of structure, on the synthetic workspace of the preview, where a test can hold an answer. */
 describeInBrowser('the window on a tree of clusters', () => {
   const cache = mkdtempSync(join(tmpdir(), 'spectroscope-preview-'))
   let server: ViteDevServer
@@ -35,7 +35,6 @@ describeInBrowser('the window on a tree of clusters', () => {
     const address = server.httpServer?.address()
     if (typeof address !== 'object' || address === null) throw new Error('the preview has no address')
     page = await browser.newPage({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' })
-    // Only so that a hang ends, as for the tests themselves.
     page.setDefaultTimeout(300_000)
     page.on('pageerror', ({ message }) => errors.push(message))
     await page.goto(`http://127.0.0.1:${address.port}/preview.html?clusters=60&tokens=6000&latency=0`)
@@ -216,5 +215,51 @@ describeInBrowser('the window on a tree of clusters', () => {
     expect(await resolution.count()).toBe(0)
     await tried.click({ position: { x: 46, y: 60 } })
     expect(Number(await resolution.inputValue())).toBe(first)
+  })
+
+  it('keeps what is typed in the file picker while a folder loads, and drops a list that comes late', async () => {
+    await button(page.getByRole('navigation'), 'Settings').click()
+    const lists = await page.evaluateHandle(() => {
+      const { spectroscope } = window as unknown as {
+        readonly spectroscope: { call: (method: string, given: unknown) => Promise<unknown> }
+      }
+      const { call } = spectroscope
+      const held: (() => void)[] = []
+      spectroscope.call = async (method, given) => {
+        const answer = await call(method, given)
+        if (method === 'files.list') await new Promise<void>((give) => held.push(give))
+        return answer
+      }
+      return held
+    })
+    const asked = (count: number): Promise<void> =>
+      expect.poll(() => lists.evaluate(({ length }) => length)).toBe(count)
+    /** Until the window has taken it: that is done before the next task. */
+    const answer = (which: number): Promise<void> =>
+      lists.evaluate((held, at) => {
+        held[at]()
+        return new Promise<void>((done) => setTimeout(done))
+      }, which)
+
+    await button(page, 'Open another…').click()
+    const picker = page.getByRole('dialog', { name: 'Open workspace' })
+    const field = picker.getByRole('combobox', { name: 'Filter this folder or enter a path' })
+    await asked(1)
+    await field.fill('/home/late')
+    await answer(0)
+    await picker.getByRole('option', { name: /pythia-14m/ }).waitFor()
+    expect(await field.inputValue()).toBe('/home/late')
+
+    await field.press('Enter')
+    await asked(2)
+    await field.fill('/home/wanted')
+    await field.press('Enter')
+    await asked(3)
+    await answer(2)
+    await picker.getByTitle('/home/wanted', { exact: true }).waitFor()
+    expect(await field.inputValue()).toBe('')
+    await answer(1)
+    expect(await picker.getByTitle('/home/late', { exact: true }).count()).toBe(0)
+    expect(await picker.getByTitle('/home/wanted', { exact: true }).count()).toBe(1)
   })
 })

@@ -15,7 +15,8 @@ import type {
   Notices,
   RunConfiguration,
   RunEvent,
-  Settings
+  Settings,
+  SuggestedName
 } from '../../preload/contract'
 import { checkedConfiguration } from '../../preload/configuration'
 import { FakeLabels } from './fake-labels'
@@ -58,6 +59,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
   const emit = <N extends NoticeName>(name: N, notice: Notices[N]): void =>
     listeners.forEach((listener) => listener(name, notice))
   const jobs = new Map<string, Job>()
+  const suggested: SuggestedName[] = []
   const blindTests = new Map<
     string,
     { readonly run: string; readonly clustering: number; readonly cluster: number; readonly odd: number }
@@ -568,6 +570,31 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       }
     },
     'labels.backUp': () => ({ file: `${folder}/backups/labels-2026-11-22-101530.json` }),
+
+    'names.list': (place) => ({ ...place, names: suggested }),
+    'names.preview': ({ cluster }) => ({
+      url: `${settings.naming.address}/chat/completions`,
+      model: settings.naming.model,
+      hasKey: false,
+      naming: `The cluster to name:\n${data.entry(cluster).size} tokens`,
+      test: 'Cluster: (the name)',
+      unnamed: data.clusters
+    }),
+    'names.suggest': ({ cluster = 0, ...place }) =>
+      work({ kind: 'names', title: `Suggesting names by ${settings.naming.model}`, run: place.run }, 6, () => {
+        suggested.push({
+          cluster,
+          name: `name ${cluster}`,
+          description: 'Tokens that this stand-in knows nothing of.',
+          model: settings.naming.model,
+          at: new Date().toISOString(),
+          repeated: false,
+          score: { right: 4, of: 5 }
+        })
+        emit('suggested-names', { ...place, names: suggested })
+      }),
+    'names.hasKey': () => false,
+    'names.setKey': () => null,
 
     'exports.write': async ({ path }) => {
       await pause(600)

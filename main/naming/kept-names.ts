@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { join } from 'node:path'
+import { suggestedNameSchema } from '../../preload/contract-naming'
+import type { SuggestedName } from '../../preload/contract-naming'
+import { SpectroscopeError } from '../../preload/errors'
+import { limits } from '../../preload/limits'
+import { faultCode } from '../base/faults'
+import { writeFileAtomically } from '../base/files'
+import { makePlainFolder, openPlain } from '../base/plain-files'
+
+const version = 1
+const fileSchema = z.strictObject({
+  version: z.literal(version),
+  names: z.array(suggestedNameSchema).max(limits.groups)
+})
+
+const mostBytes = 256 * 2 ** 20
+
+const contentOf = async (path: string): Promise<string | undefined> => {
+  const handle = await openPlain(path).catch((error: unknown) => {
+    if (faultCode(error) === 'ENOENT') return undefined
+    throw error
+  })
+  if (handle === undefined) return undefined
+  try {
+    return (await handle.stat()).size > mostBytes ? '' : await handle.readFile('utf8')
+  } finally {
+    await handle.close()
+  }
+}
+
+const namesIn = (content: string): readonly SuggestedName[] | undefined => {
+  try {
+    return fileSchema.safeParse(JSON.parse(content)).data?.names
+  } catch {
+    return undefined
+  }
+}
+
+/** The names that models suggested for one clustering, in a file of the run's folder of names. */
+export class KeptNames {
+  readonly #path: string
+  readonly #folder: string
+
+  constructor(folder: string, clustering: number) {
+    this.#folder = folder
+    this.#path = join(folder, `${clustering}.json`)
+  }
+
+  /** By cluster, ascending. Throws an `input` error for a file that this program did not write. */
+  async read(): Promise<readonly SuggestedName[]> {
+    const content = await contentOf(this.#path)
+    if (content === undefined) return []
+    const names = namesIn(content)
+    if (names !== undefined) return names
+    const what = `${this.#path} does not hold suggested names as this program writes them`
+    throw new SpectroscopeError('input', `${what}; move it away to have names suggested again.`)
+  }
+
+  /** Adds a name, in place of an earlier one of its cluster; gives all. Callers must wait for one another. */
+  async keep(name: SuggestedName): Promise<readonly SuggestedName[]> {
+    const others = (await this.read()).filter(({ cluster }) => cluster !== name.cluster)
+    const names = [...others, name].sort((a, b) => a.cluster - b.cluster)
+    await makePlainFolder(this.#folder)
+    await writeFileAtomically(this.#path, `${JSON.stringify({ version, names })}\n`)
+    return names
+  }
+}
