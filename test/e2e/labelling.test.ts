@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { projectRoot } from '../../main/base/entries'
 import type { Annotation } from '../../preload/contract'
 import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
+import { completion, startModelServer } from '../model-server'
 import { childrenOf, describeInBrowser, launchBrowser, makePlace, openServed, openShell, pageErrors } from './harness'
 import type { Opened, Place } from './harness'
 
@@ -107,6 +108,42 @@ describeInBrowser('labelling', () => {
         readdirSync(join(place.workspace, 'backups')).filter((name) => /^labels-.*\.json$/.test(name)).length
       ).toBeGreaterThan(0)
     })
+  })
+
+  it('shows what a model is sent, and makes its name a label when that is accepted', async () => {
+    const server = await startModelServer(({ said }) =>
+      completion(said.startsWith('Cluster: ') ? '{"odd": 1}' : '{"name": "a name by a model"}')
+    )
+    opened = await openServed(browser, place)
+    const { page } = opened
+    await page.getByRole('button', { name: 'Settings', exact: true }).click()
+    await page.getByRole('checkbox', { name: 'Suggest names of clusters by a model' }).check()
+    await page.getByLabel('Address').fill(server.address)
+    await page.getByLabel('Model', { exact: true }).fill('tiny')
+    await page.getByLabel('Model', { exact: true }).blur()
+    await explore(page)
+    await page.getByRole('button', { name: 'Suggest name…', exact: true }).click()
+    const dialog = page.getByRole('dialog', { name: 'Suggest name by model' })
+    const sent = await dialog.getByRole('region', { name: /^Text sent for/ }).textContent()
+    expect(server.asked).toHaveLength(0)
+    await dialog.getByRole('button', { name: 'Suggest name', exact: true }).click()
+    const name = page.getByRole('group', { name: 'Name by a model' })
+    await name.getByText('suggested by tiny').waitFor()
+    await name.getByText(/^blind test \d\/5$/).waitFor()
+    expect(server.asked).toHaveLength(6)
+    expect(sent?.replace(/\s+/g, ' ')).toContain('The cluster to name: ')
+    await name.getByRole('button', { name: 'Accept name' }).click()
+    await untilLabelled(page, 1)
+    await name.getByText('accepted').waitFor()
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('n')
+    await page.keyboard.type('A name by a model')
+    await page.getByText(/^Also the name of /).waitFor()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('Control+z')
+    await untilLabelled(page, 0)
+    expect(pageErrors.get(page)).toEqual([])
+    await server.close()
   })
 
   it('keeps what is being typed across a reload, for the cluster that it was typed for', async () => {

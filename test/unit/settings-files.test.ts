@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -39,6 +40,12 @@ const ann = '{"author":"Ann","theme":"dark","later":{"of":[1]}}'
 const content = (): unknown => JSON.parse(readFileSync(path, 'utf8'))
 
 describe('a file of settings', () => {
+  it.skipIf(process.platform === 'win32')('can be read by its owner only, as it may hold a key', () => {
+    writeFileSync(path, ann, { mode: 0o644 })
+    changeSettings(settingsFiles().settings, { theme: 'light' })
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+  })
+
   it.each([
     ['UTF-8', Buffer.from(`\ufeff${ann}`)],
     ['UTF-16, little end first', Buffer.from(`\ufeff${ann}`, 'utf16le')],
