@@ -46,10 +46,12 @@ export const addNameCommand = ({ command, answer }: CommandMaker): void => {
     'name <run>',
     'Have a model suggest names of clusters, scored by blind tests; sends contexts of the corpus to the address.',
     'name latest --address http://127.0.0.1:11434/v1 --model llama3.2 --preview --cluster 7',
-    'name latest --address http://127.0.0.1:11434/v1 --model llama3.2',
-    'SPECTROSCOPE_NAMING_KEY=… spectroscope name latest --address https://models.example/v1 --model large'
+    'name latest --address http://127.0.0.1:11434/v1 --model llama3.2'
   )
-    .requiredOption('--address <url>', 'OpenAI-compatible server; /chat/completions is appended')
+    .requiredOption(
+      '--address <url>',
+      'OpenAI-compatible server, as in http://127.0.0.1:11434/v1; SPECTROSCOPE_NAMING_KEY holds its key'
+    )
     .requiredOption('--model <name>', "name of the server's model")
     .option('--clustering <number>', "one of the run's clusterings; the latest by default", clusteringNumber)
     .option(
