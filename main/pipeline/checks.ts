@@ -20,8 +20,8 @@ const listed = (names: readonly string[]): string =>
   names.length > mostListed ? `${names.slice(0, mostListed).join(', ')}, …` : names.join(', ')
 
 /**
- * The chosen components in the order given, all of them by default. Throws a `configuration` error that lists the
- * valid names.
+ * Returns the chosen components in the given order, or all of them for `all`. Throws a `configuration` error that
+ * lists the valid names.
  */
 export const chooseComponents = (
   chosen: 'all' | readonly string[],
@@ -64,8 +64,8 @@ const mustExist = async (path: string, key: string): Promise<void> => {
 const mostConfigurationBytes = 10e6
 
 /**
- * Reads CONFIG.json as it is. Throws a `configuration` error that names the file, or an `input` error if there is no
- * such file.
+ * Reads a configuration file as JSON, without checking its content. Throws a `configuration` error that names the
+ * file, or an `input` error if there is no such file.
  */
 export const readConfigurationFile = async (file: string): Promise<object> => {
   const { size } = await stat(file).catch(() => ({ size: 0 }))
@@ -89,15 +89,15 @@ export const readConfigurationFile = async (file: string): Promise<object> => {
 }
 
 /**
- * Reads and checks CONFIG.json. Throws a `configuration` error that names the file and the key, or an `input` error
- * if there is no such file.
+ * Reads and checks a configuration file. Throws a `configuration` error that names the file and the key, or an
+ * `input` error if there is no such file.
  */
 export const readConfiguration = async (file: string): Promise<RunConfiguration> =>
   parseConfiguration(await readConfigurationFile(file), file)
 
 /**
- * The cheap checks of a run, before a workspace is made for it: the files are there and of kinds that are read, the
- * model has the components, and there is such an engine.
+ * Cheap checks of a run before its workspace is created: the files exist and have known types, the model has the
+ * components, and the engine exists. Throws an `input`, `configuration` or `engine` error.
  */
 export const checkConfiguration = async (configuration: RunConfiguration, baseFolder: string): Promise<void> => {
   const { model, weights, corpus, rows } = configuration
@@ -113,7 +113,10 @@ export const checkConfiguration = async (configuration: RunConfiguration, baseFo
   checkStudySize(configuration, components.length)
 }
 
-/** Refuses, before hours of sampling, what clustering would refuse after them. */
+/**
+ * Throws a `configuration` error if there are too few tokens for the neighbours setting, before hours of sampling
+ * rather than after.
+ */
 export const checkNeighbours = ({ clustering }: RunConfiguration, tokens: number): void => {
   if (clustering === false) return
   const { neighbours } = suitClustering(clustering, tokens)

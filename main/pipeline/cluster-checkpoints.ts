@@ -10,10 +10,10 @@ import type { Partitioned } from '../clustering/structure'
 import type { Variant } from '../clustering/variants'
 import type { ClusterRequest } from './messages'
 
-/** What one matrix came to, kept until the clustering is put together. */
+/** Result for one matrix, stored until all matrices of the clustering are done. */
 export interface Kept {
   readonly partitioned: Partitioned
-  /** Of a half: the covariance of the noise that it shows. */
+  /** Covariance of the noise in a half of the draws; null for other matrices. */
   readonly noise: Float64Array | null
 }
 
@@ -22,15 +22,15 @@ interface CheckpointFile<T> {
   readonly content: T
 }
 
-/** A clustering whose checkpoints lie in `folder`. */
+/** A clustering with checkpoints in `folder`. */
 type Owner = Pick<ClusterRequest, 'folder' | 'fingerprint'>
 
 const checkpointPath = ({ folder, fingerprint }: Owner, what: string): string =>
   join(folder, `${what}-${fingerprint.slice(0, 16)}.checkpoint`)
 
 /**
- * A checkpoint of the same clustering that fits `schema`; undefined where there is none, or one that cannot be used.
- * The folder may come from elsewhere, so nothing of the file is trusted before.
+ * Reads a checkpoint of the same clustering. Returns undefined if there is none or it does not fit `schema`. The
+ * folder may come from somebody else, so nothing in the file is trusted.
  */
 export const readCheckpoint = async <T>(owner: Owner, what: string, schema: z.ZodType<T>): Promise<T | undefined> => {
   try {
@@ -48,7 +48,7 @@ export const writeCheckpoint = <T>(owner: Owner, what: string, content: T): Prom
 
 const count = z.int().nonnegative()
 
-/** Token indices, ascending. */
+/** Token indices in ascending order. */
 const members = (tokens: number): z.ZodType<Int32Array> =>
   z
     .instanceof(Int32Array)
@@ -86,7 +86,7 @@ const clustersOf = (tokens: number): z.ZodType<Cluster[]> =>
       )
     )
 
-/** Where a search by acl over so many tokens stood. */
+/** State of an `acl` search over `tokens` tokens. */
 export const searchSchema = (tokens: number): z.ZodType<DiscoveryState> =>
   z.object({
     tokens: z.literal(tokens),
@@ -119,7 +119,8 @@ const layerOf = (tokens: number, resolution: number): z.ZodType<Layer> =>
   } satisfies Record<keyof Layer, z.ZodType>)
 
 /**
- * The layers that a configuration asks for: one without a resolution by acl, else one for each step of the ladder.
+ * The layers that a configuration asks for: one without a resolution for `acl`, else one for each step of the
+ * resolution ladder.
  */
 const layersOf = ({ configuration }: Pick<ClusterRequest, 'configuration'>, tokens: number): z.ZodType<Layer[]> => {
   const ladder =
@@ -130,7 +131,7 @@ const layersOf = ({ configuration }: Pick<ClusterRequest, 'configuration'>, toke
   return z.tuple([first, ...others])
 }
 
-/** What the clustering of a matrix of so many tokens can have come to. */
+/** A possible partition of a matrix with `tokens` tokens. */
 export const partitionedSchema = (
   request: Pick<ClusterRequest, 'configuration'>,
   tokens: number
@@ -143,7 +144,7 @@ export const partitionedSchema = (
     discovery: request.configuration.method === 'acl' ? discoveryOf(tokens) : z.null()
   } satisfies Record<keyof Partitioned, z.ZodType>)
 
-/** The same with what is kept beside it. */
+/** A possible stored result for a matrix. */
 export const keptSchema = (
   request: Pick<ClusterRequest, 'configuration' | 'columns'>,
   { kind }: Pick<Variant, 'kind'>,

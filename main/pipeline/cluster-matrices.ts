@@ -13,7 +13,7 @@ export const matricesFolder = 'matrices'
 const matrixPath = (folder: string, name: string): string => join(folder, matricesFolder, name)
 const noises = 'noises'
 
-/** Writes a matrix [tokens, components] of a set, from blocks of its rows. */
+/** Writes a matrix of a set, [tokens, components], from blocks of its rows. */
 export const writeMatrix = (
   folder: string,
   { fingerprint }: Pick<MatricesOf, 'fingerprint'>,
@@ -49,8 +49,8 @@ const readMatrix = (folder: string, of: MatricesOf, name: string): Promise<Float
   readInto(folder, of, name, new Float32Array(new SharedArrayBuffer(4 * of.tokens * of.components.length)))
 
 /**
- * Measures the noise that each half of the draws shows, and writes it beside the matrices: a cloud without clusters
- * is made from it.
+ * Measures the noise in each half of the draws and writes it beside the matrices. The cloud without clusters is made
+ * from it (docs/method.md, section 5.4).
  */
 export const writeNoises = async (folder: string, of: MatricesOf): Promise<void> => {
   const whole = await readMatrix(folder, of, 'whole')
@@ -62,8 +62,8 @@ export const writeNoises = async (folder: string, of: MatricesOf): Promise<void>
 }
 
 /**
- * The matrix of a variant, [tokens, components] in shared memory. Throws an `input` error that names a file which is
- * missing or damaged.
+ * Reads or computes the matrix of a variant, [tokens, components] in shared memory. Throws an `input` error that
+ * names a missing or damaged file.
  */
 export const matrixOf = async (folder: string, of: MatricesOf, variant: Variant): Promise<Float32Array> => {
   if (variant.kind !== 'shapeless') return readMatrix(folder, of, variant.name)

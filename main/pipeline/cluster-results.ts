@@ -22,7 +22,7 @@ import { stateBy } from './shard-status'
 
 const format = { magic: 'SPECCLUS', version: 2 }
 
-/** What a shard's result says of itself. */
+/** Header of a clustering shard's result. */
 export type ClusterShardAbout = Omit<ShardAbout, 'engine'>
 
 /**
@@ -61,7 +61,7 @@ const deserialized = (bytes: Uint8Array): unknown => {
 const areTokens = (indices: Int32Array, tokens: number): boolean =>
   indices.every((token) => token >= 0 && token < tokens)
 
-/** Whether a shard's result is there, whole and its own; see `stateBy`. */
+/** State of a clustering shard's result: see `ResultCheck`. */
 export const clusterResultState = stateBy(async (path, isOwn) => {
   const checked = await withFile(path, (file) => checkFile(file, format))
   const about = checked === null ? undefined : ownerSchema.safeParse(json(checked.header.toString())).data
@@ -104,7 +104,7 @@ export class ClusterResults {
     if (isRead !== true) throw this.#refusal(shard, 'missing or damaged')
   }
 
-  /** The neighbours of all tokens of one matrix, in shared memory. */
+  /** Neighbours of all tokens of one matrix, in shared memory. */
   async neighboursOf(variant: string): Promise<Neighbours> {
     const {
       tokens,
@@ -140,7 +140,7 @@ export class ClusterResults {
     return { k, indices, distances }
   }
 
-  /** Whether the set has shards that search for local clusters, so that `partitionOf` has what they found. */
+  /** Whether the set has shards for local clusters, so that `partitionOf` has results. */
   get hasPartitions(): boolean {
     return this.#set.shards.some(({ search }) => search !== null)
   }

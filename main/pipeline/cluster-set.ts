@@ -15,17 +15,17 @@ const version = 2
 const text = textOf(limits.word)
 const token = index.max(limits.tokens)
 
-/** Tokens of one matrix whose neighbours a shard searches for: `from` … `to` - 1. */
+/** Tokens `from` … `to` - 1 of one matrix, whose neighbours a shard searches for. */
 const segmentSchema = z.strictObject({ variant: text, from: token, to: token })
 
 const shardSchema = z.strictObject({
   index,
-  /** Of the work of all shards of its kind. */
+  /** Share of the work of all shards of its kind. */
   share: z.number().min(0).max(1),
   segments: z.array(segmentSchema),
   /**
-   * The matrix whose local clusters a shard searches for, from the neighbours that others have found; null for a
-   * shard of neighbours.
+   * The matrix in which a shard searches for local clusters, using the neighbours found by other shards. Null for a
+   * shard that searches for neighbours.
    */
   search: text.nullable()
 })
@@ -33,20 +33,20 @@ const shardSchema = z.strictObject({
 const setSchema = z.strictObject({
   format: z.literal(format),
   version: z.literal(version),
-  /** SHA-256 of all that decides the numbers, and of how they are divided. */
+  /** SHA-256 of everything that determines the numbers, and of the division into shards. */
   id: text,
-  /** SHA-256 of all that decides the numbers. */
+  /** SHA-256 of everything that determines the numbers. */
   fingerprint: text,
   createdAt: text,
   program: text,
   run: text,
   name: textOf(limits.runName).nullable(),
   configuration: clusteringConfigurationSchema,
-  /** Names of the columns that are clustered by. */
+  /** Names of the columns used for clustering. */
   components: z.array(text).min(1).max(limits.components),
   tokens: token,
   seed: z.int().min(0),
-  /** Parts of the draws that it is compared with; 0 for no comparison. */
+  /** Number of parts of the draws used for comparison; 0 for none. */
   parts: index,
   threads: z.int().min(1).max(limits.threads).nullable(),
   /** Shards that a task of Slurm's works on in turn; see `ShardSet`. */
@@ -60,21 +60,23 @@ const setSchema = z.strictObject({
 export type Segment = z.output<typeof segmentSchema>
 export type ClusterShard = z.output<typeof shardSchema>
 
-/** The clustering of a run divided into shards, as `clustering.json` in its folder says. */
+/** A clustering divided into shards, as stored in `clustering.json` in its folder. */
 export type ClusterSet = z.output<typeof setSchema>
 
 export const clusterSetPath = (folder: string): string => join(folder, 'clustering.json')
 
-/** All matrices of a set, the whole first. */
+/** All matrices of a set, the whole one first. */
 export const variantsOf = (parts: number): readonly Variant[] => [wholeVariant, ...comparisonsOf(parts)]
 
 export const variantNamed = ({ parts }: Pick<ClusterSet, 'parts'>, name: string): Variant =>
   variantsOf(parts).find((variant) => variant.name === name)!
 
-/** Pairs of tokens that are looked at for the neighbours of some: two that are both among them once. */
+/**
+ * Number of token pairs in a neighbour search over a segment. Pairs with both tokens in the segment are visited once.
+ */
 export const pairsOf = ({ from, to }: Segment, tokens: number): number => (to - from) * (tokens - (to - from) / 2)
 
-/** Tokens at which matrices that follow one another are cut into `count` parts of as many tokens. */
+/** Segments of shard number `part` when all matrices, one after another, are cut into `count` nearly equal shards. */
 const segmentsOf = (variants: readonly Variant[], tokens: number, count: number, part: number): Segment[] => {
   const all = variants.length * tokens
   const [first, end] = [part, part + 1].map((cut) => (cut * all) / count)
@@ -86,14 +88,14 @@ const segmentsOf = (variants: readonly Variant[], tokens: number, count: number,
   })
 }
 
-/** Shards that the search for neighbours can be divided into. */
+/** Largest number of shards for the neighbour search. */
 export const mostNeighbourShards = (tokens: number, parts: number): number =>
   Math.min(limits.shards, Math.max(1, variantsOf(parts).length * Math.floor(tokens / (2 * rangeStep))))
 
 /**
- * Divides the search for the neighbours of every matrix into `count` shards, and adds one a matrix for its local
- * clusters where the method is acl: there each search depends on what it has found, and only searches in different
- * matrices can be apart. Throws a `usage` error for too many shards.
+ * Divides the neighbour search over all matrices into `count` shards. For `acl`, adds one shard per matrix for its
+ * local clusters: each step of that search depends on earlier ones, so only different matrices can run in parallel.
+ * Throws a `usage` error for too many shards.
  */
 export const planClusterShards = (
   method: ClusteringConfiguration['method'],
@@ -136,7 +138,7 @@ export const writeClusterSet = (folder: string, set: ClusterSet): Promise<void> 
 
 const again = 'make it anew with `spectroscope cluster --shards`'
 
-/** The clustering in shards of a folder; errors as of `readSetFile`. */
+/** Reads the clustering set in a folder. Throws the errors of `readSetFile`. */
 export const readClusterSet = (folder: string): Promise<ClusterSet> =>
   readSetFile(clusterSetPath(folder), setSchema, {
     command: 'spectroscope cluster --shards',
@@ -144,7 +146,7 @@ export const readClusterSet = (folder: string): Promise<ClusterSet> =>
     remedy: again
   })
 
-/** Refuses shards of another clustering than the one that they are gathered for. */
+/** Throws an `input` error if the shards belong to a clustering with another fingerprint. */
 export const checkGathered = async (folder: string, fingerprint: string): Promise<void> => {
   if ((await readClusterSet(folder)).fingerprint === fingerprint) return
   throw new SpectroscopeError(

@@ -13,7 +13,7 @@ export interface ClusterTaskSummary {
   readonly shard: number
   readonly shards: number
   readonly finds: 'neighbours' | 'local clusters'
-  /** Whether it had been done before. */
+  /** Whether it was already done. */
   readonly already: boolean
   readonly seconds: number
 }
@@ -75,14 +75,14 @@ const workWith = (
   })
 }
 
-/** The shards whose results one of local clusters begins with. */
+/** Shards whose results a local-cluster shard needs. */
 const neededBy = ({ shards }: ClusterSet, { search }: ClusterShard): ClusterShard[] =>
   search === null ? [] : shards.filter(({ segments }) => segments.some(({ variant }) => variant === search))
 
 /**
- * Works on one shard of a clustering, from its checkpoint where there is one, and writes its result. Does nothing
- * where that is there already. Throws a `usage` error where it needs other shards that are not done, a `workspace`
- * error while another process is at it, and an `interrupted` error after a checkpoint when it is stopped.
+ * Runs one shard of a clustering, resuming from a checkpoint if there is one, and writes its result. Does nothing if
+ * the result exists. Throws a `usage` error if it needs unfinished shards, a `workspace` error if another process
+ * runs it, and an `interrupted` error after saving a checkpoint when stopped.
  */
 export const runClusterShard = async (
   folder: string,

@@ -19,15 +19,13 @@ import { shardFolder, resultPath } from './shard-set'
 const stateFormat = { magic: 'SPECSRCH', version: 1 }
 const segmentFormat = { magic: 'SPECSEGM', version: 1 }
 const progressMilliseconds = 250
-/**
- * A checkpoint of a large search takes seconds to write: the least time between two of them, in times of writing one.
- */
+/** Minimum time between checkpoints, in multiples of the time to write one. A large search takes seconds to write. */
 const restPerWrite = 20
 
 export interface ClusterShardWork {
   readonly onProgress: (progress: ClusteringProgress) => void
   readonly signal: AbortSignal
-  /** Starts worker threads; those of the built program by default. */
+  /** Starts worker threads; by default those of the built program. */
   readonly open?: OpenPool
 }
 
@@ -41,8 +39,8 @@ interface StateHeader {
 type SegmentHeader = Omit<StateHeader, 'round'>
 
 /**
- * Blocks of a segment whose rounds are short enough for checkpoints between them; not of the number of threads, which
- * may be another later.
+ * Blocks of a segment, small enough that checkpoints can be saved between rounds. Independent of the number of
+ * threads, which may change when resumed.
  */
 const blocksOf = ({ from, to }: Segment): number => 2 * Math.max(32, Math.ceil((to - from) / 8192))
 
@@ -54,7 +52,7 @@ const isSame = (header: Buffer, { set, shard, segment }: SegmentHeader): boolean
   return found.set === set && found.shard === shard && found.segment === segment
 }
 
-/** Searches for the neighbours of the segments of one shard, one after another. */
+/** Searches for the neighbours of a shard's segments, one segment after another. */
 class SegmentSearch {
   readonly #request: ClusterShardRequest
   readonly #set: ClusterSet
@@ -78,7 +76,7 @@ class SegmentSearch {
     return { set: this.#set.id, shard: this.#request.shard, segment }
   }
 
-  /** What is kept of a segment that is done; null where nothing is that can be read. */
+  /** Stored result of a finished segment; null if there is none that is readable. */
   #kept(segment: number): Promise<Neighbours | null> {
     const k = this.#set.configuration.neighbours
     const { from, to } = this.#segments[segment]
@@ -93,7 +91,7 @@ class SegmentSearch {
     })
   }
 
-  /** Sets a search to where its checkpoint stood; the round that comes next. */
+  /** Restores a search from its checkpoint. Returns the next round. */
   async #restore(search: NeighbourSearch, segment: number): Promise<number> {
     const state = searchState(search)
     const round = await withFile(this.#file('search'), async (file) => {
@@ -127,7 +125,7 @@ class SegmentSearch {
     this.#work.onProgress({ stage: 'neighbours', fraction, secondsLeft })
   }
 
-  /** Round after round, with checkpoints; after `signal` the round under way is finished and kept. */
+  /** Runs all rounds of a search, with checkpoints. After an abort, finishes the current round and saves it. */
   async #inRounds(search: NeighbourSearch, segment: number): Promise<void> {
     const { threads, everySeconds } = this.#request
     const { signal, open = (size: number) => openPool(entryPath('clustering-worker'), size) } = this.#work
@@ -231,9 +229,8 @@ const searchClusters = async (
 }
 
 /**
- * Does what a shard of a clustering has to do, from its checkpoints where there are any, and writes its result.
- * Throws an `input` error that names a file of the set which can't be used, and an `interrupted` error after a
- * checkpoint when it is stopped.
+ * Runs a shard of a clustering, resuming from its checkpoints, and writes its result. Throws an `input` error that
+ * names an unusable file of the set, and an `interrupted` error after saving a checkpoint when stopped.
  */
 export const workOnClusters = async (request: ClusterShardRequest, work: ClusterShardWork): Promise<void> => {
   const { folder, shard: number, about, secondsBefore } = request

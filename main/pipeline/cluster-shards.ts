@@ -37,7 +37,7 @@ export interface ClusterShardOptions extends ScriptOptions, Pick<RunOptions, 'on
   readonly shards: number
   /** Threads of each shard. */
   readonly threads?: number
-  /** Name of the clustering that is gathered. */
+  /** Name of the resulting clustering. */
   readonly name?: string
 }
 
@@ -54,7 +54,7 @@ const checkFolder = async (folder: string, id: string): Promise<string | undefin
   return undefined
 }
 
-/** Bytes that a process needs for any of some shards. */
+/** Largest memory that a process needs for any of the shards, in bytes. */
 export const shardBytesOf = (
   configuration: ClusterSet['configuration'],
   tokens: number,
@@ -69,7 +69,7 @@ export const shardBytesOf = (
   )
 }
 
-/** Writes the matrices that are clustered, and what the clouds are made from. */
+/** Writes the matrices to cluster, and the noise from which the cloud without clusters is made. */
 const writeMatrices = async (
   workspace: Workspace,
   run: RunRecord,
@@ -101,10 +101,10 @@ const writeMatrices = async (
 }
 
 /**
- * Divides a further clustering of a run into shards and writes all that is needed to work on them into a folder: the
- * matrices, what each shard has to do, and scripts. A folder that holds the same shards already gets its files anew,
- * and its results stay. Throws a `usage` error where the folder holds something else or there are too many shards,
- * and the errors of `recluster`.
+ * Divides a further clustering of a run into shards. Writes everything needed to run them into a folder: matrices,
+ * the list of shards, and scripts. If the folder already holds the same shards, replaces its files and keeps its
+ * results. Throws a `usage` error if the folder holds something else or there are too many shards, and the errors of
+ * `recluster`.
  */
 export const shardClustering = async (
   workspace: Workspace,
@@ -170,7 +170,7 @@ export const shardClustering = async (
 const gatheredSchema = z.object({ run: z.string(), clustering: z.int() })
 const gatheredPath = (folder: string): string => join(folder, 'gathered.json')
 
-/** The clustering that the shards of a folder have become already, if it is still there. */
+/** The clustering that was already gathered from a folder, if it still exists. */
 export const gatheredAs = async (
   folder: string,
   { id, clusterings }: RunRecord
@@ -185,9 +185,9 @@ export const gatheredAs = async (
 }
 
 /**
- * Makes a clustering of the shards of a set, as `recluster` would have made it on one machine. Shards that are
- * gathered already give back what they became. Throws a `usage` error that names the shards which are not done, an
- * `input` error that names a result which is missing, damaged or another's, and the errors of `recluster`.
+ * Gathers the shards of a set into a clustering, equal to what `recluster` would compute on one machine. Returns the
+ * existing clustering if they were gathered before. Throws a `usage` error that names unfinished shards, an `input`
+ * error that names a result that is missing, damaged or from another set, and the errors of `recluster`.
  */
 export const gatherClustering = async (
   workspace: Workspace,

@@ -16,9 +16,9 @@ import type { WorkedRun } from './worked-run'
 /** The stages that cluster a run's matrix and describe the clusters. */
 export class ClusterStage {
   readonly #work: WorkedRun
-  /** Folder of the shards that a clustering is gathered from. */
+  /** Folder of the shards being gathered, if any. */
   readonly #gathered: string | undefined
-  /** The compute process that has the matrix and the neighbours of the clustering at work. */
+  /** The compute process that holds the matrix and the neighbours of the current clustering. */
   #clusteredBy: Compute | undefined
 
   constructor(work: WorkedRun, gathered: string | undefined) {
@@ -39,8 +39,8 @@ export class ClusterStage {
   }
 
   /**
-   * Neighbours, where none are kept for these settings, then clusters; `own` for the clustering that is a part of the
-   * run.
+   * Searches for neighbours, unless the store has them for these settings, then clusters. `own` marks the clustering
+   * that belongs to the run itself.
    */
   async #clusterWith(
     compute: Compute,
@@ -127,7 +127,7 @@ export class ClusterStage {
     }
   }
 
-  /** The clustering is stored by then: whatever ends this, it is only the description that is made anew. */
+  /** Describes a clustering. It is stored already, so after a failure only the description is repeated. */
   async #describe(record: ClusteringRecord): Promise<void> {
     const companion = new Companion(this.#work.options.signal)
     const onProgress = (part: PartProgress): void =>
@@ -142,7 +142,7 @@ export class ClusterStage {
     )
   }
 
-  /** Describes what an interrupted run has clustered and not described. */
+  /** Describes the clusterings that an interrupted run left without a description. */
   async describeRest(): Promise<void> {
     const { clusterings } = await this.#work.workspace.getRun(this.#work.run.id)
     for (const record of clusterings) {

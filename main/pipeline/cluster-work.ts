@@ -12,7 +12,7 @@ import { ClusterResults } from './cluster-results'
 import { readClusterSet } from './cluster-set'
 import type { ClusterRequest } from './messages'
 
-/** The matrices at hand; those of a half come and go. */
+/** Matrices in memory. `half` is replaced for each comparison. */
 export interface Matrices {
   readonly tokens: number
   readonly whole: Float32Array
@@ -40,8 +40,8 @@ interface PartitionInput {
 }
 
 /**
- * Partitions one matrix, by `neighbours` where they are known, with checkpoints in a folder of a search by acl, which
- * is long; other partitions begin anew.
+ * Partitions one matrix, using `neighbours` if given. An `acl` search takes long, so it saves checkpoints in a
+ * folder; other partitions start over.
  */
 export const partitionMatrix = async (
   request: PartitionRequest,
@@ -90,14 +90,14 @@ export const partitionMatrix = async (
   }
 }
 
-/** Partitions the matrices of one clustering after another, with a file in the run's folder for each that is done. */
+/** Partitions the matrices of a clustering one after another, and saves each result in the run's folder. */
 export class ClusterWork {
   readonly #open: OpenPool | undefined
   #fingerprint = ''
   #results: Promise<ClusterResults> | undefined
   readonly #kept = new Map<string, Kept>()
 
-  /** `open` starts worker threads; those of the built program by default. */
+  /** `open` starts worker threads; by default those of the built program. */
   constructor(open?: OpenPool) {
     this.#open = open
   }
@@ -110,14 +110,14 @@ export class ClusterWork {
     this.#fingerprint = fingerprint
   }
 
-  /** What shards in other processes came to, where the clustering was divided. */
+  /** Results of shards, if the clustering was divided. */
   async #gathered(folder: string | undefined): Promise<ClusterResults | undefined> {
     if (folder === undefined) return undefined
     this.#results ??= readClusterSet(folder).then((set) => new ClusterResults(folder, set))
     return this.#results
   }
 
-  /** Whether a variant of a matrix of so many tokens is done: here, by a process before this one, or by a shard. */
+  /** Whether a variant is already partitioned: by this process, an earlier one, or a shard. */
   async has(request: ClusterRequest, variant: Variant, tokens: number): Promise<boolean> {
     const { name } = variant
     this.#begin(request.fingerprint)
@@ -132,7 +132,7 @@ export class ClusterWork {
     return true
   }
 
-  /** Partitions one matrix; `whole` only ever with the neighbours that are kept of it. */
+  /** Partitions one matrix. The result of `whole` is reused only together with its stored neighbours. */
   async perform(request: ClusterRequest, variant: Variant, matrices: Matrices, options: PerformOptions): Promise<void> {
     this.#begin(request.fingerprint)
     const isWhole = variant.kind === 'whole'
@@ -165,7 +165,7 @@ export class ClusterWork {
     return { components: chosen.components, matrix, noise: null }
   }
 
-  /** Puts together what was partitioned, with all comparisons, and forgets it. */
+  /** Combines all partitions and comparisons into the structure, and forgets them. */
   finish(
     { configuration, parts }: Pick<ClusterRequest, 'configuration' | 'parts'>,
     tokens: number,

@@ -2,7 +2,7 @@ import type { ClusteringConfiguration } from '../../preload/configuration'
 
 const usualAcl = { alpha: 0.001, rule: 'local' }
 
-/** What tells a clustering from others of its run, where nobody gave it a name. */
+/** Default name of a clustering: its settings that may differ from those of other clusterings. */
 export const clusteringName = (configuration: ClusteringConfiguration): string => {
   const { method, neighbours, symmetrize, whiten } = configuration
   const own =

@@ -5,12 +5,12 @@ import type { Workspace } from '../store/store'
 import { clusteredColumns } from './transfer'
 import { fingerprintOf, programVersion } from './versions'
 
-/** What a run's matrix is clustered by. */
+/** What to cluster of a run's matrix. */
 export interface ClusteringOrder {
   readonly columns: readonly number[]
-  /** Parts of the draws that it is compared with; 0 for no comparison. */
+  /** Number of parts of the draws used for comparison; 0 for none. */
   readonly parts: number
-  /** Stands for all that decides the numbers. */
+  /** Hash of everything that determines the numbers. */
   readonly fingerprint: string
   readonly notes: readonly { readonly message: string; readonly warning?: true }[]
 }
@@ -31,7 +31,9 @@ const withoutParts =
   'This run has no saved parts of its draws, so the stability of its clusters cannot be measured; ' +
   'sample it again or continue it with more rounds.'
 
-/** Throws a `clustering` error where the estimate holds for no column. */
+/**
+ * Chooses the columns and comparisons of a clustering. Throws a `clustering` error if no column has a valid estimate.
+ */
 export const clusteringOrder = async (
   workspace: Workspace,
   run: RunRecord,

@@ -3,9 +3,7 @@ import { SpectroscopeError } from '../../preload/errors'
 export const interruption = (cause?: unknown): SpectroscopeError =>
   new SpectroscopeError('interrupted', 'The run was interrupted.', { cause })
 
-/**
- * Joins a long call with what is done beside it: both end when the user stops the run, and when one of them fails.
- */
+/** Ends a long call when the user stops the run, or when work running in parallel fails. */
 export class Companion {
   readonly #controller = new AbortController()
   readonly #user: AbortSignal
@@ -15,19 +13,20 @@ export class Companion {
     this.#user = user
   }
 
-  /** Ends the call because of an error beside it; the first one counts. */
+  /** Ends the call because parallel work failed. Only the first error counts. */
   readonly fail = (error: unknown): void => {
     this.#failure ??= { error }
     this.#controller.abort()
   }
 
-  /** Whether an error beside the call has ended it. */
+  /** Whether an error in parallel work has ended the call. */
   get hasFailed(): boolean {
     return this.#failure !== undefined
   }
 
   /**
-   * What the call gives, or else the reason why it ended: the error beside it, an `interrupted` error, or its own.
+   * Returns the result of the call. If it was ended, throws the error of the parallel work, an `interrupted` error,
+   * or its own.
    */
   async during<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const stop = (): void => this.#controller.abort()

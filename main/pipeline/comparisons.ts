@@ -21,8 +21,8 @@ const wordsOf = (variant: Variant, splits: number): string => {
 }
 
 /**
- * Clusters what a clustering is compared with, in a compute process that has clustered the whole: the halves of the
- * draws, and a cloud without clusters. Those that are done already, also by a process before, are passed over.
+ * Clusters the comparison matrices in a compute process that has clustered the whole matrix: halves of the draws, and
+ * a cloud without clusters (docs/method.md, section 5.4). Skips those already done, also by an earlier process.
  */
 export const compareWith = async (
   compute: Compute,

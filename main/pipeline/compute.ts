@@ -40,7 +40,7 @@ import type {
   VariantRequest
 } from './messages'
 
-/** Everything that the compute process holds between calls. */
+/** Data that the compute process holds between calls. */
 interface State {
   model?: Model
   study?: Study
@@ -108,7 +108,7 @@ const dropSampled = async (): Promise<null> => {
   return null
 }
 
-/** Keeps a result to be fetched in blocks, and says the rest of it. */
+/** Stores a result to be fetched in blocks. Returns everything except its matrices. */
 const kept = (result: EstimatedColumns, keptSums: number | null): Sampled => {
   state.sampled = result
   const { columns: _, ...sampled } = result
@@ -179,8 +179,8 @@ const runClustering = async ({ variant, ...request }: VariantRequest, { signal }
 }
 
 process.title = 'spectroscope compute'
-// Before any thread is started, as threads inherit it: on cores that are all at work the window, the shell and the
-// store go first.
+// Before any thread starts, because threads inherit the priority. The window, shell and store stay responsive while
+// all cores are busy.
 setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
 const parent = serveParent<ComputeCalls>({

@@ -8,8 +8,8 @@ import { createRun } from './create-run'
 import { keptPath, adoptSums } from './kept-sums'
 
 /**
- * How far a run is to be continued: to so many rounds in all, or until every reliability reaches a target (within so
- * many rounds, if given).
+ * Goal of a continued run: a total number of rounds, or a reliability for every component (within `rounds`, if
+ * given).
  */
 export interface Continuation {
   readonly rounds?: number | undefined
@@ -39,9 +39,9 @@ const continuedSampler = (
 const continued = ', continued'
 
 /**
- * Makes a run that begins with the sums of a finished one and nobody works on yet; it comes to the numbers of a run
- * that had been made at once, bit for bit. Throws a `usage` error where the run can't be continued, or has as many
- * rounds already.
+ * Creates a run that starts from the sums of a finished one; `resumeRun` then runs it. Its numbers equal, bit for
+ * bit, those of a run made at once. Throws a `usage` error if the run cannot be continued or already has as many
+ * rounds.
  */
 export const createContinuation = async (
   workspace: Workspace,

@@ -26,10 +26,10 @@ const nothing: CorpusPreview = {
   problem: null
 }
 
-/** Errors that the person can do something about in the configuration: they are part of the preview. */
+/** Kinds of errors that the user can fix in the configuration. They become part of the preview. */
 const telling = new Set(['input', 'configuration'])
 
-/** `count` of some items, spread evenly. */
+/** `count` of the items, evenly spaced. */
 const spread = <T>(items: readonly T[], count: number): T[] =>
   Array.from(
     { length: Math.min(count, items.length) },
@@ -40,7 +40,7 @@ type CorpusRequest = PreviewRequest & {
   readonly configuration: { readonly corpus: NonNullable<PreviewRequest['configuration']['corpus']> }
 }
 
-/** Rows that a run would study; where too little was read for its choice, some of each subset. */
+/** Rows that a run would study. If too little was read to choose them, some rows of each subset. */
 const choose = (
   { subsets, complete }: PackedCorpus,
   { configuration: { corpus, seed }, rows }: CorpusRequest
@@ -138,7 +138,9 @@ const previewOfRows = async (
   return { ...nothing, files: 1, rowsWanted: there, rowsThere: there, rows: shown }
 }
 
-/** See `previewCorpus`. `onProgress` gets the share of the corpus that was read. */
+/**
+ * Computes a corpus preview in this process; see `previewCorpus`. `onProgress` gets the fraction of the corpus read.
+ */
 export const previewOf = async (
   request: PreviewRequest,
   onProgress: (fraction: number) => void

@@ -8,7 +8,7 @@ import { versions, platformWords } from './versions'
 export const threadsOf = ({ threads }: RunConfiguration): number =>
   Math.min(threads ?? availableParallelism(), mostThreadsHere())
 
-/** Makes a run in the workspace that nobody works on yet; `resumeRun` does. */
+/** Creates a run in the workspace; `resumeRun` then runs it. */
 export const createRun = async (
   workspace: Workspace,
   configuration: RunConfiguration,

@@ -8,7 +8,7 @@ import { besideRuns } from './session'
 import type { BesideOptions, Compute } from './session'
 import { clusteredColumns, sendMatrix } from './transfer'
 
-/** How far long work beside the stages is; rates are those of its slowest part. */
+/** Progress of long work outside the stages, such as a description or a layout. */
 export interface PartProgress {
   readonly fraction: number
   readonly detail: string
@@ -19,7 +19,7 @@ export interface PartOptions extends BesideOptions {
   readonly onProgress?: (progress: PartProgress) => void
 }
 
-/** Relays what a compute process tells of a part of the work that lies between two shares of the whole. */
+/** Reports a compute call's progress as the part of the whole from `from` to `to`. */
 export const relayPart = (
   compute: Compute,
   [from, to]: readonly [number, number],
@@ -34,7 +34,7 @@ export const relayPart = (
     })
   )
 
-/** Shares of the whole where sending the matrix, and then the description, end. */
+/** Fractions of the total at which the matrix has been sent and the description computed. */
 const sentShare = 0.1
 const describedShare = 0.8
 
@@ -52,7 +52,7 @@ const levelsOf = async (
   return levels
 }
 
-/** The subset of each studied token, as an index into the sorted names. */
+/** Subset of each studied token, as an index into the sorted subset names. */
 const tokenSubsets = ({
   provenance,
   targets
@@ -69,8 +69,8 @@ const tokenSubsets = ({
 }
 
 /**
- * Describes a stored clustering with a compute process and stores the description. `sent` where that process has the
- * run's matrix and the clustering's neighbours already. What was stored is the same however often this is begun anew.
+ * Describes a stored clustering with a compute process and stores the description. `sent` says that the process
+ * already has the run's matrix and the clustering's neighbours. Repeating it gives the same description.
  */
 export const describeWith = async (
   compute: Compute,
@@ -112,8 +112,8 @@ export const describeWith = async (
 }
 
 /**
- * Describes a clustering that is kept without a description, in a compute process of its own. Throws an `input` error
- * where there is no such clustering.
+ * Describes a stored clustering that has no description, in a new compute process. Throws an `input` error if there
+ * is no such clustering.
  */
 export const describeKept = async (
   workspace: Workspace,

@@ -5,7 +5,7 @@ import type { Sampled } from './messages'
 const mean = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
 
-/** What is stored of a sampling's diagnostics: with the mean loss of every chain, NaN for one that failed. */
+/** Diagnostics as they are stored: with the mean loss of every chain in nats, NaN for failed chains. */
 export const diagnosticsRecords = ({
   diagnostics,
   traces
@@ -19,8 +19,8 @@ export const diagnosticsRecords = ({
   }))
 
 /**
- * Diagnostics as the sampler gave them: all chains have as many draws, so the mean of their means is the mean over
- * draws.
+ * Diagnostics as computed by the sampler. All chains have the same number of draws, so the mean over draws is the
+ * mean of the chains' means.
  */
 export const componentDiagnostics = (record: DiagnosticsRecord): ComponentDiagnostics => ({
   ...record,

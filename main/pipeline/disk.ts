@@ -3,7 +3,7 @@ import { waveBytes } from '../sampling/waves'
 import { sumsBytes, sizesOf, blocksBytes, partsBytes, type Sizes } from './memory'
 import { type Plan, chainsOf, sum, includesProbe } from './plan'
 
-/** What the folder of a divided run has at the end beside its model: rows, and what all chains came to. */
+/** Bytes in the folder of a divided run when finished, without its model: the rows, and the results of all chains. */
 export const diskOfShards = (plan: Plan, { sampler, corpus }: RunConfiguration, shards: number): number => {
   const { rows } = plan
   const chains = chainsOf(plan, sampler)
@@ -15,11 +15,14 @@ export const diskOfShards = (plan: Plan, { sampler, corpus }: RunConfiguration, 
   return 4 * (ids + rows.tokens * shards) + sums
 }
 
-/** Matrices until they are stored: χ̂, its errors and its parts, and of blocks two halves. */
+/** Bytes of the matrices until they are stored: χ̂, its errors and parts, and with draw blocks two halves. */
 const columnsBytes = (plan: Plan, sampler: SamplerConfiguration): number =>
   partsBytes(plan, sampler) + 4 * (sampler.method === 'psgld' ? 2 : 4) * plan.rows.tokens * plan.components.length
 
-/** What stays in the workspace; matrices until they are stored, and two checkpoints that a run keeps till then. */
+/**
+ * Bytes that a run needs on disk: what stays in the workspace, plus matrices and two checkpoints until they are
+ * deleted.
+ */
 export const diskOf = (plan: Plan, { sampler, clustering, corpus }: RunConfiguration, sizes: Sizes): number => {
   const { rows, components } = plan
   const ids = sum([...rows.sampling, ...rows.observation, ...rows.probe])

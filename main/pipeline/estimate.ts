@@ -13,39 +13,37 @@ import { workOf } from './work'
 import { memoryOf, sizesOf, matricesOf } from './memory'
 import { diskOf } from './disk'
 
-/** How fast this machine computes, and how that is known. */
+/** Speed of an engine on this machine, and its source. */
 export interface MeasuredRate {
   readonly engine: string
-  /**
-   * One thread on gradient steps of a small transformer (`measureEngines`); null where the engine was not measured.
-   */
+  /** Speed of one thread on gradient steps of a small transformer (`measureEngines`); null if not measured. */
   readonly gigaflopsPerSecond: number | null
-  /** ISO 8601. */
+  /** Time of the measurement, ISO 8601. */
   readonly measuredAt: string | null
   /**
-   * A run that was sampled here on this engine: tokens through its gradients and losses a second, all threads
-   * together. It counts more than the small transformer.
+   * An earlier run on this engine: tokens per second through gradients and losses, over all threads. Preferred to the
+   * small transformer.
    */
   readonly lastRun?: { readonly run: RunRecord; readonly tokensPerSecond: number; readonly measuredAt: string }
 }
 
-/** Measured on four cores of an AMD EPYC (Zen 3): see test/bench/NOTES.md. Threads share all but the text. */
+/** Speeds on four cores of an AMD EPYC (Zen 3), see test/bench/NOTES.md. All but reading text scale with threads. */
 const measuredSpeed = {
-  /** Bytes of a corpus that are read, tokenised and packed in a second. */
+  /** Corpus text read, tokenised and packed, in bytes per second. */
   textBytesPerSecond: 1.5e6,
-  /** One thread: pairs of tokens times components a second, in the search for neighbours. */
+  /** Token pairs times components per second and thread in the neighbour search. */
   distancesPerSecond: 7e9,
-  /** One thread: seconds for one seed of the search for clusters, per token and neighbour, at α = 0.001. */
+  /** Seconds per seed, token and neighbour on one thread in the `acl` search, at α = 0.001. */
   secondsOfSeed: 2e-7,
-  /** Seeds for each token, beside those whose rejection ends the search. */
+  /** Seeds per token, not counting the rejected ones that end the search. */
   seedsPerToken: 1 / 80,
-  /** One thread: seconds of one partition into communities, per token and neighbour. */
+  /** Seconds per token and neighbour on one thread, for one partition into communities. */
   secondsOfPartition: 9e-7,
-  /** One thread: seconds of a description, per token and neighbour. */
+  /** Seconds per token and neighbour on one thread, for a description. */
   secondsOfDescription: 1e-6
 } as const
 
-/** Seconds of the search for clusters in one matrix, whose neighbours are found. */
+/** Seconds to cluster one matrix whose neighbours are known. */
 export const searchSeconds = (configuration: ClusteringConfiguration, tokens: number, threads: number): number => {
   const entries = tokens * configuration.neighbours
   if (configuration.method === 'acl') {
@@ -58,7 +56,7 @@ export const searchSeconds = (configuration: ClusteringConfiguration, tokens: nu
   return (partitions * entries * measuredSpeed.secondsOfPartition) / Math.min(threads, seeds)
 }
 
-/** Seconds of the search for the neighbours of all tokens in one matrix. */
+/** Seconds to find the neighbours of all tokens in one matrix. */
 export const neighbourSeconds = (tokens: number, components: number, threads: number): number =>
   (tokens * tokens * components) / (measuredSpeed.distancesPerSecond * threads)
 
@@ -82,19 +80,19 @@ export const clusterSeconds = (
 }
 
 interface Speed {
-  /** Floating-point operations a second, all threads together. */
+  /** Floating-point operations per second, over all threads. */
   readonly operations: number
   readonly basis: string
 }
 
 const day = (time: string | null): string => (time === null ? 'at an unknown time' : `on ${time.slice(0, 10)}`)
 
-/** Operations a second of an engine on so many threads. Throws an `engine` error where it was not measured. */
+/** Speed of an engine on a number of threads. Throws an `engine` error if it was never measured. */
 export const rateOf = async (rate: MeasuredRate, threads: number): Promise<Speed> => {
   const { lastRun, gigaflopsPerSecond, engine, measuredAt } = rate
   if (lastRun !== undefined && lastRun.tokensPerSecond > 0) {
     const { run, tokensPerSecond } = lastRun
-    // The model of that run may be gone; then the small transformer has to do.
+    // The model of that run may no longer exist. Then use the small transformer.
     const work = await planOf(run.configuration, run.baseFolder).then(
       (plan) => workOf(plan, run.configuration),
       () => undefined
@@ -131,10 +129,10 @@ const freeBytes = async (folder: string): Promise<number> => {
 }
 
 /**
- * What a run of a configuration will cost on this machine: tokens counted as the sampler counts them, time from a
- * measured rate, memory and disk from the arrays that there will be. `workspace` is the folder whose disk it will
- * fill. Reads config.json, sizes of the corpus's files, and a rows file whole. Throws `input` and `configuration`
- * errors as a run would, and an `engine` error without any rate.
+ * Estimates the cost of a run on this machine: tokens as the sampler counts them, seconds from a measured speed, and
+ * bytes of memory and disk from the sizes of arrays. `workspace` is the folder whose disk is checked. Reads
+ * config.json, the sizes of the corpus files, and a rows file completely. Throws the `input` and `configuration`
+ * errors of a run, and an `engine` error if no speed is known.
  */
 export const estimateRun = async (
   configuration: RunConfiguration,

@@ -7,12 +7,15 @@ import { preparedPlan, chainsOf } from './plan'
 import { machineMemory, mostThreadsHere, gigabytes } from './room'
 
 /**
- * An estimate is up to so many times what is used (test/bench/NOTES.md), so only a run that is further above the
- * machine's memory is refused.
+ * Estimates exceed actual use by up to this factor (test/bench/NOTES.md). A run is refused only if its estimate
+ * exceeds the machine's memory by more.
  */
 const mostOverestimated = 1.6
 
-/** The largest of some numbers that fits, where each smaller one does too; the first where none does. */
+/**
+ * The largest number from `first` to `last` that fits, or `first` if none does. Every number below a fitting one must
+ * fit too.
+ */
 const largestFrom = (first: number, last: number, fits: (count: number) => boolean): number => {
   let [low, high] = [first, Math.max(first, last)]
   while (low < high) {
@@ -23,16 +26,16 @@ const largestFrom = (first: number, last: number, fits: (count: number) => boole
   return low
 }
 
-/** Whatever number of threads a study's run is to have, and what is to be said of its memory. */
+/** Thread count that fits in memory, plus any warning. */
 export interface FittingThreads {
   readonly threads: number
   readonly warning?: string
 }
 
 /**
- * On how many threads a prepared study is sampled, so that it fits in memory: those asked for, or fewer, as numbers
- * do not depend on them. Says so where it is fewer, and where what is needed may be more than there is. Throws a
- * `configuration` error where one thread can't fit.
+ * Chooses how many threads sample a prepared study so that it fits in memory: the number asked for, or fewer, since
+ * results do not depend on it. Warns if it is fewer, or if memory may run short. Throws a `configuration` error if
+ * even one thread does not fit.
  */
 export const threadsThatFit = async (
   configuration: RunConfiguration,

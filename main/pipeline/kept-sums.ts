@@ -11,7 +11,7 @@ import { fingerprintOf } from './versions'
 const keptName = 'sums'
 const begunName = 'begun'
 
-/** Where the sums of a run are kept, and those of the run that it continues. */
+/** File of a run's saved sums, and folder for those of the run that it continues. */
 export const keptPath = (runFolder: string): string => join(runFolder, keptName)
 export const begunPath = (runFolder: string): string => join(runFolder, begunName)
 
@@ -19,7 +19,7 @@ interface About {
   readonly basis: string
 }
 
-/** What decides the numbers of sums, whatever the number of rounds and the target. */
+/** Hash of everything that determines the sums, except the number of rounds and the target. */
 export const basisOf = (
   {
     modelHash,
@@ -48,8 +48,8 @@ export const basisOf = (
 }
 
 /**
- * Keeps sums so that a run can be continued; whole or not at all. Answers their bytes. Throws a `storage` error when
- * they can't be written.
+ * Saves sums atomically, so that the run can be continued. Returns their size in bytes. Throws a `storage` error if
+ * they cannot be written.
  */
 export const keepSums = async (path: string, basis: string, sampled: Sampled): Promise<number> => {
   await writeSampled<About>(path, { basis }, sampled)
@@ -57,7 +57,8 @@ export const keepSums = async (path: string, basis: string, sampled: Sampled): P
 }
 
 /**
- * The sums of the run that is continued. Throws an `input` error where they are gone, damaged, or of other settings.
+ * Opens the sums of the run being continued. Throws an `input` error if they are missing, damaged, or from other
+ * settings.
  */
 export const openSums = async (path: string, basis: string): Promise<SampledFile<SampledBlocks, About>> => {
   const file = await openSampled<SampledBlocks, About>(path)
@@ -69,13 +70,13 @@ export const openSums = async (path: string, basis: string): Promise<SampledFile
   )
 }
 
-/** Gives the folder of a new run the sums of the run that it continues, which may be deleted then. */
+/** Links or copies the sums of a run into the folder of its continuation, so that the first may be deleted. */
 export const adoptSums = async (from: string, to: string): Promise<void> => {
   await makePlainFolder(to)
   await link(keptPath(from), begunPath(to)).catch(() => copyFile(keptPath(from), begunPath(to)))
 }
 
-/** Removes what is left of a finished run's checkpoints; its kept sums stay. */
+/** Deletes the checkpoints of a finished run, but keeps its saved sums. */
 export const removeCheckpoints = async (runFolder: string): Promise<void> => {
   const names = await readdir(runFolder).catch((): string[] => [])
   for (const name of names) if (name !== keptName) await rm(join(runFolder, name), { recursive: true, force: true })

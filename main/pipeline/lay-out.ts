@@ -9,14 +9,14 @@ import type { Compute } from './session'
 import { clusteredColumns, sendColumns, sendNeighbours } from './transfer'
 
 export interface LayOutOptions extends PartOptions {
-  /** The preprocessing whose neighbours the layout follows. */
+  /** Whether to use the neighbours of whitened data. */
   readonly whiten: boolean
 }
 
 const sentShare = 0.05
 const laidOutShare = 0.98
 
-/** As many neighbours as a layout uses, or else the most that any clustering had. */
+/** Sends as many neighbours as a layout uses, or the most that any clustering has. */
 const sendSomeNeighbours = async (
   workspace: Workspace,
   run: RunRecord,
@@ -56,8 +56,8 @@ const layOutWith = async (
 }
 
 /**
- * Places the tokens of a run in the plane by its kept neighbours (by principal components where none are kept), in a
- * compute process of its own, and stores the places. Throws a `usage` error for a run without susceptibilities, and
+ * Lays out the tokens of a run in the plane by their stored neighbours, or by principal components if there are none,
+ * in a new compute process. Stores the layout. Throws a `usage` error for a run without susceptibilities, and
  * `interrupted` after `signal`.
  */
 export const layOut = async (workspace: Workspace, run: RunRecord, options: LayOutOptions): Promise<LayoutRecord> => {

@@ -34,7 +34,7 @@ const shared = (length: number, value: (i: number) => number): Float32Array => {
   return data
 }
 
-/** Any weights do for a rate; these are spread about zero, and about one for the scales of layer norms. */
+/** Arbitrary weights for measuring speed: spread around 0, layer norm scales around 1. */
 const anyWeights = (): Weights =>
   new Map(
     [...tensorShapes(architecture)].map(([name, shape]) => {
@@ -59,8 +59,8 @@ const anyRows = (count: number): Rows => ({
 })
 
 /**
- * Gradient steps of as many rows as take at most half a second, for half a second or one step. The first of a shape
- * is not counted: it compiles, which takes some engines longer than the step.
+ * Measures gradient steps for half a second, at least one step, with as many rows as fit in half a second. The first
+ * step of each shape is not counted, because some engines take longer to compile it than to run it.
  */
 const rateOf = async (
   engine: string,
@@ -105,7 +105,7 @@ const measured = async ({ remedy, install, ...report }: EngineReport, weights: W
   }
 }
 
-/** Every engine, with the rate of one thread on gradient steps of a small transformer. Takes some seconds. */
+/** Measures every engine: one thread on gradient steps of a small transformer. Takes some seconds. */
 export const measureEngines = async (): Promise<EngineRate[]> => {
   const weights = anyWeights()
   const rates: EngineRate[] = []
@@ -113,6 +113,6 @@ export const measureEngines = async (): Promise<EngineRate[]> => {
   return rates
 }
 
-/** One engine likewise. Throws an `engine` error if there is none of the name. */
+/** Measures one engine. Throws an `engine` error if there is none of that name. */
 export const measureEngine = async (engine: string): Promise<EngineRate> =>
   measured(await reportEngine(engine), anyWeights())

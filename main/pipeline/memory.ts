@@ -31,46 +31,43 @@ import { componentBytes, waveBytes } from '../sampling/waves'
 import type { Prepared } from './messages'
 import { sum, type Plan, includesProbe, preparedPlan } from './plan'
 
-/** Measured on the same machine: see test/bench/NOTES.md. */
+/** Measured on the machine of `measuredSpeed`: see test/bench/NOTES.md. */
 const measuredMemory = {
-  /** What the processes take with nothing in them. */
+  /** All processes when idle. */
   processBytes: 350e6,
   threadBytes: 150e6,
   /** A thread without an evaluator. */
   updatingBytes: 15e6,
   /** A shard's process and its compute process. */
   shardProcessBytes: 250e6,
-  /** Stages whose activations at w* are held: the current one, the next, and those that are not collected yet. */
+  /** Stages whose activations at w* are in memory: the current one, the next, and those not yet garbage-collected. */
   stagesHeld: 3,
-  /** What programs hold, over what they need at once. */
+  /** Memory held by programs, relative to their peak use. */
   programShare: 2.4,
   /** Average copies of a program per owning thread. */
   helpedPrograms: 1.5
 } as const
 
-/** Shapes are all that is needed to count. */
+/** Counting needs only the shapes. */
 const emptyWeights = (architecture: Architecture): Weights =>
   new Map([...tensorShapes(architecture)].map(([name, shape]) => [name, { shape, data: new Float32Array(0) }]))
 
 const parametersOf = (architecture: Architecture): number => sum([...tensorShapes(architecture).values()].map(size))
 
-/** A program, in bytes, and how many chains run it. */
+/** Memory of a program in bytes, and the number of chains that run it. */
 interface Held extends ProgramPeak {
   readonly users: number
 }
 
-/** Programs, and what an evaluator holds beside them, in bytes. */
+/** Programs, and what an evaluator holds in addition, in bytes. */
 interface Working {
   readonly programs: readonly Held[]
   readonly perThread: number
-  /**
-   * Of own gradients and copies of weights, for each group of chains that a thread works on together; the largest
-   * first.
-   */
+  /** Gradients and copies of weights of each group of chains that a thread processes together, largest first. */
   readonly own: readonly number[]
 }
 
-/** Rows of one gradient; 0 where there is none. */
+/** Rows of one gradient; 0 if the sampler computes none. */
 const gradientRows = (sampler: SamplerConfiguration): number =>
   sampler.method === 'psgld' ? (sampler.nBeta === 0 ? 0 : sampler.batchSize) : sampler.observationBatch
 
@@ -109,10 +106,10 @@ const workingOf = (
 }
 
 export interface Sizes {
-  /** Of the parameters, and of every component with `full` where it is sampled, in weights. */
+  /** Total weights: of the model, and of all replicas. */
   readonly parameters: number
   readonly replicaWeights: number
-  /** Of each chain. */
+  /** Weights of each replica. */
   readonly replicas: readonly number[]
   readonly chains: number
 }
@@ -127,8 +124,8 @@ export const sizesOf = ({ architecture }: Plan, chains: readonly string[]): Size
 }
 
 /**
- * Sums of all chains over both halves of their draws: of one quantity a token in float64, or of two, the first half's
- * in float32; and losses where φ comes after them.
+ * Bytes of all chains' sums over both halves of their draws, plus the losses if φ is only known after them. One
+ * quantity per token is summed in float64; if there are two, the first half is stored in float32.
  */
 export const sumsBytes = (
   { chains }: Sizes,
@@ -137,13 +134,13 @@ export const sumsBytes = (
   observationIncludesProbe: boolean
 ): number => chains * tokens * ((estimator === 'two-chain' ? 16 : 24) + (observationIncludesProbe ? 4 : 0))
 
-/** While columns are estimated, one after another, and their matrices stored by three tiles: see columns.ts. */
+/** Bytes used while columns are estimated one by one and their matrices stored in three tiles (columns.ts). */
 const estimatingBytes = (tokens: number, components: number): number =>
   tokens * 200 + 12 * Math.min(usualTile, tokens * components)
 
 /**
- * Weights, their centres and squared gradients, and gradients or parts of them where steps take several stages or
- * threads, or others update; sums, and losses at w*; what comes of them.
+ * Bytes of all replicas (weights, centres, squared gradients, and gradients where they wait), sums, losses at w*, and
+ * estimation.
  */
 const sampledBytes = (
   sizes: Sizes,
@@ -159,18 +156,18 @@ const sampledBytes = (
   4 * tokens +
   estimatingBytes(tokens, components)
 
-/** Matrices that are clustered for one clustering: the whole, and what it is compared with. */
+/** Number of matrices to partition for one clustering: the whole one and its comparisons. */
 export const matricesOf = (
   { stability }: Pick<ClusteringConfiguration, 'stability'>,
   { method }: SamplerConfiguration
 ): number => 1 + (stability ? comparisonsOf(partCount(method)).length : 0)
 
-/** Entries of the neighbour graph for each that the lists have: of a union, in both of an edge's rows. */
+/** Graph entries per neighbour list entry. In a union, every edge is stored in both of its rows. */
 const entriesPerNeighbour = 2 * 1.4
 
 /**
- * The matrix, points, neighbours, the graph with its copies, and vectors of the search; and what is kept to compare
- * with.
+ * Bytes of clustering: matrix, points, neighbours, the graph and its copies, search vectors, and the stored
+ * comparisons.
  */
 const clusteredBytes = (
   configuration: ClusteringConfiguration,
@@ -195,14 +192,14 @@ const clusteredBytes = (
   return tokens * (components * 16 + graph + half + kept + 270) + kernels
 }
 
-/** What samples: the components of the chains, the engine, and how many threads. */
+/** What is sampled: the component of every chain, the engine, and the number of threads. */
 interface Sampled {
   readonly chains: readonly string[]
   readonly engine: string
   readonly threads: number
 }
 
-/** Sums and vectors of all draw blocks: what waves hold in turn, and what is kept on disk. */
+/** Bytes of the sums and vectors of all draw blocks. Waves hold a part of them at a time, and saved sums all. */
 export const blocksBytes = (
   { architecture, rows: { tokens } }: Plan,
   chains: readonly string[],
@@ -285,11 +282,11 @@ const samplingBytes = (
   )
 }
 
-/** χ̂ from every part of the draws. */
+/** Bytes of χ̂ from every part of the draws. */
 export const partsBytes = ({ components, rows: { tokens } }: Plan, { method }: SamplerConfiguration): number =>
   4 * partCount(method) * tokens * components.length
 
-/** While sampling, and at most. */
+/** Memory that a run needs in bytes: while sampling, and at its peak. */
 export const memoryOf = (
   plan: Plan,
   configuration: RunConfiguration,
@@ -316,11 +313,11 @@ export const memoryOf = (
   }
 }
 
-/** Bytes that a process needs to sample some chains of a plan, whose components are given. */
+/** Memory that a process needs to sample the chains of a shard, in bytes. `sampled.chains` has their components. */
 export const shardBytes = (plan: Plan, configuration: RunConfiguration, sampled: Sampled): number =>
   measuredMemory.shardProcessBytes + samplingBytes(plan, configuration, sampled)
 
-/** Bytes that a process needs to sample some chains of a prepared study, whose components are given. */
+/** Memory that a process needs to sample chains of a prepared study, in bytes. `chains` has their components. */
 export const preparedShardBytes = async (
   configuration: RunConfiguration,
   baseFolder: string,
@@ -333,8 +330,8 @@ export const preparedShardBytes = async (
 }
 
 /**
- * Bytes that a process needs for a shard of a clustering: some rows' neighbours, or null for the local clusters of a
- * matrix.
+ * Memory that a process needs for a clustering shard, in bytes: for the neighbours of `rows` tokens, or if null for
+ * the local clusters of a matrix.
  */
 export const clusterShardBytes = (
   configuration: ClusteringConfiguration,
@@ -345,7 +342,7 @@ export const clusterShardBytes = (
 ): number => {
   const { neighbours: k } = configuration
   const common = measuredMemory.shardProcessBytes + threads * measuredMemory.updatingBytes
-  // The matrix of a cloud is made from the whole one; points are in float64, and in 16 bits for the search.
+  // The cloud's matrix is computed from the whole one. Points are held in float64, and in 16 bits for the search.
   if (rows !== null) return common + tokens * (components * (4 + 4 + 8 + 2) + 20) + rows * (8 * k + 8 * (2 * k + 32))
   return common + clusteredBytes({ ...configuration, stability: false }, 1, tokens, components, threads)
 }

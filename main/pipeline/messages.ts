@@ -8,23 +8,23 @@ import type { ClusteringConfiguration, RunConfiguration } from '../../preload/co
 import type { CorpusPreview, EngineRate, SignalPreview } from '../../preload/contract'
 import type { ClusteringDescription, EngineProvenance, LayoutRecord, StudyRecord } from '../../preload/records'
 
-/** What the compute process is asked to read: paths are absolute. */
+/** What the compute process must read. Paths are absolute. */
 export interface PrepareRequest {
   readonly configuration: RunConfiguration
   readonly baseFolder: string
-  /** In place of the configuration's. */
+  /** Overrides the engine of the configuration. */
   readonly engine?: string | undefined
-  /** Whether the engine has to be on this machine: not where others will sample. */
+  /** Set if the engine need not be on this machine, because others will sample. */
   readonly mayBeElsewhere?: boolean
 }
 
-/** Token ids and, for each, its text. */
+/** Token ids, and the text of each. */
 export interface TokenTexts {
   readonly ids: Int32Array
   readonly words: readonly string[]
 }
 
-/** A model and its rows, as far as the terminal's process and the store need to know them. */
+/** What the shell and the store need to know of a model and its rows. */
 export interface Prepared {
   readonly modelHash: string
   readonly tokenizerHash: string | null
@@ -32,7 +32,7 @@ export interface Prepared {
   readonly components: readonly string[]
   readonly parameters: number
   readonly study: StudyRecord
-  /** Of every token id that occurs in the rows; null without a tokenizer. */
+  /** Texts of all token ids in the rows; null without a tokenizer. */
   readonly texts: TokenTexts | null
   readonly tokens: number
 }
@@ -44,30 +44,30 @@ export interface SampleRequest extends Pick<
   readonly folder: string
   readonly everySeconds: number
   readonly fingerprint: string
-  /** Where the matrices lie until they are stored. */
+  /** File for the matrices until they are stored. */
   readonly columns: string
-  /** Sums of the run that this one continues, and where its own are kept; of methods that go in rounds. */
+  /** Files of the sums to continue from, and of those to save. Only for methods with rounds. */
   readonly begun?: string | undefined
   readonly keep?: string | undefined
-  /** Stands for all that sums must have in common, to go on with them. */
+  /** Hash that sums must share to be continued. */
   readonly basis: string
 }
 
-/** What sampling found, less its matrices, which are fetched in blocks of rows. */
+/** Result of sampling. Its matrices are fetched in blocks of rows. */
 export interface Sampled {
   readonly tokens: number
-  /** Names of the columns: the components asked for, less those whose chains all failed. */
+  /** Names of the columns: the requested components, except those whose chains all failed. */
   readonly components: readonly string[]
   readonly initialLoss: number
   readonly diagnostics: readonly ComponentDiagnostics[]
   readonly traces: readonly ChainTrace[]
-  /** How many parts of the draws there are estimates of. */
+  /** Number of parts of the draws with their own estimate. */
   readonly parts: number
-  /** Bytes of the sums that were kept; null where none were. */
+  /** Size of the saved sums in bytes; null if none were saved. */
   readonly keptSums: number | null
 }
 
-/** A set of shards to work on: the rows, and the model where chains are to be sampled. */
+/** A shard set to open: its rows, and with `withModel` its model. */
 export interface OpenSetRequest {
   readonly folder: string
   readonly withModel: boolean
@@ -75,14 +75,14 @@ export interface OpenSetRequest {
 
 export interface ShardRequest extends Omit<SampleRequest, 'columns' | 'begun' | 'keep' | 'basis'> {
   readonly chains: readonly ChainName[]
-  /** Where what comes of them goes, with what there is to say about it. */
+  /** File of the result, and its header. */
   readonly result: string
   readonly about: Omit<ShardAbout, 'seconds' | 'finishedAt'>
-  /** Of sampling it, before it was interrupted. */
+  /** Seconds spent on it before an interruption. */
   readonly secondsBefore: number
 }
 
-/** What a shard's result says of itself. */
+/** Header of a shard's result. */
 export interface ShardAbout {
   readonly set: string
   readonly shard: number
@@ -92,32 +92,32 @@ export interface ShardAbout {
   readonly engine: EngineProvenance
   readonly threads: number
   readonly finishedAt: string
-  /** Of sampling, all interruptions taken together. */
+  /** Seconds of sampling, over all interruptions. */
   readonly seconds: number
 }
 
 export interface GatherRequest
   extends Pick<SamplingInput, 'components' | 'sampler'>, Pick<SampleRequest, 'columns' | 'keep' | 'basis'> {
   readonly set: string
-  /** Results of all shards, in order. */
+  /** Result files of all shards, in order. */
   readonly results: readonly string[]
 }
 
-/** What shards came to, and who sampled them. */
+/** Estimates from shards, and the headers of their results. */
 export interface Gathered {
   readonly sampled: Sampled
   readonly shards: readonly ShardAbout[]
 }
 
 export interface Block {
-  /** Index of the block's first token, and tokens in it. */
+  /** Index of the block's first token, and number of tokens. */
   readonly first: number
   readonly count: number
 }
 
 export interface ClusterRequest {
   readonly configuration: ClusteringConfiguration
-  /** Columns that are clustered by. */
+  /** Columns used for clustering. */
   readonly columns: readonly number[]
   readonly components: readonly string[]
   readonly seed: number
@@ -125,20 +125,20 @@ export interface ClusterRequest {
   readonly folder: string
   readonly everySeconds: number
   readonly fingerprint: string
-  /** Parts of the draws that it is compared with; 0 for no comparison. */
+  /** Number of parts of the draws used for comparison; 0 for none. */
   readonly parts: number
-  /** Folder of the shards that the clustering was divided into, whose results are taken. */
+  /** Folder of shards whose results are used, if the clustering was divided. */
   readonly gathered?: string | undefined
 }
 
-/** Work on one shard of a clustering. */
+/** Request to run one shard of a clustering. */
 export interface ClusterShardRequest {
   readonly folder: string
   readonly shard: number
   readonly threads: number
   readonly everySeconds: number
   readonly about: Omit<ShardAbout, 'engine' | 'seconds' | 'finishedAt'>
-  /** Of working on it, before it was interrupted. */
+  /** Seconds spent on it before an interruption. */
   readonly secondsBefore: number
 }
 
@@ -146,7 +146,7 @@ export interface VariantRequest extends ClusterRequest {
   readonly variant: Variant
 }
 
-/** What `describe` adds to the matrix and the neighbours that the process has. */
+/** Input of `describe`, in addition to the matrix and neighbours that the process already has. */
 export type DescribeRequest = Omit<DescribeOrder, 'matrix' | 'tokens' | 'neighbours'>
 
 export interface LayOutRequest {
@@ -158,18 +158,18 @@ export interface LayOutRequest {
 
 export interface PreviewSignalRequest extends PrepareRequest {
   readonly threads: number
-  /** Components are begun until then. */
+  /** Seconds after which no further component is started. */
   readonly seconds: number
 }
 
 export interface PreviewRequest extends PrepareRequest {
-  /** Rows to show. */
+  /** Number of rows to show. */
   readonly rows: number
-  /** After this long no more documents are read. */
+  /** Seconds after which no further document is read. */
   readonly seconds: number
 }
 
-/** Calls of the compute process. Large arrays go in blocks of tokens, so that neither side holds many copies. */
+/** Calls of the compute process. Large arrays are sent in blocks of tokens, to avoid copies on both sides. */
 export interface ComputeCalls {
   readonly prepare: { readonly parameters: PrepareRequest; readonly result: Prepared }
   readonly sample: { readonly parameters: SampleRequest; readonly result: Sampled }
@@ -190,7 +190,7 @@ export interface ComputeCalls {
     readonly parameters: Block & { readonly part: number }
     readonly result: { readonly susceptibilities: Float32Array }
   }
-  /** Lets go of what was sampled, once it is stored. */
+  /** Frees the result of sampling after it is stored. */
   readonly dropSampled: { readonly parameters: null; readonly result: null }
   readonly beginMatrix: {
     readonly parameters: { readonly tokens: number; readonly components: number }
@@ -208,26 +208,26 @@ export interface ComputeCalls {
     readonly parameters: { readonly first: number; readonly indices: Int32Array; readonly distances: Float32Array }
     readonly result: null
   }
-  /** Half of the draws, likewise; let go of when it is clustered. */
+  /** Starts the matrix of one half of the draws. It is freed after clustering. */
   readonly beginHalf: { readonly parameters: null; readonly result: null }
   readonly putHalf: {
     readonly parameters: { readonly first: number; readonly values: Float32Array }
     readonly result: null
   }
-  /** Whether a matrix is clustered already, so that it need not be sent. */
+  /** Whether a matrix is already clustered and need not be sent. */
   readonly isClustered: { readonly parameters: VariantRequest; readonly result: boolean }
-  /** Clusters one matrix; what it came to is kept until all are there. */
+  /** Clusters one matrix. The process keeps the result until all are done. */
   readonly cluster: { readonly parameters: VariantRequest; readonly result: null }
-  /** Puts together a clustering of the whole and what it is compared with: halves of so many parts of the draws. */
+  /** Combines the clusterings of the whole matrix and of the comparisons. */
   readonly finishClustering: { readonly parameters: ClusterRequest; readonly result: Structure }
-  /** Of the matrix and the neighbours that were sent; of the patterns alone where neither was. */
+  /** Describes clusters from the matrix and neighbours that were sent; without them, from token patterns alone. */
   readonly describe: { readonly parameters: DescribeRequest; readonly result: ClusteringDescription }
   readonly layOut: { readonly parameters: LayOutRequest; readonly result: LayoutRecord }
   readonly preview: { readonly parameters: PreviewRequest; readonly result: CorpusPreview }
   readonly measureEngines: { readonly parameters: null; readonly result: readonly EngineRate[] }
   readonly measureEngine: { readonly parameters: { readonly engine: string }; readonly result: EngineRate }
   readonly previewSignal: { readonly parameters: PreviewSignalRequest; readonly result: SignalPreview }
-  /** Measures the noise of the halves among the matrices of a set that is being written. */
+  /** Measures the noise of the halves in a set that is being written. */
   readonly measureNoises: {
     readonly parameters: { readonly folder: string; readonly of: MatricesOf }
     readonly result: null
@@ -239,20 +239,20 @@ export interface ComputeCalls {
   }
 }
 
-/** What the compute process tells while a call is at work. */
+/** Notices that the compute process sends during a call. */
 export interface ComputeNotices {
   readonly preparing: { readonly done: number; readonly total: number }
   readonly sampling: SamplingProgress
   readonly trace: TracePoint
   readonly chainEnded: { readonly component: string; readonly chain: number; readonly message: string }
-  /** The neighbours are there to be fetched. */
+  /** The neighbours can be fetched now. */
   readonly neighbours: { readonly k: number }
   readonly clustering: ClusteringProgress
-  /** Share done of a description, a layout or a preview. */
+  /** Fraction done of a description, layout or preview. */
   readonly part: { readonly fraction: number; readonly secondsLeft: number | undefined }
 }
 
-/** Whose matrices they are. */
+/** Identity and shape of a set's matrices. */
 export interface MatricesOf {
   readonly fingerprint: string
   readonly tokens: number

@@ -9,7 +9,7 @@ import { chainNames } from '../sampling/input'
 import { chooseComponents } from './checks'
 import type { Prepared } from './messages'
 
-/** The rows of a configuration, by their lengths, in order. */
+/** Lengths of the rows of a configuration, in order. */
 export interface RowSets {
   readonly sampling: readonly number[]
   readonly observation: readonly number[]
@@ -17,7 +17,7 @@ export interface RowSets {
   readonly tokens: number
 }
 
-/** The part of a configuration and its model that decides what a run costs. */
+/** Everything in a configuration and its model that determines the cost of a run. */
 export interface Plan {
   readonly architecture: Architecture
   readonly components: readonly string[]
@@ -81,7 +81,7 @@ export const planOf = async (configuration: RunConfiguration, baseFolder: string
   }
 }
 
-/** The component of every chain. */
+/** Component of every chain. */
 export const chainsOf = ({ components }: Plan, sampler: SamplerConfiguration): string[] =>
   chainNames({ components, sampler }).map(({ component }) => component)
 

@@ -9,7 +9,7 @@ import type { Compute } from './session'
 import { counted } from './worked-run'
 import type { WorkedRun } from './worked-run'
 
-/** The stage that reads the model and the rows; and reads them again for a compute process that is new. */
+/** Reads the model and the rows. Reads them again if the compute process was replaced. */
 export class PrepareStage {
   readonly #work: WorkedRun
   #prepared: { readonly by: Compute; readonly what: Prepared } | undefined
@@ -50,7 +50,7 @@ export class PrepareStage {
     )
   }
 
-  /** The model and the rows in a compute process; read again where that process is a new one. */
+  /** Model and rows in a compute process, read again if it is a new process. */
   async prepared(compute: Compute): Promise<Prepared> {
     if (this.#prepared?.by === compute) return this.#prepared.what
     const { signal, onEvent } = this.#work.options
@@ -109,7 +109,7 @@ export class PrepareStage {
     }
   }
 
-  /** Says and records where a run goes on that was begun elsewhere. */
+  /** Reports and records when a resumed run changes its engine. */
   async #noteEngine({ engine }: Prepared): Promise<void> {
     const {
       id,
@@ -127,7 +127,7 @@ export class PrepareStage {
     })
   }
 
-  /** What failed, with the other way on where the run's own engine can't be had. */
+  /** If the run's engine is unavailable, adds to the error how to resume on another one. */
   #withWayOut(error: unknown): unknown {
     const {
       id,

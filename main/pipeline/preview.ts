@@ -10,13 +10,13 @@ import { relayPart } from './describe'
 import type { PartOptions } from './describe'
 import { besideRuns } from './session'
 
-/** After this long a preview makes do with what has been read. */
+/** Seconds after which a preview shows what has been read so far. */
 const previewSeconds = 10
 
 /**
- * The rows of a configuration as a run would pack them: counts by subset, and `rows` of those that it would study.
- * Reads the corpus in a process of its own, for some seconds at most; then counts are those of what was read. What is
- * wrong with the corpus, or too little, is told as `problem`. Throws an `interrupted` error after `signal`.
+ * Previews a configuration's rows as a run would pack them: counts by subset, and `rows` of those to be studied.
+ * Reads the corpus in a new compute process for a few seconds at most, and counts what was read. Faults of the corpus
+ * are returned as `problem`. Throws an `interrupted` error after `signal`.
  */
 export const previewCorpus = (
   configuration: RunConfiguration,
@@ -33,10 +33,7 @@ export const previewCorpus = (
     }
   })
 
-/**
- * Samples a few components of a configuration for about so many seconds, in a process of its own: see
- * signal-preview.ts.
- */
+/** Samples a few components of a configuration for about `seconds`, in a new compute process (signal-preview.ts). */
 export const previewSignalApart = (
   configuration: RunConfiguration,
   baseFolder: string,
@@ -57,8 +54,8 @@ export const previewSignalApart = (
   })
 
 /**
- * What a model folder holds, from config.json and the headers of the weights. `weights` is another checkpoint. Throws
- * an `input` error that says what is missing or does not fit.
+ * Describes a model folder from config.json and the headers of the weights. `weights` names another checkpoint.
+ * Throws an `input` error that says what is missing or does not fit.
  */
 export const describeModel = async (folder: string, weights?: string): Promise<ModelDescription> => {
   const { architecture, parameters, bytes } = await outlineModel(folder, weights)

@@ -7,7 +7,7 @@ import type { PartProgress } from './describe'
 const known = <K extends string>(key: K, value: number | undefined): Partial<Record<K, number>> =>
   (value === undefined || !Number.isFinite(value) ? {} : { [key]: value }) as Partial<Record<K, number>>
 
-/** Bytes of the corpus that have been read. */
+/** Progress by megabytes of the corpus read. */
 export const preparingProgress = (done: number, total: number): RunProgress => ({
   stage: 'prepare',
   done: done / 1e6,
@@ -29,7 +29,10 @@ export const samplingProgress = (sampler: SamplerConfiguration, report: Sampling
   ...known('secondsLeft', report.secondsLeft)
 })
 
-/** A search by acl ends when few tokens remain or none is found for long: no share of it that is done can be told. */
+/**
+ * Progress of clustering. An `acl` search has no known fraction done, because it ends when few tokens remain or after
+ * many rejections in a row.
+ */
 export const clusteringProgress = (report: ClusteringProgress): RunProgress => {
   switch (report.stage) {
     case 'neighbours':
@@ -62,7 +65,7 @@ export const clusteringProgress = (report: ClusteringProgress): RunProgress => {
   }
 }
 
-/** Which of the matrices that a clustering is compared with is at work, and since when. */
+/** Position in the list of comparison matrices: the current one, and the start time of the first. */
 export interface ComparisonAt {
   readonly at: number
   readonly of: number
@@ -71,7 +74,7 @@ export interface ComparisonAt {
 }
 
 const searchWords = { neighbours: 'neighbours', communities: 'partitions', cluster: 'clusters' } as const
-/** Share of one matrix's work that its neighbours are, about. */
+/** Approximate share of the neighbour search in the work on one matrix. */
 const neighboursShare = 0.5
 
 const withinMatrix = (report: ClusteringProgress): number =>
@@ -81,7 +84,7 @@ const withinMatrix = (report: ClusteringProgress): number =>
       ? neighboursShare + (1 - neighboursShare) * report.fraction
       : neighboursShare
 
-/** Halves of the draws, and a cloud without clusters, are clustered one after another. */
+/** Progress over the comparison matrices, which are clustered one after another. */
 export const comparisonProgress = (
   report: ClusteringProgress,
   { at, of, words, startedAt }: ComparisonAt,
@@ -99,7 +102,7 @@ export const comparisonProgress = (
   }
 }
 
-/** What comes after the search: the clusters that were found are described. */
+/** Progress of the description, which follows clustering. */
 export const describingProgress = ({ fraction, detail, secondsLeft }: PartProgress): RunProgress => ({
   stage: 'cluster',
   done: fraction,

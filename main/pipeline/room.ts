@@ -2,7 +2,7 @@ import { availableParallelism, totalmem } from 'node:os'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 
-/** Memory of this machine, or of the part of it that this process may use, in bytes. */
+/** Memory of this machine in bytes, or the limit for this process if it is lower. */
 export const machineMemory = (): number => {
   const most = process.constrainedMemory()
   return most > 0 ? Math.min(most, totalmem()) : totalmem()
@@ -11,12 +11,12 @@ export const machineMemory = (): number => {
 export const gigabytes = (bytes: number): string =>
   `${(bytes / 1e9).toLocaleString('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 })} GB`
 
-/** Threads that this machine is asked for at most: each takes 150 MB, and more than its cores make nothing faster. */
+/** Largest allowed number of threads. Each takes 150 MB, and more threads than cores bring no speed. */
 export const mostThreadsHere = (cores = availableParallelism()): number => Math.max(16, 8 * cores)
 
 const refusal = (sentence: string): SpectroscopeError => new SpectroscopeError('configuration', sentence)
 
-/** Refuses more threads than this machine has room for. `key` is what asks for them. */
+/** Throws a `configuration` error for more threads than `mostThreadsHere`. `key` names the setting. */
 export const checkThreads = (threads: number | undefined, key = '"threads"', cores = availableParallelism()): void => {
   const most = mostThreadsHere(cores)
   if (threads === undefined || threads <= most) return
@@ -25,7 +25,7 @@ export const checkThreads = (threads: number | undefined, key = '"threads"', cor
   throw refusal(`${what}; lower it, or omit it to use all cores.`)
 }
 
-/** Bytes that a study needs at least: rows of ids, χ̂ with its errors in float64, and traces of chains. */
+/** Lower bound on the memory of a study in bytes: rows of ids, χ̂ and its errors in float64, and traces of chains. */
 const leastBytes = ({ corpus, sampler }: RunConfiguration, components: number): number => {
   if (corpus === undefined) return 0
   const chains = sampler.method === 'psgld'
@@ -36,8 +36,8 @@ const leastBytes = ({ corpus, sampler }: RunConfiguration, components: number): 
 }
 
 /**
- * Refuses a study whose rows and matrix cannot be in this machine's memory, before anything of it is read. What else
- * it needs is counted when its rows are there (`threadsThatFit`).
+ * Throws a `configuration` error if the rows and matrix of a study cannot fit in this machine's memory, before
+ * reading anything. `threadsThatFit` checks the rest once the rows are known.
  */
 export const checkStudySize = (configuration: RunConfiguration, components: number, memory = machineMemory()): void => {
   const { corpus } = configuration

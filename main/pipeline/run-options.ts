@@ -2,16 +2,15 @@ import type { RunEvent } from '../../preload/contract'
 import type { Provenance, TracePointRecord } from '../../preload/records'
 
 export interface RunOptions {
-  /** Seconds between two checkpoints. */
+  /** Seconds between checkpoints. */
   readonly checkpointSeconds: number
   readonly onEvent: (event: RunEvent) => void
-  /** Aborting writes a checkpoint and leaves the run `interrupted`. */
+  /** Aborting saves a checkpoint and leaves the run `interrupted`. */
   readonly signal: AbortSignal
-  /** Where a run that was begun goes on, in place of the engine that it was on. */
+  /** Engine on which to resume, in place of the run's own. */
   readonly engine?: string | undefined
   /**
-   * Points of the traces as they arise, with L(w*) where it is known already; those of a chain that starts again come
-   * again.
+   * Gets trace points as they are computed, and L(w*) in nats once it is known. A restarted chain repeats its points.
    */
   readonly onTrace?: (point: TracePointRecord, initialLoss: number) => void
   readonly onChainEnded?: (chain: {
@@ -23,6 +22,6 @@ export interface RunOptions {
 
 export interface StartOptions extends RunOptions {
   readonly name?: string
-  /** What is known of where the run comes from, beside the configuration. */
+  /** Further facts about the origin of the run, besides the configuration. */
   readonly provenance?: Provenance
 }

@@ -1,6 +1,6 @@
 import { type RunRecord, type StageName, stageNames } from '../../preload/records'
 
-/** The next stage that a run has to do; undefined when all are done. */
+/** The next stage of a run; undefined when all are done. */
 export const nextStage = ({ configuration, stages }: RunRecord): StageName | undefined =>
   stageNames.find(
     (stage) =>

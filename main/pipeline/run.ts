@@ -19,13 +19,13 @@ import { SampleStage } from './sample-stage'
 import { WorkedRun } from './worked-run'
 import { createRun } from './create-run'
 
-/** Kinds of errors that a new run which never got past its preparation is not kept for. */
+/** Errors after which a new run is deleted if it fails during preparation. */
 const refusals = new Set(['usage', 'configuration', 'input', 'engine', 'network'])
 
-/** Kinds of errors after which going on would fail again. */
+/** Errors that would recur if the run were resumed. */
 const failures = new Set(['sampling', 'clustering', 'internal'])
 
-/** Works through the stages of one run, or clusters it once more. */
+/** Runs the stages of one run, or clusters it again. */
 class Runner {
   readonly #work: WorkedRun
   readonly #preparing: PrepareStage
@@ -39,7 +39,7 @@ class Runner {
     this.#clustering = new ClusterStage(this.#work, gathered)
   }
 
-  /** The run's own stages, from the first one that is not done. */
+  /** Runs the remaining stages of the run. */
   async work(isNew: boolean): Promise<RunRecord> {
     const run = await this.#framed(() => this.#stages()).catch(async (error: unknown) => {
       await this.#leave(error, isNew)
@@ -91,7 +91,7 @@ class Runner {
     }
   }
 
-  /** Leaves the run as its error asks for. */
+  /** Records the state of the run after an error. */
   async #leave(error: unknown, isNew: boolean): Promise<void> {
     const kind = error instanceof SpectroscopeError ? error.kind : 'internal'
     try {
@@ -103,11 +103,11 @@ class Runner {
           ...(kind === 'interrupted' ? {} : { error: messageOf(error) })
         })
     } catch {
-      // The store is what failed; it lists a run that nobody works on as interrupted when it is opened again.
+      // If the store itself failed, it marks the abandoned run as interrupted when reopened.
     }
   }
 
-  /** Does `work` with a folder for its checkpoints, a stopwatch, and an end to the compute process. */
+  /** Runs `work` with a folder for checkpoints and a stopwatch, and closes the compute process after it. */
   async #framed<T>(work: () => Promise<T>): Promise<T> {
     await makePlainFolder(this.#work.folder)
     await this.#work.stopwatch.open()
@@ -119,16 +119,16 @@ class Runner {
     }
   }
 
-  /** What is left of the checkpoints of a finished run. */
+  /** Deletes the remaining checkpoints of a finished run. */
   async #removeFolder(): Promise<void> {
     await removeCheckpoints(this.#work.folder)
   }
 }
 
 /**
- * Makes a run in the workspace and works through its stages: prepare, sample, neighbours, cluster. Each stage's
- * results are stored in one transaction when it is done. A run whose configuration or files turn out to be unusable
- * is not kept. Throws an `interrupted` error when stopped; the run can then be resumed.
+ * Creates a run in the workspace and runs its stages: prepare, sample, neighbours, cluster. Each stage's results are
+ * stored in one transaction. A run with an unusable configuration or files is deleted. Throws the errors of the
+ * stages, and an `interrupted` error when stopped; the run can then be resumed.
  */
 export const startRun = async (
   workspace: Workspace,
@@ -142,8 +142,7 @@ export const startRun = async (
 }
 
 /**
- * Goes on with a run after its last finished stage, and within a stage from its checkpoint. A finished run is
- * returned as it is.
+ * Resumes a run after its last finished stage, from the checkpoint within a stage. Returns a finished run unchanged.
  */
 export const resumeRun = async (workspace: Workspace, run: RunRecord, options: RunOptions): Promise<RunRecord> => {
   if (run.status === 'finished') return run
@@ -151,15 +150,19 @@ export const resumeRun = async (workspace: Workspace, run: RunRecord, options: R
   return new Runner(workspace, run, options).work(false)
 }
 
-/** Settings of a further clustering of a run. Throws a `usage` error where the run has no matrix yet. */
+/**
+ * Settings for a further clustering of a run, with defaults for its size. Throws a `usage` error if the run has no
+ * matrix yet.
+ */
 export const suitedTo = ({ id, stages, tokens }: RunRecord, settings: ClusteringSettings): ClusteringConfiguration => {
   if (stages.some(({ stage }) => stage === 'sample')) return suitClustering(settings, tokens)
   throw new SpectroscopeError('usage', `Run ${id} has no susceptibilities yet; resume it first.`)
 }
 
 /**
- * Clusters a run's matrix once more, beside the clusterings there are; neighbours that are kept for the same k and
- * preprocessing are reused, and from a folder of shards (`gathered`) what was found there.
+ * Clusters a run's matrix again and stores the result beside earlier clusterings. Reuses stored neighbours for the
+ * same k and preprocessing, and the results of shards in the folder `gathered`. Throws a `usage` error if the run has
+ * no matrix yet.
  */
 export const recluster = async (
   workspace: Workspace,

@@ -17,7 +17,7 @@ import { counted } from './worked-run'
 import type { PrepareStage } from './prepare-stage'
 import type { WorkedRun } from './worked-run'
 
-/** The stage that samples, or gathers what the shards of a run came to. */
+/** The stage that samples a run, or gathers its shards. */
 export class SampleStage {
   readonly #work: WorkedRun
   readonly #preparing: PrepareStage
@@ -111,7 +111,7 @@ export class SampleStage {
     }
   }
 
-  /** Takes what the shards of the run came to, in place of sampling. */
+  /** Loads shard results instead of sampling. */
   async #gatherWith(compute: Compute, gathered: GatheredProvenance): Promise<void> {
     const {
       configuration: { sampler }
@@ -164,9 +164,7 @@ export class SampleStage {
     if (sampled.keptSums !== null) await this.#work.update({ provenance: { keptSums: sampled.keptSums } })
   }
 
-  /**
-   * Where matrices lie until they are stored, where sums are kept, if they are, and what they must have in common.
-   */
+  /** File for the matrices, file for the sums if they are saved, and the hash that sums must share. */
   #keeping(prepared: Prepared): Pick<SampleRequest, 'columns' | 'keep' | 'basis'> {
     const { sampler, seed, corpus } = this.#work.run.configuration
     const keep = sampler.method !== 'psgld' && sampler.keepSums ? keptPath(this.#work.folder) : undefined
@@ -175,8 +173,8 @@ export class SampleStage {
   }
 
   /**
-   * Everything that decides the numbers of the matrix; of engines the first, as a person may have the run go on
-   * elsewhere.
+   * Hash of everything that determines the matrix. Uses the run's first engine, because a run may be resumed on
+   * another.
    */
   #samplingFingerprint({ modelHash, study, components, ...prepared }: Prepared): string {
     const engine = this.#work.run.provenance.enginesBefore?.[0] ?? prepared.engine
@@ -195,7 +193,7 @@ export class SampleStage {
     ])
   }
 
-  /** Writes trace points as they come, some at a time. */
+  /** Writes trace points to the store in batches. */
   #tracer(fail: (error: unknown) => void): {
     readonly add: (point: TracePointRecord) => void
     readonly end: () => Promise<void>

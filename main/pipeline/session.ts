@@ -9,13 +9,13 @@ import type { ComputeCalls, ComputeNotices } from './messages'
 
 export type Compute = Child<ComputeCalls, ComputeNotices>
 
-/** The compute process ended before it answered. */
+/** The compute process died before it answered. */
 class ComputeLost extends Error {}
 
-/** It did so twice in one stage. */
+/** The compute process died twice in one stage. */
 export class ComputeFailed extends SpectroscopeError {}
 
-/** What a compute process is used for: a stage of a run, or something beside them. */
+/** Uses of a compute process: the stages of a run, and work outside them. */
 export type ComputeUse = StageName | 'shard' | 'describe' | 'layOut' | 'preview'
 
 const useWords: Readonly<Record<ComputeUse, string>> = {
@@ -29,16 +29,16 @@ const useWords: Readonly<Record<ComputeUse, string>> = {
   preview: 'while it read the corpus'
 }
 
-/** What is done again by resuming the run. */
+/** Uses that are repeated by resuming the run. */
 const stages: ReadonlySet<ComputeUse> = new Set([...stageNames, 'describe'] as const)
 
-/** A compute process that is started when it is first needed, and once more for each use that it dies in. */
+/** A compute process that starts when first needed, and is replaced once per use if it dies. */
 export class ComputeSession {
   readonly #say: (message: string) => void
   readonly #signal: AbortSignal | undefined
   #child: Compute | undefined
 
-  /** After `signal` no new process is started for one that ended. */
+  /** After `signal`, a dead process is not replaced. */
   constructor(say: (message: string) => void, signal?: AbortSignal) {
     this.#say = say
     this.#signal = signal
@@ -56,9 +56,8 @@ export class ComputeSession {
   }
 
   /**
-   * Does `work` with the compute process. Should that die under it (a native fault, a lack of memory), a new one is
-   * started and the work done again, which goes on from the stage's checkpoint. Throws an `engine` error if it dies
-   * a second time.
+   * Runs `work` with the compute process. If it dies (native fault, out of memory), starts another and repeats the
+   * work, which resumes from the stage's checkpoint. Throws an `engine` error if it dies again.
    */
   async use<T>(use: ComputeUse, work: (compute: Compute, again: boolean) => Promise<T>): Promise<T> {
     try {
@@ -94,13 +93,13 @@ export class ComputeSession {
 }
 
 export interface BesideOptions {
-  /** Aborting ends the compute process at once, and the work with an `interrupted` error. */
+  /** Aborting kills the compute process at once and throws an `interrupted` error. */
   readonly signal: AbortSignal
-  /** Sentences such as that a compute process died. */
+  /** Gets messages, such as that a compute process died. */
   readonly onNote?: (message: string) => void
 }
 
-/** Does work beside the runs in a compute process of its own. */
+/** Runs work outside the stages in a new compute process. */
 export const besideRuns = async <T>(
   use: ComputeUse,
   { signal, onNote }: BesideOptions,
@@ -122,7 +121,7 @@ export const besideRuns = async <T>(
   }
 }
 
-/** A call of a compute process of its own, as a native fault of an engine must not take the caller with it. */
+/** Runs a call in a new compute process, so that a native fault of an engine does not affect the caller. */
 const apart = async <T>(doing: string, work: (compute: Compute) => Promise<T>): Promise<T> => {
   const compute: Compute = spawnChild<ComputeCalls, ComputeNotices>(entryPath('compute'), {
     lost: (words) =>
@@ -138,13 +137,13 @@ const apart = async <T>(doing: string, work: (compute: Compute) => Promise<T>): 
   }
 }
 
-/** What can compute here, measured in a process of its own. */
+/** Measures all engines in a new compute process. */
 export const measureEnginesApart = (): Promise<readonly EngineRate[]> =>
   apart('measured the engines', (compute) => compute.call('measureEngines', null))
 
 /**
- * One engine likewise, to see that it works; what it says is in the answer where it does not. Throws an `engine`
- * error if there is none of the name.
+ * Measures one engine in a new compute process, to see whether it works. If it does not, the answer says why. Throws
+ * an `engine` error if there is none of that name.
  */
 export const measureEngineApart = (engine: string): Promise<EngineRate> =>
   apart(`measured ${engine}`, (compute) => compute.call('measureEngine', { engine }))

@@ -20,12 +20,14 @@ import type { Shard } from './shard-set'
 import { perTaskFor, taskMemory, threadsOfShard, type ScriptSet } from './shard-scripts'
 import { maxArraySize } from './slurm'
 
-/** Seconds until a shard's process samples: its start, and reading model and rows from a shared file system. */
+/**
+ * Seconds until a shard's process begins to sample: startup, and reading model and rows from a shared file system.
+ */
 export const startSeconds = 20
-/** What a shard is aimed to take, and how many times its own work is to be of what every shard does again. */
+/** Target duration of a shard, and the minimum ratio of its own work to the work that every shard repeats. */
 export const aimedSeconds = 3600
 const leastOwn = 4
-/** A time limit over the estimate, its least, and its steps: near the limit a task saves and is queued again. */
+/** Time limit relative to the estimate, minimum, and step. A task that nears its limit saves and is queued again. */
 const [timeMargin, leastTime, timeStep] = [1.5, 600, 300]
 
 interface Rated {
@@ -73,7 +75,7 @@ const engineFor = (asked: string, rates: readonly EngineRate[], reader: PlanRead
   }
 }
 
-/** Operations of one chain of a component, and of the passes at w* that all chains of a shard share. */
+/** Operations of one chain of a component, and of the passes at w* shared by all chains of a shard. */
 const costsOf = (
   plan: Plan,
   configuration: RunConfiguration
@@ -97,7 +99,7 @@ const costsOf = (
 export const limitFor = (seconds: number): number =>
   timeStep * Math.ceil(Math.max(leastTime, timeMargin * seconds) / timeStep)
 
-/** Seconds as sbatch takes them: "4:05:00", or with days before them. */
+/** Formats seconds for sbatch: "4:05:00", or "2-04:05:00" with days. */
 export const slurmTime = (seconds: number): string => {
   const two = (value: number): string => String(Math.floor(value)).padStart(2, '0')
   const [days, rest] = [Math.floor(seconds / 86_400), seconds % 86_400]
@@ -105,7 +107,7 @@ export const slurmTime = (seconds: number): string => {
 }
 
 export interface PlanOptions {
-  /** What is sensible for the study by default. */
+  /** By default, a number suited to the study. */
   readonly shards?: number
   readonly threads?: number
   /** The terminal by default. */
@@ -113,8 +115,8 @@ export interface PlanOptions {
 }
 
 /**
- * What a run will cost as shards, before anything is prepared or queued. Time is by the rates of this machine's
- * engines. Throws the errors of a configuration, and a `usage` error where there are fewer chains than shards.
+ * Estimates the cost of a run in shards, before anything is prepared or queued. Times use the speed of this machine's
+ * engines. Throws `configuration` errors, and a `usage` error if there are fewer chains than shards.
  */
 export const planShards = async (
   configuration: RunConfiguration,

@@ -14,7 +14,7 @@ const bytes = z.number().min(0)
 const reportSchema = z.object({
   host: textOf(limits.word),
   pid: z.int(),
-  /** Of the shard's work, from 0 to 1. */
+  /** Fraction of the shard's work that is done. */
   fraction: z.number().min(0).max(1),
   secondsLeft: z.number().min(0).nullable(),
   /** What there is to say of a search whose end can't be told. */
@@ -22,14 +22,14 @@ const reportSchema = z.object({
   memory: z.object({ mostBytes: bytes, limitBytes: bytes.nullable(), ranOut: z.boolean() })
 })
 
-/** What the latest process at work on a shard said of itself. */
+/** Last report of the process running a shard. */
 export type ShardReport = z.output<typeof reportSchema>
 
 export const reportName = 'progress.json'
 
 const reportPath = (folder: string, shard: number): string => join(shardFolder(folder, shard), reportName)
 
-/** The last report on a shard; null where there is none that can be read. */
+/** Reads the last report of a shard; null if there is none that is readable. */
 export const readReport = async (folder: string, shard: number): Promise<ShardReport | null> => {
   try {
     return reportSchema.parse(JSON.parse((await readPlain(reportPath(folder, shard))).toString('utf8')))
@@ -38,18 +38,21 @@ export const readReport = async (folder: string, shard: number): Promise<ShardRe
   }
 }
 
-/** Memory from this share of the limit on is near it: what is read each second misses the last allocations. */
+/**
+ * Memory above this share of the limit counts as near it. Memory is sampled once a second, which misses the last
+ * allocations.
+ */
 const nearShare = 0.8
 
 export const isNearLimit = ({ mostBytes, limitBytes }: ShardReport['memory']): boolean =>
   limitBytes !== null && mostBytes >= nearShare * limitBytes
 
-/** Growth of the memory in use that is worth a report before the next beat. */
+/** Growth of memory use that triggers a report before the next heartbeat. */
 const growth = 1.1
 
 /**
- * Writes how far a shard is, and the memory that its processes use, beside its claim: at each beat, and when memory
- * has grown, as a process that is killed for it says nothing more. Reports are worth no error.
+ * Writes the progress and memory use of a shard beside its claim, at each heartbeat and when memory has grown,
+ * because a process killed for its memory cannot report any more. Errors in writing are ignored.
  */
 export class ShardReporter {
   readonly #folder: string
@@ -70,7 +73,7 @@ export class ShardReporter {
     this.#shard = shard
   }
 
-  /** Keeps the progress that an earlier process came to until there is new. */
+  /** Starts reporting, from the progress of an earlier process until there is newer. */
   async open(): Promise<void> {
     this.#fraction = (await readReport(this.#folder, this.#shard))?.fraction ?? 0
     this.#look()
@@ -84,7 +87,7 @@ export class ShardReporter {
     if (this.#written.fraction === 0 && this.#fraction > 0) this.#write()
   }
 
-  /** After a child was killed: whether that was for memory, and if so what there is to say of it. */
+  /** After a child was killed: memory use if that was the cause, else null. */
   memoryAfterKill(): ShardReport['memory'] | null {
     this.#most = Math.max(this.#most, memoryUsed())
     this.#ranOut = memoryKills() > this.#killsBefore || isNearLimit(this.#memory)
@@ -117,14 +120,14 @@ export class ShardReporter {
     this.#writing = this.#writing.then(() => writeFileAtomically(path, JSON.stringify(report))).catch(() => undefined)
   }
 
-  /** Stops; a last report is written for whoever looks next, unless the shard is another process's now. */
+  /** Stops reporting. Writes a last report, unless another process has taken the shard. */
   async close({ silently = false } = {}): Promise<void> {
     clearInterval(this.#timer)
     if (!silently) this.#write()
     await this.#writing
   }
 
-  /** Forgets what was said of a shard that is done. */
+  /** Deletes the report of a finished shard. */
   async remove(): Promise<void> {
     await rm(reportPath(this.#folder, this.#shard), { force: true })
   }

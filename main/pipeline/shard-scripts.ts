@@ -4,39 +4,39 @@ import { entryPath } from '../base/entries'
 import { nodeProgram } from '../base/processes'
 import type { ShardSet } from './shard-set'
 
-/** A word of a command line for a POSIX shell. */
+/** Quotes a word for a POSIX shell. */
 export const quoted = (word: string): string =>
   /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
 export interface ScriptOptions {
   /** Memory that a shard needs, where its set does not say so for each. */
   readonly memoryBytes?: number
-  /** Tasks of the array at work at once; all by default. */
+  /** Limit of array tasks running at once; by default none. */
   readonly atOnce?: number
-  /** Further lines for sbatch: "--partition=long". */
+  /** Further options for sbatch, such as "--partition=long". */
   readonly sbatch?: readonly string[]
-  /** Lines of shell to run before the program: "module load cuda". */
+  /** Shell lines to run before the program, such as "module load cuda". */
   readonly setup?: readonly string[]
-  /** Words of shell that start the program, in place of this one's path. */
+  /** Shell words that start the program, in place of this program's path. */
   readonly launcher?: string
-  /** Seconds between two checkpoints of a shard. */
+  /** Seconds between checkpoints of a shard. */
   readonly checkpointSeconds?: number
 }
 
-/** A batch script's own retries of a shard whose process was killed. */
+/** How often a batch script retries a shard whose process was killed. */
 const retries = 3
 
-/** Memory asked of Slurm over the estimate, as it kills what takes more. */
+/** Memory requested from Slurm, relative to the estimate. Slurm kills tasks that exceed it. */
 const memoryMargin = 1.25
 
-/** Shards that need more than this many times what the least of a class needs are a class of their own. */
+/** A shard that needs more than this multiple of a class's smallest starts another memory class. */
 const classSpread = 1.5
 
-/** Threads of a shard: those of the configuration, or up to four. */
+/** Threads of a shard: as configured, else up to four. */
 export const threadsOfShard = ({ threads }: Pick<ShardSet, 'threads'>): number =>
   threads ?? Math.min(4, availableParallelism())
 
-/** Indices as sbatch takes them: "0-3,7". */
+/** Formats indices for sbatch: "0-3,7". */
 export const indexRanges = (indices: readonly number[]): string => {
   const ranges: [number, number][] = []
   for (const index of indices.toSorted((a, b) => a - b)) {
@@ -86,7 +86,9 @@ export const perTaskFor = (set: Pick<ScriptSet, 'shards'>, mostTasks: number | n
 
 const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20)
 
-/** MiB to ask for, by task: the most that a task of its class needs. Empty where the set says nothing of memory. */
+/**
+ * Memory to request for each task, in MiB: the maximum of its memory class. Empty if the set has no memory estimates.
+ */
 export const taskMemory = (set: ScriptSet): ReadonlyMap<number, number> => {
   const most = new Map<number, number>()
   for (const { index, memoryBytes = NaN } of set.shards) {
@@ -110,7 +112,7 @@ export const taskMemory = (set: ScriptSet): ReadonlyMap<number, number> => {
   )
 }
 
-/** Tasks that are asked the same memory for, and how much that is where Slurm's script does not say so itself. */
+/** Groups tasks with equal memory requests. `memory` is null if the batch script already requests enough. */
 const groupsOf = (
   set: ScriptSet,
   shards: readonly number[],
@@ -158,7 +160,7 @@ export const runCommands = (
   return [`jobs=${jobs.join(':')} && ${commandsOf(waiting, '--dependency=afterok:$jobs ').join(' && ')}`]
 }
 
-/** The command that works on some shards in turn without a scheduler; null where there are none. */
+/** Command that runs the given shards one after another without a scheduler; null for none. */
 export const hereCommand = (folder: string, { shards }: ScriptSet, indices: readonly number[]): string | null => {
   if (indices.length === 0) return null
   const script = `bash ${quoted(join(folder, 'run-all.sh'))}`
@@ -300,7 +302,10 @@ ${queued.join('\n')}
 `
 }
 
-/** The same without Slurm: shards one after another; those that another machine has are left to it. */
+/**
+ * Script that runs shards one after another without Slurm. It skips shards that another machine is running, then
+ * waits for them.
+ */
 export const plainScript = (set: ScriptSet, start: ScriptOptions): string => `#!/bin/bash
 # Works on all shards of a run in turn, or on those given: run-all.sh 0 3. Start it on as many machines as there are:
 # each takes shards that no other has, and ends when all are done. Started again, it goes on from checkpoints.

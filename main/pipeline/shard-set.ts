@@ -33,24 +33,22 @@ const shardSchema = z.strictObject({
     .array(chainSchema)
     .min(1)
     .max(limits.components * limits.chains),
-  /** Of the run's floating-point operations that are not shared by all chains. */
+  /** Share of the run's floating-point operations, without those shared by all chains. */
   share: z.number().min(0).max(1),
-  /** Memory that its processes need, as estimated. */
+  /** Estimated memory of its processes in bytes. */
   memoryBytes: z.number().min(0).optional()
 })
 
 const setSchema = z.strictObject({
   format: z.literal(format),
   version: z.literal(version),
-  /** SHA-256 of all that decides the numbers, and of how they are divided. */
+  /** SHA-256 of everything that determines the numbers, and of the division into shards. */
   id: text,
   createdAt: text,
   program: text,
   configuration: z.unknown(),
   baseFolder: pathOf,
-  /**
-   * Paths from the folder of the set, or absolute; weights: null where they lie in the folder by their usual name.
-   */
+  /** Paths relative to the set's folder, or absolute. `weights` is null for the default file in the model folder. */
   model: z.strictObject({ folder: pathOf, weights: pathOf.nullable(), hash: text }),
   tokenizerHash: text.nullable(),
   studyHash: text,
@@ -58,16 +56,14 @@ const setSchema = z.strictObject({
   components: z.array(text).min(1).max(limits.components),
   tokens: index.max(limits.tokens),
   threads: z.int().min(1).max(limits.threads).nullable(),
-  /**
-   * Shards that a task of Slurm's works on in turn, where an array may not have as many tasks as there are shards.
-   */
+  /** Shards that one Slurm task runs in turn, if an array may not have a task for each. */
   perTask: z.int().min(1).max(limits.shards).optional(),
   shards: z.array(shardSchema).min(1).max(limits.shards)
 })
 
 export type Shard = z.output<typeof shardSchema>
 
-/** A run divided into shards, as `shards.json` in its folder says. */
+/** A run divided into shards, as stored in `shards.json` in its folder. */
 export interface ShardSet extends Omit<z.output<typeof setSchema>, 'configuration'> {
   readonly configuration: RunConfiguration
 }
@@ -82,10 +78,7 @@ export const claimPath = (folder: string, shard: number): string => join(shardFo
 const mean = (lengths: readonly number[], cost: (length: number) => number): number =>
   lengths.reduce((sum, length) => sum + cost(length), 0) / Math.max(1, lengths.length)
 
-/**
- * Floating-point operations of one chain of a component, the forward passes at w* left out: they are shared
- * (docs/method.md, section 2).
- */
+/** Floating-point operations of one chain of a component, without the forward passes at w*, which are shared. */
 const chainOperations = (
   architecture: Architecture,
   { sampler }: RunConfiguration,
@@ -107,9 +100,9 @@ const chainOperations = (
 }
 
 /**
- * Deals chains to `count` shards of nearly the same cost: the most expensive first, each to the shard that has least.
- * A shard's chains are in the run's order; with `together`, all of a component are in one shard. Throws a `usage`
- * error when there are fewer of them than shards.
+ * Divides chains among `count` shards of nearly equal cost: the most expensive chain first, each to the cheapest
+ * shard. Chains of a shard stay in the run's order. With `together`, all chains of a component stay in one shard.
+ * Throws a `usage` error if there are more shards than that allows.
  */
 export const dealChains = (
   chains: readonly ChainName[],
@@ -154,13 +147,14 @@ export const dealChains = (
   }))
 }
 
-/**
- * Whether blocks of a component may go to different shards: not where its number of rounds depends on all of them.
- */
+/** Whether blocks of a component may go to different shards. Not if its number of rounds depends on all of them. */
 export const mayDivideComponents = (sampler: RunConfiguration['sampler']): boolean =>
   sampler.method === 'psgld' || sampler.targetReliability === false
 
-/** Deals the chains of a run. Throws a `configuration` error where that can't be, and those of `dealChains`. */
+/**
+ * Divides the chains of a run among shards. Throws a `configuration` error if the run cannot be divided, and the
+ * errors of `dealChains`.
+ */
 export const dealShards = (
   architecture: Architecture,
   configuration: RunConfiguration,
@@ -182,18 +176,18 @@ export const dealShards = (
 export const writeSet = (folder: string, set: ShardSet): Promise<void> =>
   writeFileAtomically(setPath(folder), JSON.stringify(set, null, 1))
 
-/** What makes sets of one kind, and how a file that is none is spoken of. */
+/** Words for the error messages of one kind of set. */
 interface SetWords {
-  /** The command that writes such a folder. */
+  /** Command that creates such a set. */
   readonly command: string
-  /** "not a shard set of this version": what is said of a damaged file, before why. */
+  /** Says what a damaged file is not, such as "not a shard set of this version". */
   readonly otherwise: string
   readonly remedy: string
 }
 
 /**
- * Reads and checks the file of a set. Throws a `usage` error where there is none, an `input` error where it is
- * damaged or of another version.
+ * Reads and checks the file of a set. Throws a `usage` error if it is missing, and an `input` error if it is damaged
+ * or from another version.
  */
 export const readSetFile = async <T>(path: string, schema: z.ZodType<T>, words: SetWords): Promise<T> => {
   const content = await readFile(path, 'utf8').catch((error: unknown) => {
@@ -217,7 +211,7 @@ export const readSetFile = async <T>(path: string, schema: z.ZodType<T>, words: 
   throw damaged(`"${placeOf(issue.path)}": ${issueWords(issue)}`, parsed.error)
 }
 
-/** The shard set of a folder; errors as of `readSetFile`. */
+/** Reads the shard set in a folder. Throws the errors of `readSetFile`. */
 export const readSet = async (folder: string): Promise<ShardSet> => {
   const path = setPath(folder)
   const { configuration, ...set } = await readSetFile(path, setSchema, {
@@ -228,14 +222,16 @@ export const readSet = async (folder: string): Promise<ShardSet> => {
   return { ...set, configuration: parseConfiguration(modernised(configuration), path) }
 }
 
-/** Refuses to go on with another build than a set was made with: its shards would not belong together. */
+/**
+ * Throws a `usage` error if the set was made by another build, because results of different builds must not be mixed.
+ */
 export const checkBuild = ({ program }: { readonly program: string }, folder: string): void => {
   if (program === buildVersion) return
   const what = `The shards in ${folder} were made by build ${program} of the program, and this is ${buildVersion}`
   throw new SpectroscopeError('usage', `${what}; use that build, or make them anew in another folder.`)
 }
 
-/** Folder and weights of a set's model, as `loadModel` takes them. */
+/** Folder and weights file of a set's model, for `loadModel`. */
 export const modelOf = (
   folder: string,
   { model }: ShardSet
@@ -244,7 +240,7 @@ export const modelOf = (
   weights: model.weights === null ? undefined : resolve(folder, model.weights)
 })
 
-/** The rows of a set and the texts of their tokens. */
+/** The rows of a set, and the texts of their tokens. */
 export type PackedStudy = Pick<Prepared, 'study' | 'texts' | 'parameters'>
 
 export const writeStudy = (folder: string, { study, texts, parameters }: PackedStudy): Promise<void> => {
@@ -252,7 +248,7 @@ export const writeStudy = (folder: string, { study, texts, parameters }: PackedS
   return writeFileAtomically(studyPath(folder), sectionBlocks(studyFormat, { hash: study.hash }, [packed]))
 }
 
-/** Reads the rows of a set. Throws an `input` error where the file is missing, damaged, or of other rows. */
+/** Reads the rows of a set. Throws an `input` error if the file is missing, damaged, or has other rows. */
 export const readStudy = async (folder: string, { studyHash }: ShardSet): Promise<PackedStudy> => {
   const path = studyPath(folder)
   const packed = await withFile(path, async (file) => {

@@ -13,15 +13,18 @@ import { isNearLimit, readReport } from './shard-report'
 import type { ShardReport } from './shard-report'
 import { taskWords, tasksOver } from './slurm'
 
-/** A holder that missed more beats than these is taken for lost, long before another process takes its shard over. */
+/** A process that missed more heartbeats than this counts as lost. Others take over its shard much later. */
 const beatsMissed = 3
 
-/** Shards whose files are open at the same time. */
+/** Limit of shards whose files are open at once. */
 const lookedAtOnce = 16
 
 const known = new Map<string, boolean>()
 
-/** Whether a shard's result is there, whole and its own. A file is read once, and again when it has changed. */
+/**
+ * Checks a shard's result: whether it exists, is undamaged and belongs to the shard. Reads a file again only when it
+ * has changed.
+ */
 export type ResultCheck = (
   folder: string,
   set: Pick<ShardSet, 'id'>,
@@ -30,7 +33,7 @@ export type ResultCheck = (
 
 type IsOwn = (about: Pick<ShardAbout, 'set' | 'shard'>) => boolean
 
-/** `isWhole`: whether the file of a path can be read, and says of itself what `isOwn` wants. */
+/** Makes a check from `isWhole`, which says whether a file is readable and its header satisfies `isOwn`. */
 export const stateBy =
   (isWhole: (path: string, isOwn: IsOwn) => Promise<boolean>): ResultCheck =>
   async (folder, { id }, shard) => {
@@ -45,11 +48,11 @@ export const stateBy =
 
 export const resultState = stateBy((path, isOwn) => checkSampled<ShardAbout>(path, isOwn))
 
-/** For results of another kind than chains', whose readers check them: whether there is one. */
+/** Only checks that a result exists. For results that are checked when they are read. */
 export const resultIsThere: ResultCheck = (folder, _set, shard) =>
   Promise.resolve(existsSync(resultPath(folder, shard)) ? 'done' : 'none')
 
-/** A shard, of chains or of something else. */
+/** A shard of sampling or clustering. */
 export interface ShardPart {
   readonly index: number
   readonly share: number
@@ -67,7 +70,7 @@ const hasCheckpoint = (folder: string): boolean =>
 const isLost = (held: HeldClaim, over: ReadonlySet<string>): boolean =>
   isStale(held) || held.silence > beatsMissed * beatSeconds || (held.attempt !== null && over.has(held.attempt.task))
 
-/** Whether the last process ran out of memory: it said so, was killed near its limit, or was told to end above it. */
+/** Whether the last process ran out of memory: it said so, was lost near its limit, or exceeded the limit. */
 const ranOut = (state: ShardState, memory: ShardReport['memory'] | undefined): boolean => {
   if (memory === undefined || state === 'done' || state === 'at work') return false
   const { mostBytes, limitBytes } = memory
@@ -122,7 +125,7 @@ const statusOf = (folder: string, found: Found, over: ReadonlySet<string>): Shar
   }
 }
 
-/** Seconds until all is done if as many shards go on being worked on as are now; null where that can't be told. */
+/** Seconds until all shards are done if as many keep running as now; null if unknown. */
 const secondsLeftOf = (shards: readonly ShardStatus[]): number | null => {
   const working = shards.filter(({ state }) => state === 'at work')
   const rates = working.map(({ share, fraction, secondsLeft }) =>
@@ -134,10 +137,10 @@ const secondsLeftOf = (shards: readonly ShardStatus[]): number | null => {
   return rate > 0 ? Math.max(left / rate, ...working.map(({ secondsLeft }) => secondsLeft ?? 0)) : null
 }
 
-/** States in which nobody is at a shard. */
+/** States in which no process is running the shard. */
 const idle: ReadonlySet<ShardState> = new Set(['waiting', 'interrupted', 'lost', 'damaged'])
 
-/** Bytes to ask for in place of those that were not enough: twice as many. */
+/** Memory to request after a shard ran out of it, in bytes: twice as much. */
 export const memoryToAsk = ({
   mostBytes,
   limitBytes
@@ -197,7 +200,7 @@ const order: readonly ShardState[] = ['at work', 'interrupted', 'lost', 'damaged
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6).toLocaleString('en')} MB`
 
-/** Says that a shard's processes used up the memory that they may use. */
+/** Says that a shard ran out of memory, for error messages. */
 export const memoryWords = (
   index: number,
   { mostBytes, limitBytes }: Pick<ShardReport['memory'], 'mostBytes' | 'limitBytes'>
@@ -213,10 +216,10 @@ const outOfMemoryWords = (shards: readonly ShardStatus[]): string => {
   return `; shards ${indexRanges(shards.map((each) => each.index))} ran out of memory`
 }
 
-/** Longer words of a sentence are cut (quoting.ts), and a command that is cut is none. */
+/** Longer words in a message are cut (quoting.ts), which would break a command. */
 const longestCommand = 200
 
-/** What to run, or that there is nothing but to wait. */
+/** What to do about unfinished shards: run them, or wait. */
 const remedyFor = ({ folder, shards, commands }: SetStatus): string => {
   const unattended = shards.filter(({ state }) => idle.has(state))
   if (unattended.length === 0) return 'wait for them'
@@ -228,7 +231,7 @@ const remedyFor = ({ folder, shards, commands }: SetStatus): string => {
   return `run what nobody is at with ${queue}, or here with ${here}${unattended.length > 1 ? ' and so on' : ''}`
 }
 
-/** The shards of each state but `done`, by index. */
+/** Indices of unfinished shards by state. */
 export const indicesByState = (shards: readonly ShardStatus[]): Partial<Record<ShardState, number[]>> =>
   Object.fromEntries(
     order.flatMap((state) => {
@@ -238,8 +241,8 @@ export const indicesByState = (shards: readonly ShardStatus[]): Partial<Record<S
   )
 
 /**
- * What keeps a set from being gathered, as an error with lists: `usage` where shards are not done, `input` where all
- * that are left are damaged, `workspace` where others are at them; undefined where there is nothing.
+ * The error that prevents gathering a set, with details: `usage` if shards are not done, `input` if all of these are
+ * damaged, `workspace` if other processes are running all of them. Undefined if all are done.
  */
 export const missingError = (status: SetStatus): SpectroscopeError | undefined => {
   const { folder, shards, commands, here } = status

@@ -40,10 +40,7 @@ export const checkDone = async (
   if (error !== undefined) throw error
 }
 
-/**
- * The set in a folder, all of whose shards are done. Throws a `usage` error that says which are not, and how to run
- * them.
- */
+/** Reads a set whose shards are all done. Throws a `usage` error that lists unfinished shards and how to run them. */
 export const readyShards = async (folder: string, id?: string): Promise<ShardSet> => {
   const set = await readSet(folder)
   if (id !== undefined && set.id !== id) {
@@ -55,7 +52,7 @@ export const readyShards = async (folder: string, id?: string): Promise<ShardSet
   return set
 }
 
-/** What is worth saying of shards that are gathered. */
+/** Notes on gathered shards, such as that they ran on different processors. */
 export const shardNotes = (shards: readonly ShardAbout[]): string[] => {
   const processors = [...new Set(shards.map(({ processor }) => processor))]
   return processors.length < 2
@@ -68,9 +65,9 @@ export const shardNotes = (shards: readonly ShardAbout[]): string[] => {
 
 export interface ShardTaskOptions extends Pick<RunOptions, 'onEvent' | 'signal' | 'checkpointSeconds'> {
   readonly threads?: number
-  /** Take the shard from a process on another machine that seems to be alive. */
+  /** Take over the shard from a process on another machine that seems to be alive. */
   readonly takeOver?: boolean
-  /** Leave a shard that another process has to that one, in place of waiting until it is done or taken for dead. */
+  /** Fail if another process is running the shard, instead of waiting for it. */
   readonly noWait?: boolean
 }
 
@@ -78,14 +75,14 @@ export interface ShardTaskSummary {
   readonly folder: string
   readonly shard: number
   readonly shards: number
-  /** Whether it had been done before. */
+  /** Whether it was already done. */
   readonly already: boolean
   readonly chains: number
   readonly seconds: number
   readonly failedChains: readonly string[]
 }
 
-/** What a process that was killed has left by half, and what a finished shard needs no longer. */
+/** Deletes temporary files of killed processes, and checkpoints if the shard is finished. */
 const tidy = async (folder: string, finished: boolean): Promise<void> => {
   for (const name of await readdir(folder)) {
     const isPassing = /\.(checkpoint|blocks)$/.test(name) || ['seconds.json', reportName].includes(name)
@@ -93,7 +90,7 @@ const tidy = async (folder: string, finished: boolean): Promise<void> => {
   }
 }
 
-/** A shard of a folder. Throws a `usage` error where there is none of that number. */
+/** The shard with the given index. Throws a `usage` error if there is none. */
 export const chooseShard = <P extends Pick<Shard, 'index'>>(folder: string, shards: readonly P[], index: number): P => {
   const shard = shards.find((each) => each.index === index)
   if (shard !== undefined) return shard
@@ -101,7 +98,7 @@ export const chooseShard = <P extends Pick<Shard, 'index'>>(folder: string, shar
   throw new SpectroscopeError('usage', `There is no shard ${index} in ${folder}; its shards are 0 to ${last}.`)
 }
 
-/** What a result tells of how it was made. */
+/** Header of a shard's result, without its times. */
 export const aboutShard = ({ id, program }: Pick<ShardSet, 'id' | 'program'>, shard: number, threads: number) => ({
   set: id,
   shard,
@@ -116,7 +113,7 @@ interface SampledShard {
   readonly failed: readonly { readonly component: string; readonly chain: number; readonly message: string }[]
 }
 
-/** What to say where a compute process was killed for memory; undefined where an error is another. */
+/** Error for a compute process that was killed for its memory; undefined for other errors. */
 const outOfMemory = (
   folder: string,
   set: ScriptSet,
@@ -133,7 +130,7 @@ const outOfMemory = (
   return new SpectroscopeError('engine', sentence, { cause: error, details: { ...memory, commands } })
 }
 
-/** What a shard's work is done with. */
+/** What a shard's work runs with. */
 export interface ShardTools {
   readonly compute: Compute
   readonly stopwatch: Stopwatch
@@ -141,8 +138,8 @@ export interface ShardTools {
 }
 
 /**
- * Does a shard's work with a compute process, and reports how far it is and what memory it uses. Throws an `engine`
- * error that names the memory to ask for where there was too little.
+ * Runs a shard's work with a compute process, and reports its progress and memory use. Throws an `engine` error that
+ * says how much memory to request if it ran out.
  */
 export const reporting = async <T>(
   folder: string,
@@ -219,12 +216,12 @@ const sampleWith = (
   })
 }
 
-/** How often a process that waits for another one looks again: nobody tells it across machines. */
+/** Polling interval of a process that waits for another one, which may be on another machine. */
 const lookEverySeconds = 2
 
 /**
- * The claim on a shard, once its result is there null; waits for the process that has it, unless told to leave it to
- * that.
+ * Claims a shard. Waits while another process runs it, or with `noWait` throws a `workspace` error. Returns null once
+ * the shard's result is there.
  */
 const claimShard = async (
   folder: string,
@@ -264,10 +261,9 @@ const claimShard = async (
 }
 
 /**
- * Does `work` on a shard while this process has the claim to it, and takes away what only an unfinished shard needs;
- * null where the shard is done already. Waits while another process is at it. Throws a `workspace` error in place of
- * waiting where that is asked for, or when another process takes the shard over, and an `interrupted` error when it
- * is stopped.
+ * Runs `work` on a shard while holding its claim, then deletes its checkpoints. Returns null if the shard is already
+ * done. Waits while another process runs it. Throws a `workspace` error with `noWait` instead of waiting, or if
+ * another process takes the shard over, and an `interrupted` error when stopped.
  */
 export const withShard = async <T>(
   folder: string,
@@ -305,9 +301,9 @@ export const withShard = async <T>(
 }
 
 /**
- * Samples one shard of a set, from its checkpoint where there is one, and writes its result. Does nothing where that
- * is there already, and whole. Throws a `workspace` error while another process is at it, and an `interrupted` error
- * after a checkpoint when it is stopped.
+ * Samples one shard of a set, resuming from a checkpoint if there is one, and writes its result. Does nothing if an
+ * undamaged result exists. Throws a `workspace` error if another process runs it, and an `interrupted` error after
+ * saving a checkpoint when stopped.
  */
 export const runShard = async (folder: string, index: number, options: ShardTaskOptions): Promise<ShardTaskSummary> => {
   const set = await readSet(folder)

@@ -15,7 +15,7 @@ import { keepSums } from './kept-sums'
 import { checkBuild, modelOf, readSet, readStudy } from './shard-set'
 import type { ShardSet } from './shard-set'
 
-/** The engine of this machine, which has to be that of the set. */
+/** This machine's engine. Throws an `engine` error unless it is that of the set. */
 const checkEngine = async ({ engine, configuration: { precision } }: ShardSet): Promise<EngineProvenance> => {
   const own = await describeEngine(await resolveEngine(engine.name, precision), precision)
   const words = ({ name, version, precision }: typeof own): string =>
@@ -42,8 +42,8 @@ const openModel = async (folder: string, set: ShardSet): Promise<Model> => {
 }
 
 /**
- * The rows of a set, and its model where chains are to be sampled. Throws an `input`, `engine` or `usage` error where
- * they do not belong together.
+ * Opens the rows of a set, and with `withModel` its model. Throws an `input`, `engine` or `usage` error if they do
+ * not belong together.
  */
 export const openSet = async ({
   folder,
@@ -57,7 +57,7 @@ export const openSet = async ({
   return { model, prepared: { ...packed, modelHash: set.model.hash, tokenizerHash, engine: own, components, tokens } }
 }
 
-/** Samples a shard's chains and writes what they came to. */
+/** Samples a shard's chains and writes the result. */
 export const sampleShard = async (
   { chains, result, about, ...request }: ShardRequest,
   input: Pick<SamplingInput, 'model' | 'study' | 'onProgress' | 'onTrace' | 'onFlag' | 'signal'>
@@ -83,7 +83,10 @@ interface GatheredColumns extends Pick<Gathered, 'shards'> {
   readonly keptSums: number | null
 }
 
-/** Where the set was made without its engine at hand, its shards say which version they had: all have to have one. */
+/**
+ * Throws an `engine` error unless all shards used the same engine version. Needed for sets made without the engine at
+ * hand.
+ */
 const checkOneEngine = (abouts: readonly ShardAbout[]): void => {
   const versions = [...new Set(abouts.map(({ engine: { name, version } }) => `${name} ${version}`))]
   if (versions.length < 2) return
@@ -92,8 +95,8 @@ const checkOneEngine = (abouts: readonly ShardAbout[]): void => {
 }
 
 /**
- * What all shards of a set came to: the result of the whole run. Each result is checked as it is read. Throws an
- * `input` error that names a result which is missing, damaged or of another set, and the errors of `sample`.
+ * Combines the results of all shards into the result of the run. Each is checked as it is read. Throws an `input`
+ * error that names a result that is missing, damaged or from another set, and the errors of `sample`.
  */
 export const gatherShards = async (
   { set, results, keep, basis, columns, ...settings }: GatherRequest,

@@ -30,11 +30,13 @@ export interface ShardOptions extends ScriptOptions, Pick<RunOptions, 'onEvent' 
   readonly shards: number
   /** Threads of each shard. */
   readonly threads?: number
-  /** Leave the model where it is, in place of a copy in the folder. */
+  /** Refer to the model in place, instead of copying it into the folder. */
   readonly linkModel?: boolean
 }
 
-/** Everything that decides the numbers, and how they are divided: what clustering does comes after. */
+/**
+ * Hash of everything that determines the numbers, and of the division into shards. Clustering settings do not count.
+ */
 const idOf = (
   { modelHash, study, components, engine }: Prepared,
   { sampler, seed, corpus }: RunConfiguration,
@@ -101,7 +103,10 @@ const copyModel = async (
   }
 }
 
-/** Refuses a folder that holds anything but what an interrupted division may have left: its set is written last. */
+/**
+ * Throws a `usage` error if the folder holds anything other than remains of an interrupted division. A set's file is
+ * written last.
+ */
 export const checkFree = async (folder: string, own: readonly string[]): Promise<void> => {
   const present = await readdir(folder).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
@@ -113,7 +118,7 @@ export const checkFree = async (folder: string, own: readonly string[]): Promise
   throw new SpectroscopeError('usage', `${folder} is not empty (it holds ${foreign}); choose another folder.`)
 }
 
-/** Whether a folder holds the same set already. Throws a `usage` error where it holds anything else. */
+/** Whether the folder already holds this set. Throws a `usage` error if it holds anything else. */
 const checkFolder = async (folder: string, id: string): Promise<'new' | 'same'> => {
   if (existsSync(setPath(folder))) {
     const there = await readSet(folder)
@@ -142,10 +147,10 @@ export const writeScripts = async (folder: string, set: ScriptSet, options: Scri
 }
 
 /**
- * Divides a run into shards and writes all that is needed to work on them into a folder: the packed rows, the model,
- * what each shard has to do, and scripts. A folder that holds the same shards already gets new scripts, and its
- * results stay. Throws a `usage` error where the folder holds something else or the run has fewer chains than shards,
- * and the errors of a run's preparation.
+ * Divides a run into shards. Writes everything needed to run them into a folder: packed rows, model, the list of
+ * shards, and scripts. If the folder already holds the same shards, replaces its scripts and keeps its results.
+ * Throws a `usage` error if the folder holds something else or the run has fewer chains than shards, and the errors
+ * of preparing a run.
  */
 export const shardRun = async (
   configuration: RunConfiguration,
@@ -172,7 +177,7 @@ export const shardRun = async (
   const usual = configuration.weights === undefined
   const own = { folder: modelFolder, weights: usual ? null : join(modelFolder, basename(weightsFile)) }
   const threads = options.threads ?? configuration.threads ?? null
-  // Whoever asks Slurm for memory himself is not overruled.
+  // If the user requests memory from Slurm, leave it at that.
   const saysMemory = options.sbatch?.some((option) => /^--mem\b/.test(option)) === true
   const shards = saysMemory
     ? dealt
@@ -235,14 +240,14 @@ export const shardRun = async (
   return set
 }
 
-/** The run of a workspace that was gathered from a set, or is being gathered. */
+/** The run in a workspace that is gathered from a set, if there is one. */
 export const gatheredRun = async (workspace: Workspace, { id }: Pick<ShardSet, 'id'>): Promise<RunRecord | undefined> =>
   (await workspace.listRuns()).findLast(({ deleted, provenance }) => !deleted && provenance.gathered?.set === id)
 
 /**
- * Makes a run of the shards of a set in a workspace, as `startRun` would have made it, and clusters it. One that was
- * begun before is gone on with, and one that is finished is given back. Throws a `usage` error that names the shards
- * which are not done, and the errors of a run.
+ * Gathers the shards of a set into a run, equal to what `startRun` would compute, and clusters it. Resumes a run that
+ * was begun before, and returns one that is finished. Throws a `usage` error that names unfinished shards, and the
+ * errors of a run.
  */
 export const gatherRun = async (workspace: Workspace, into: string, options: StartOptions): Promise<RunRecord> => {
   const folder = resolve(into)
@@ -263,6 +268,6 @@ export const gatherRun = async (workspace: Workspace, into: string, options: Sta
   return startRun(workspace, set.configuration, set.baseFolder, { ...options, provenance: { gathered } })
 }
 
-/** A folder for the shards of a configuration: beside it, with its name. */
+/** Default folder for the shards of a configuration file: beside it, named after it. */
 export const defaultShardFolder = (file: string): string =>
   join(dirname(resolve(file)), `${basename(file).replace(/\.json$/, '')}-shards`)

@@ -14,13 +14,13 @@ import { rowStartsOf } from '../sampling/rows'
 import { samplingWork } from './work'
 import type { PreviewSignalRequest } from './messages'
 
-/** Studied tokens of a preview: reliability hardly depends on how many there are. */
+/** Studied tokens in a preview. Reliability hardly depends on their number. */
 const previewTokens = 2000
 const previewRounds = 1
-/** Draws of the gradient method on the least linear of the components. */
+/** Draws of the gradient method on the least linear component. */
 const previewDraws = 12
 
-/** Components to look at, the most different first: one of each kind, then heads from the first layer to the last. */
+/** Order in which components are previewed: one of each kind first, then heads spread over the layers. */
 export const previewOrder = (components: readonly string[]): string[] => {
   const heads = components.filter((name) => name.startsWith('head:'))
   const mlps = components.filter((name) => name.startsWith('mlp:'))
@@ -87,8 +87,8 @@ const wordsOf = (components: SignalPreview['components'], target: number | false
 }
 
 /**
- * Samples a few components over some of the studied rows for about so many seconds, and says what all of the run will
- * need. Throws a `usage` error for chains, which have no rounds.
+ * Samples a few components on part of the studied rows for about `seconds`, and estimates what the whole run will
+ * need. Throws a `usage` error for `psgld`, which has no rounds.
  */
 export const previewSignal = async (
   { configuration, seconds, threads, engine: chosen }: PreviewSignalRequest,
@@ -133,7 +133,7 @@ export const previewSignal = async (
   })
   const found: SignalPreview['components'][number][] = []
   let operations = 0
-  /** What was sampled of the components, the least linear first. */
+  /** Sampled components, the least linear first. */
   let kept: { readonly component: string; readonly sampled: SampledBlocks }[] = []
   const lookedAt = async ({ component, sampled }: (typeof kept)[number]): Promise<SignalPreview['remainder']> => {
     const { preset, nBeta, gamma, observationBatch, keepSums } = own

@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 
 const askSeconds = 20
 
-/** What a command of Slurm's answers; null where there is none, or it has no answer. */
+/** Output of a Slurm command; null if it is missing or fails. */
 const ask = async (command: string, args: readonly string[]): Promise<string | null> => {
   const options = { timeout: 1000 * askSeconds, maxBuffer: 2 ** 26 }
   return promisify(execFile)(command, [...args], options).then(
@@ -12,13 +12,13 @@ const ask = async (command: string, args: readonly string[]): Promise<string | n
   )
 }
 
-/** A setting of the cluster that this machine belongs to; undefined where there is no Slurm. */
+/** A setting in the output of `scontrol show config`. */
 const settingOf = (config: string, name: string): string | undefined =>
   new RegExp(`^${name}\\s*=\\s*(\\S+)`, 'm').exec(config)?.[1]
 
 const configuration = (): Promise<string | null> => ask('scontrol', ['show', 'config'])
 
-/** The first index that an array may not have; null where there is no Slurm to ask. */
+/** Slurm's MaxArraySize (array indices must be lower); null without Slurm. */
 export const maxArraySize = async (): Promise<number | null> => {
   const config = await configuration()
   const size = config === null ? NaN : Number(settingOf(config, 'MaxArraySize'))
@@ -27,7 +27,7 @@ export const maxArraySize = async (): Promise<number | null> => {
 
 const pattern = /^slurm (\S*) (\d+)(?:_(\d+))?$/
 
-/** A task's name for people, as in "Slurm 7_2"; as it is where its scheduler is another. */
+/** Readable name of a task, such as "Slurm 7_2"; unchanged for other schedulers. */
 export const taskWords = (task: string): string => {
   const found = pattern.exec(task)
   if (found === null) return task
@@ -37,7 +37,7 @@ export const taskWords = (task: string): string => {
 
 const atWork = new Set(['RUNNING', 'COMPLETING', 'SUSPENDED', 'STOPPED', 'STAGE_OUT', 'SIGNALING', 'RESIZING'])
 
-/** Those of the tasks that this machine's Slurm says are not at work. All others may be. */
+/** The given tasks that Slurm here says are not running. All others may be. */
 export const tasksOver = async (tasks: readonly string[]): Promise<ReadonlySet<string>> => {
   const known = tasks.filter((task) => pattern.test(task))
   const config = known.length === 0 ? null : await configuration()

@@ -3,7 +3,7 @@ import type { StageName } from '../../preload/records'
 import { writeFileAtomically } from '../base/files'
 import { readPlain } from '../base/plain-files'
 
-/** Seconds of work of each stage, over all interruptions of a run; kept in its folder of transient files. */
+/** Seconds of work in each stage, over all interruptions of a run. Stored in the run's folder. */
 export class Stopwatch {
   readonly #file: string
   readonly #everySeconds: number
@@ -32,7 +32,7 @@ export class Stopwatch {
     this.#startedAt = performance.now()
   }
 
-  /** Seconds of the stage at work. */
+  /** Seconds of work in the current stage. */
   get seconds(): number {
     return this.#stage === undefined
       ? 0
@@ -44,7 +44,7 @@ export class Stopwatch {
     this.#startedAt = performance.now()
   }
 
-  /** Times are worth no error: where they cannot be written, the next disk write of the run says so. */
+  /** Ignores errors: if the disk is full, the run's next write reports it. */
   async #write(): Promise<void> {
     this.#settle()
     await writeFileAtomically(this.#file, JSON.stringify(this.#earlier)).catch(() => undefined)

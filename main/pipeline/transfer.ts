@@ -6,7 +6,7 @@ import type { RunWriter, Workspace } from '../store/store'
 import type { Block, Sampled } from './messages'
 import type { Compute } from './session'
 
-/** Numbers of a block that crosses processes. */
+/** Numbers in a block sent between processes. */
 const blockSize = 1 << 20
 
 const blocks = function* (tokens: number, width: number): Generator<Block> {
@@ -14,7 +14,7 @@ const blocks = function* (tokens: number, width: number): Generator<Block> {
   for (let first = 0; first < tokens; first += each) yield { first, count: Math.min(each, tokens - first) }
 }
 
-/** The matrix, its standard errors and its parts, from the compute process into a transaction. */
+/** Transfers the matrix, its standard errors and its parts from the compute process into a transaction. */
 export const storeMatrix = async (compute: Compute, writer: RunWriter, sampled: Sampled): Promise<void> => {
   const { tokens, components, initialLoss, parts } = sampled
   await writer.beginSusceptibilities(components, initialLoss)
@@ -31,7 +31,7 @@ export const storeMatrix = async (compute: Compute, writer: RunWriter, sampled: 
   }
 }
 
-/** The neighbours, from the compute process into a transaction. */
+/** Transfers the neighbours from the compute process into a transaction. */
 export const storeNeighbours = async (
   compute: Compute,
   writer: RunWriter,
@@ -46,7 +46,7 @@ export const storeNeighbours = async (
   }
 }
 
-/** The matrix, from the store to the compute process. A run that was imported has no columns, and none are sent. */
+/** Sends the matrix from the store to the compute process. An imported run has no columns, and none are sent. */
 export const sendColumns = async (
   workspace: Workspace,
   { id, tokens, components }: RunRecord,
@@ -60,7 +60,7 @@ export const sendColumns = async (
   }
 }
 
-/** χ̂ of one half of the draws, likewise. */
+/** Sends χ̂ of one half of the draws from the store to the compute process. */
 export const sendHalf = async (
   workspace: Workspace,
   { id, tokens, components }: RunRecord,
@@ -72,7 +72,10 @@ export const sendHalf = async (
     await compute.call('putHalf', { first, values: await workspace.readHalf(id, parts, first, count) })
 }
 
-/** The neighbours that are kept for these settings, likewise. True if there were any. */
+/**
+ * Sends the stored neighbours for these settings from the store to the compute process. Returns false if there are
+ * none.
+ */
 export const sendNeighbours = async (
   workspace: Workspace,
   { id, tokens }: RunRecord,
@@ -93,7 +96,7 @@ export const sendNeighbours = async (
   return true
 }
 
-/** Columns of a run's matrix that are clustered by: those whose estimate holds, unless all are asked for. */
+/** Columns of a run's matrix to cluster: those with a valid estimate, or all with `allColumns`. */
 export const clusteredColumns = async (
   workspace: Workspace,
   { id, components }: RunRecord,
@@ -108,7 +111,7 @@ export const clusteredColumns = async (
   return { unsound, columns: allColumns ? all : all.filter((column) => !unsound.includes(components[column])) }
 }
 
-/** χ̂ of a run by some of its columns, or of the draws in some of its `parts`, in blocks of rows. */
+/** Blocks of rows of χ̂ in the given columns, from all draws or from those in `parts`. */
 export const matrixBlocks = async function* (
   workspace: Workspace,
   { id, tokens, components }: RunRecord,
@@ -124,7 +127,7 @@ export const matrixBlocks = async function* (
   }
 }
 
-/** Both. True if there were neighbours. */
+/** Sends the matrix and its neighbours. Returns whether there were neighbours. */
 export const sendMatrix = async (
   workspace: Workspace,
   run: RunRecord,
@@ -133,7 +136,7 @@ export const sendMatrix = async (
   again = false
 ): Promise<boolean> => {
   await sendColumns(workspace, run, compute)
-  // Neighbours are not kept apart by the columns that they are of.
+  // Stored neighbours do not record which columns they are based on.
   if ((await clusteredColumns(workspace, run, configuration)).unsound.length > 0 && !again) return false
   return sendNeighbours(workspace, run, compute, configuration)
 }

@@ -15,17 +15,17 @@ const packageVersion = (name: string): string => {
   }
 }
 
-/** The program's own version. */
+/** The program's version. */
 export const programVersion: string = versionIn(projectRoot)
 
 const buildPath = join(projectRoot, 'out', 'build.json')
 
 const builtHash = (): string => (JSON.parse(readFileSync(buildPath, 'utf8')) as { hash: string }).hash.slice(0, 16)
 
-/** The version with a hash of the program's files that the build writes: builds that differ have another. */
+/** The version with a hash of the built files, so that different builds have different values. */
 export const buildVersion: string = existsSync(buildPath) ? `${programVersion}+${builtHash()}` : programVersion
 
-/** Versions of what a run's numbers and files come from. */
+/** Versions of the software that determines a run's numbers and files. */
 export const versions = (): Readonly<Record<string, string>> => ({
   spectroscope: programVersion,
   node: process.versions.node,
@@ -34,6 +34,6 @@ export const versions = (): Readonly<Record<string, string>> => ({
 
 export const platformWords = (): string => `${platform()} ${release()} ${arch()}`
 
-/** SHA-256 of a value's JSON, hexadecimal. Keys count in the order given. */
+/** SHA-256 of a value's JSON, in hexadecimal. The order of keys matters. */
 export const fingerprintOf = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex')

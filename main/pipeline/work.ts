@@ -13,17 +13,17 @@ import { Minibatches } from '../sampling/philox'
 import { likelyRounds, pairsFor } from '../sampling/rounds'
 import { sum, type RowSets, type Plan, includesProbe } from './plan'
 
-/** Rows of one length: how many there are of each. */
+/** Number of rows of each length. */
 type Lengths = ReadonlyMap<number, number>
 
-/** What sampling does: tokens are target positions, as the sampler counts them. */
+/** Amount of work in sampling. Tokens are target positions, as the sampler counts them. */
 export interface SamplingWork {
   readonly chains: number
-  /** Of each chain. */
+  /** Steps of each chain. */
   readonly steps: number
   readonly gradientTokens: number
   readonly lossTokens: number
-  /** Floating-point operations, the forward passes at w* included. */
+  /** Floating-point operations, including the forward passes at w*. */
   readonly operations: number
 }
 
@@ -37,10 +37,10 @@ const targetsOf = (lengths: Lengths): number => sum([...lengths].map(([length, r
 const over = (lengths: Lengths, cost: (length: number) => number): number =>
   sum([...lengths].map(([length, rows]) => rows * cost(length)))
 
-/** Steps whose rows are counted one by one; more are like these. */
+/** Limit of steps whose rows are counted exactly. The rest is extrapolated. */
 const mostStepsCounted = 100_000
 
-/** Rows through the gradients of one chain. */
+/** Rows in the gradients of one chain, by length. */
 const minibatchRows = (
   { nBeta, batchSize }: PsgldConfiguration,
   rows: readonly number[],
@@ -57,13 +57,13 @@ const minibatchRows = (
   return new Map([...lengths].map(([length, count]) => [length, count * (steps / looked)]))
 }
 
-/** Rounds that a component is likely to take: all of them where no target ends it. */
+/** Expected rounds of a component: all of them without a target. */
 const roundsExpected = (sampler: BlockConfiguration): number =>
   sampler.targetReliability === false
     ? roundsOf(sampler)
     : Math.min(roundsOf(sampler), likelyRounds(sampler.method, sampler.targetReliability))
 
-/** Pairs of gradients for each block and round, given lengths of rows. */
+/** Gradient pairs per block and round, from the lengths of rows. */
 const pairsOfRows = (
   sampler: BlockConfiguration,
   { probe }: Pick<RowSets, 'probe'>,
@@ -108,8 +108,8 @@ const blocksWork = (
 }
 
 /**
- * Counts what `sample` will do with these rows and settings, chain by chain and draw by draw
- * (docs/method.md, sections 2 to 3c); where a target ends it, what is likely.
+ * Counts the work of `sample` with these rows and settings (docs/method.md, sections 2 to 3c). With a target
+ * reliability, the expected work.
  */
 export const samplingWork = (
   architecture: Architecture,
@@ -149,7 +149,7 @@ export const samplingWork = (
   }
 }
 
-/** Counts what sampling the plan's components will do. */
+/** Counts the work of sampling the plan's components. */
 export const workOf = (
   { architecture, components, rows }: Plan,
   { sampler, seed, corpus }: RunConfiguration

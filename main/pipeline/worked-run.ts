@@ -7,10 +7,10 @@ import { Stopwatch } from './stopwatch'
 import { versions } from './versions'
 import { threadsOf } from './create-run'
 
-/** A count in words of progress. */
+/** Formats a count for progress messages. */
 export const counted = (count: number): string => count.toLocaleString('en')
 
-/** A run that is worked at: its record, and what its stages share to do and tell it. */
+/** A run in progress: its record, and what its stages share. */
 export class WorkedRun {
   readonly workspace: Workspace
   readonly options: RunOptions
