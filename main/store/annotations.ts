@@ -24,7 +24,7 @@ import { getRun } from './runs'
 export interface AnnotationsOrder {
   readonly run: string
   readonly clustering: number
-  /** For the menu: "label 3 clusters “closing brackets”". */
+  /** Describes the step in the menu: "label 3 clusters “closing brackets”". */
   readonly words: string
   readonly author: string
   readonly edits: readonly AnnotationEdit[]
@@ -36,14 +36,17 @@ export interface ClusteringAnnotations {
   readonly annotations: readonly Annotation[]
 }
 
-/** Clusters of a clustering by status, those in a merge by that of the merge; unseen ones are the rest. */
+/**
+ * Number of clusters by label status. A merged cluster counts with the status of its merge. Clusters without a label
+ * are not counted.
+ */
 export interface LabelCounts {
   readonly run: string
   readonly clustering: number
   readonly counts: Readonly<Partial<Record<LabelStatus, number>>>
 }
 
-/** What undo or redo changed: annotations of one clustering, the marks of a run, or nothing. */
+/** Result of undo or redo: changed annotations of one clustering, changed marks of a run, or neither. */
 export interface Undone {
   readonly changed: AnnotationsChanged | null
   readonly run: string | null
@@ -60,7 +63,7 @@ const byTarget = (a: { target: AnnotationTarget }, b: { target: AnnotationTarget
   return kind - otherKind || number - otherNumber
 }
 
-/** In the order of targets: clusters, merges, parts, each by number. */
+/** Annotations of a clustering: clusters, merges, then parts, each by number. */
 export const getAnnotations = async (
   connection: DuckDBConnection,
   run: string,
@@ -111,10 +114,7 @@ export const countLabels = async (connection: DuckDBConnection): Promise<LabelCo
   }))
 }
 
-/**
- * Steps are undone from the last one back, and a new step drops those that are: so these are always one stretch at
- * the end.
- */
+/** Undone steps are always the last ones of the journal, because undo goes backwards and a new step deletes them. */
 const undoable = 'FROM journal WHERE NOT undone ORDER BY number DESC LIMIT 1'
 const redoable = 'FROM journal WHERE undone ORDER BY number LIMIT 1'
 
@@ -124,13 +124,13 @@ export const getUndoState = async (connection: DuckDBConnection): Promise<UndoSt
   return { undo: undo === undefined ? null : stepOf(undo), redo: redo === undefined ? null : stepOf(redo) }
 }
 
-/** Latest first, undone ones too. */
+/** Steps of the journal, latest first, including undone ones. */
 export const getHistory = async (connection: DuckDBConnection, limit: number): Promise<JournalStep[]> =>
   (await select(connection, `SELECT ${stepColumns} FROM journal ORDER BY journal.number DESC LIMIT ${limit}`)).map(
     stepOf
   )
 
-/** The next number of a merge or a part that neither the annotations nor the journal know. */
+/** The next free number for a merge or a part, unused in the annotations and the journal. */
 export const nextTargetNumber = async (
   connection: DuckDBConnection,
   run: string,
@@ -149,7 +149,7 @@ export const nextTargetNumber = async (
   return Number(row.next)
 }
 
-/** Number of the step that a call with this id already did, where its answer was lost. */
+/** Number of the step already made under this id, if its answer was lost. */
 const doneBefore = async (connection: DuckDBConnection, id: string | undefined): Promise<number | undefined> => {
   if (id === undefined) return undefined
   const [row] = await select(connection, 'SELECT number FROM journal_lines WHERE id = $1', [id])
@@ -184,7 +184,7 @@ const changedNow = async (
   return { run, clustering, changed, undo: await getUndoState(connection) }
 }
 
-/** The targets of a change that was done under an id, as they are now; null where none was. */
+/** The current state of the targets changed under an id; null if no change has this id. */
 export const findChange = async (
   connection: DuckDBConnection,
   run: string,

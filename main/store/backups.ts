@@ -9,15 +9,14 @@ import { annotationOf } from './replay'
 import { iso } from './runs'
 
 /**
- * Members of a cluster that a backup names, so that its label can be found again in another clustering of the same
- * study.
+ * Members of a cluster listed in a backup, by which its label can be matched to another clustering of the same study.
  */
 const mostMembers = 50
 
 export const backupFormat = 'spectroscope-label-backup'
 export const backupVersion = 1
 
-/** A token of the study: row and target position. */
+/** A token of the study: its row and target position. */
 type Place = readonly [row: number, position: number]
 
 export const backupFolder = (folder: string): string => join(folder, 'backups')
@@ -33,7 +32,7 @@ interface ClusterTokens {
   readonly members: readonly Place[]
 }
 
-/** Size, seed and first members of some clusters; members in the order in which the tables have them. */
+/** Size, seed and first members of the given clusters, in the order of the tables. */
 const tokensOf = async (
   connection: DuckDBConnection,
   run: number,
@@ -110,7 +109,7 @@ const contentOf = async (connection: DuckDBConnection): Promise<unknown> => {
 const position = async (connection: DuckDBConnection): Promise<number> =>
   Number((await select(connection, 'SELECT coalesce(max(line), 0) AS line FROM journal_lines'))[0].line)
 
-/** Writes all labels to a dated file under backups/; returns its path. */
+/** Writes all labels to a dated file under backups/. Returns its path. */
 export const backUpLabels = async (connection: DuckDBConnection, folder: string): Promise<string> => {
   const now = new Date()
   await makePlainFolder(backupFolder(folder))
@@ -121,16 +120,16 @@ export const backUpLabels = async (connection: DuckDBConnection, folder: string)
   return file
 }
 
-/** The same where labels changed since the last backup. */
+/** Backs up labels if they changed since the last backup. Returns the path, or null. */
 export const backUpChangedLabels = async (connection: DuckDBConnection, folder: string): Promise<string | null> => {
   const [row] = await select(connection, 'SELECT coalesce(max(line), 0) AS line FROM label_backups')
   return (await position(connection)) > Number(row.line) ? backUpLabels(connection, folder) : null
 }
 
-/** The first schema with labels. */
+/** First schema version with labels. */
 const labelsSince = 2
 
-/** Writes the labels of a database that is about to be upgraded. */
+/** Backs up the labels of a database before its upgrade. */
 export const beforeUpgrade =
   (folder: string) =>
   async (connection: DuckDBConnection, version: number): Promise<void> => {

@@ -4,7 +4,7 @@ import type { DuckDBConnection, DuckDBType, DuckDBValue } from '@duckdb/node-api
 import type bindings from '@duckdb/node-bindings'
 import { concatenate } from '../base/concatenate'
 
-/** The bindings below node-api, whose own copy this is: the only way to fill vectors by whole arrays. */
+/** The low-level bindings used by node-api. Only these can fill vectors with whole arrays. */
 const duckdb = createRequire(createRequire(import.meta.url).resolve('@duckdb/node-api'))(
   '@duckdb/node-bindings'
 ) as typeof bindings
@@ -14,8 +14,8 @@ type Numbers = Int32Array | Float32Array | Float64Array
 type NumbersConstructor<T extends Numbers> = new (length: number) => T
 
 /**
- * A column of rows to append: numbers, 0 and 1 for false and true, texts, one number for all, numbers of which some
- * are NULL, or lists (`ends[i]` is where list i ends in `values`).
+ * A column of rows to append: numbers, booleans as 0 and 1, texts, one number for all rows, numbers of which some are
+ * NULL, or lists (list i ends at `ends(i)` in `values`).
  */
 export type Column =
   | number
@@ -25,13 +25,13 @@ export type Column =
   | { readonly optional: Numbers; readonly isNull: (value: number) => boolean }
   | { readonly values: Int32Array | Float32Array; readonly ends: (row: number) => number }
 
-/** Lists of one width each, from a row-major matrix. */
+/** Lists of equal length: the rows of a row-major matrix. */
 export const listsOf = (values: Int32Array | Float32Array, width: number): Column => ({
   values,
   ends: (row) => (row + 1) * width
 })
 
-/** One list each. */
+/** Lists of different lengths. */
 export const raggedLists = (arrays: readonly (Int32Array | Float32Array)[]): Column => {
   const ends = new Int32Array(arrays.length)
   arrays.forEach(({ length }, i) => (ends[i] = (i === 0 ? 0 : ends[i - 1]) + length))
@@ -41,7 +41,7 @@ export const raggedLists = (arrays: readonly (Int32Array | Float32Array)[]): Col
 /** Real numbers, with NULL for NaN. */
 export const realsOrNull = (values: Float32Array | Float64Array): Column => ({ optional: values, isNull: Number.isNaN })
 
-/** Whole numbers from 0 on, with NULL for those below. */
+/** Indices, with NULL for negative numbers. */
 export const indicesOrNull = (values: Int32Array): Column => ({ optional: values, isNull: (value) => value < 0 })
 
 const isTexts = (column: Column): column is readonly (string | null)[] => Array.isArray(column)
@@ -90,7 +90,7 @@ const fillSome = (
 ): void => {
   const values = optional.subarray(first, first + count)
   copyInto(vector, values)
-  // One bit a row, in words of 64.
+  // One bit per row, in 64-bit words.
   const bits = new Uint8Array(8 * Math.ceil(count / 64)).fill(0xff)
   let complete = true
   values.forEach((value: number, row: number) => {
@@ -114,7 +114,10 @@ const fill = (chunk: DuckDBDataChunk, index: number, column: Column, first: numb
 
 const vectorSize = duckdb.vector_size()
 
-/** V8 does not count the memory of chunks, so that those which are dropped pile up: there is one of every kind. */
+/**
+ * One chunk per combination of types, reused. V8 does not count the memory of chunks, so dropped ones would
+ * accumulate.
+ */
 const chunks = new Map<string, DuckDBDataChunk>()
 
 const chunkOf = (types: readonly DuckDBType[]): DuckDBDataChunk => {
@@ -125,8 +128,8 @@ const chunkOf = (types: readonly DuckDBType[]): DuckDBDataChunk => {
 }
 
 /**
- * Appends `count` rows to a table, its columns in order, straight into DuckDB's vectors: 1,000,000 rows of two
- * 32-float lists take some seconds, about what blobs would, and stay readable by any DuckDB client.
+ * Appends `count` rows to a table, writing its columns directly into DuckDB's vectors. A million rows of two 32-float
+ * lists take some seconds, as long as blobs would, and any DuckDB client can read them.
  */
 export const append = async (
   connection: DuckDBConnection,
@@ -170,14 +173,17 @@ export interface Listed<T> {
   readonly lengths: (row: number) => number
 }
 
-/** One chunk of a result. Its arrays are only valid until the next chunk is fetched. */
+/** One chunk of a result. Its arrays are valid until the next chunk is fetched. */
 export interface Block {
   readonly rows: number
   integers(column: number): Int32Array
   floats(column: number): Float32Array
   doubles(column: number): Float64Array
   texts(column: number): (string | null)[]
-  /** All lists of a column one after another: that of row i is `values` from `starts(i)` on, `lengths(i)` long. */
+  /**
+   * All lists of a column, concatenated. That of row i begins at `starts(i)` in `values` and has `lengths(i)`
+   * elements.
+   */
   listed<T extends Int32Array | Float32Array>(column: number, Type: NumbersConstructor<T>): Listed<T>
   /** Calls `each` with every row's list. */
   lists<T extends Int32Array | Float32Array>(
@@ -193,7 +199,7 @@ const blockOf = (chunk: DuckDBDataChunk): Block => {
   const listed: Block['listed'] = (column, Type) => {
     const list = vector(column)
     const bytes = duckdb.vector_get_data(list, rows * 16)
-    // Offset and length of each list, 64 bits each; their high words are 0, as no chunk holds 2^32 values.
+    // Offset and length of each list, 64 bits each. The high words are 0, because no chunk has 2^32 values.
     const words = new Uint32Array(bytes.buffer, bytes.byteOffset, rows * 4)
     return {
       values: viewOf(Type, duckdb.list_vector_get_child(list), duckdb.list_vector_get_size(list)),
@@ -216,7 +222,7 @@ const blockOf = (chunk: DuckDBDataChunk): Block => {
   }
 }
 
-/** Runs a query and hands over its rows block by block, without holding them all. */
+/** Runs a query and passes its rows on block by block, without holding them all. */
 export const forEachBlock = async (
   connection: DuckDBConnection,
   sql: string,

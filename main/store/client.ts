@@ -7,7 +7,7 @@ import type { Retry, StoreMethod } from './method'
 import type { Service } from './service'
 import type { OpenOptions, Opened } from './session'
 
-/** The methods of a part of the service, as they are called from another process. */
+/** The methods of a part of the service, as called from another process. */
 export type ClientOf<S> = {
   readonly [M in keyof S]: S[M] extends StoreMethod<infer A, infer R>
     ? (...parameters: A) => Promise<Awaited<R>>
@@ -17,7 +17,7 @@ export type StoreClient = ClientOf<Service>
 
 type Retries = Readonly<Record<string, Retry>>
 
-/** What goes between the two processes. */
+/** Messages between the two processes. */
 export interface StoreProcess {
   readonly open: { readonly parameters: OpenOptions; readonly result: Opened & { readonly retries: Retries } }
   readonly call: {
@@ -26,21 +26,21 @@ export interface StoreProcess {
   }
 }
 
-/** A workspace that a store process holds open. */
+/** A workspace that is open in a store process. */
 export interface Store extends Opened {
   readonly folder: string
   readonly readOnly: boolean
-  /** Whether each method may be called again when its answer was lost. */
+  /** Whether each method may be called again if its answer was lost. */
   readonly retries: Retries
   /** Process id of the store process. */
   readonly pid: number
   /**
-   * Resolves when the store process is no more, with how it ended in words; every call then rejects with `StoreLost`.
+   * Resolves when the store process has ended, with a description of how. All later calls reject with `StoreLost`.
    */
   readonly ended: Promise<string>
-  /** `id` is the same in every attempt at a call. */
+  /** Calls a method. `id` is the same for every attempt at a call. */
   call(method: string, parameters: readonly unknown[], id: string): Promise<unknown>
-  /** Has `work` done with one and the same process, whatever becomes of it. */
+  /** Runs `work` with the current store process, without switching to a new one if it dies. */
   pinned<T>(work: (store: Store) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
@@ -48,11 +48,11 @@ export interface Store extends Opened {
 /** The store process ended before it answered. */
 export class StoreLost extends SpectroscopeError {}
 
-/** Without those at the end that are not given: a frame would carry null for each. */
+/** Drops undefined parameters from the end, because frames would carry them as null. */
 const given = (parameters: readonly unknown[]): readonly unknown[] =>
   parameters.slice(0, parameters.findLastIndex((each) => each !== undefined) + 1)
 
-/** A function for each method of the service; the store says which there are. */
+/** A function for each method of the service. The store lists the methods. */
 export const clientOf = (store: Store): StoreClient =>
   Object.fromEntries(
     Object.keys(store.retries).map((method) => [
@@ -61,7 +61,7 @@ export const clientOf = (store: Store): StoreClient =>
     ])
   ) as unknown as StoreClient
 
-/** Opens a workspace folder in a store process of its own. Errors are those of `openWorkspace`. */
+/** Opens a workspace folder in a new store process. Throws the errors of `openWorkspace`. */
 export const openStore = async (
   folder: string,
   { create = false, readOnly = false, orRead = false }: Partial<Omit<OpenOptions, 'folder'>> = {}

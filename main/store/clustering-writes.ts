@@ -9,7 +9,7 @@ import { select } from './database'
 import { jsonOf } from './json'
 import { findClustering } from './runs'
 
-/** A number that no clustering of the run has had, deleted ones included. */
+/** The next number for a clustering of the run. Numbers of deleted clusterings are not reused. */
 const nextNumber = async (connection: DuckDBConnection, run: number): Promise<number> => {
   const [counter] = await select(connection, 'SELECT last FROM clustering_numbers WHERE run = $1', [run])
   const next = counter === undefined ? 1 : (counter.last as number) + 1
@@ -22,7 +22,7 @@ const nextNumber = async (connection: DuckDBConnection, run: number): Promise<nu
   return next
 }
 
-/** Throws where clusters and what is left over don't cover every token of the study once. */
+/** Throws unless clusters and unclustered tokens together have every token of the study exactly once. */
 const checkCover = (tokens: number, clusters: NewClustering['clusters'], leftover: Int32Array): void => {
   const seen = new Uint8Array(tokens)
   const lowest = clusters.filter(({ kind }) => kind === 'cluster')
@@ -38,10 +38,7 @@ const checkCover = (tokens: number, clusters: NewClustering['clusters'], leftove
   if (missing >= 0) throw new Error(`a clustering lacks token ${missing} of ${tokens}`)
 }
 
-/**
- * Throws where a group above does not have just the tokens of the clusters below it, or strengths are not one for
- * each member.
- */
+/** Throws unless every group has exactly the tokens of the clusters below it, and one strength for each member. */
 const checkMembers = (tree: GroupTree, clusters: NewClustering['clusters']): void => {
   for (const { order, kind, members, strengths } of clusters) {
     if (strengths !== null && strengths.length !== members.length) {
@@ -54,7 +51,7 @@ const checkMembers = (tree: GroupTree, clusters: NewClustering['clusters']): voi
   }
 }
 
-/** Strengths of all members of some groups, NaN where there are none. */
+/** Strengths of all members of the groups; NaN where unknown. */
 const strengthsOf = (groups: readonly Pick<NewGroup, 'members' | 'strengths'>[]): Float32Array =>
   concatenate(groups.map(({ members, strengths }) => strengths ?? new Float32Array(members.length).fill(Number.NaN)))
 
@@ -64,8 +61,8 @@ const tokensOfStudy = async (connection: DuckDBConnection, run: number): Promise
 }
 
 /**
- * Adds a clustering; memberships are stored group by group, so that one group is one stretch of the table. Throws
- * where groups are no tree, or do not cover the study.
+ * Stores a clustering. Memberships are stored group by group, so that the members of a group are contiguous. Throws
+ * if the groups do not form a tree or do not cover the study.
  */
 export const saveClustering = async (
   connection: DuckDBConnection,

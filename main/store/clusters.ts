@@ -24,7 +24,7 @@ import type { Columns } from './reads'
 import { knownClustering, knownRun, knownStudy, knownTexts, Memory } from './facts'
 import { ruleRow } from './row-schemas'
 
-/** Text of a token id; ids in angle brackets where the run has no tokenizer. */
+/** SQL for the text of a token id; the id in angle brackets if the run has no tokenizer. */
 export const textOf = (vocabulary: string, id: string): string => `coalesce(${vocabulary}.text, '⟨' || ${id} || '⟩')`
 
 const members = 'FROM memberships WHERE run = $1 AND clustering = $2'
@@ -48,7 +48,7 @@ interface BestRule {
 
 const noRule: BestRule = { rule: null, uncaught: null }
 
-/** Rules of a group, from the column of that name. */
+/** Checks the rules in a group's row. */
 export const checkedRules = (rules: unknown, cluster: number): RuleRecord[] => {
   const where = `rules of cluster ${cluster}`
   return fitting('group_descriptions', where, z.array(ruleRow), parsed('group_descriptions', where, rules))
@@ -173,7 +173,7 @@ export const getClusterMembers = async (
   return tokens
 }
 
-/** Throws `UnfitRows` where a group that is chosen has other members than its size says. */
+/** Throws `UnfitRows` if a chosen group's number of members differs from its stored size. */
 const checkSizes = (
   where: string,
   groups: Int32Array,
@@ -189,7 +189,7 @@ const checkSizes = (
   }
 }
 
-/** Cluster of every token, or its group of another level; -1 for those in none. */
+/** Number of the group of every token at a level; -1 for tokens in none, [tokens]. */
 export const getMembership = async (
   connection: DuckDBConnection,
   run: string,
@@ -208,7 +208,10 @@ export const getMembership = async (
   return groups
 }
 
-/** Strength of every token in its group of a level, NaN for those in none; empty where the draws were not split. */
+/**
+ * Strength of every token in its group at a level, [tokens]; NaN for tokens in none. Empty if the draws were not
+ * split.
+ */
 export const getStrengths = async (
   connection: DuckDBConnection,
   run: string,
@@ -293,7 +296,8 @@ export const getClusterProfile = async (
 }
 
 /**
- * Members nearest to their mean first: Euclidean over columns scaled to standard deviation 1; ties by token index.
+ * Members ordered by Euclidean distance from their mean, nearest first, over columns scaled to standard deviation 1.
+ * Ties by token index.
  */
 const centralOrder = async (connection: DuckDBConnection, run: string, tokens: Int32Array): Promise<Int32Array> => {
   const { number } = await knownRun(connection, run)
@@ -328,10 +332,10 @@ const orderOf = (
     return order === 'central' ? centralOrder(connection, run, tokens) : tokens
   })
 
-/** To be called whenever results of a run were replaced or deleted. */
+/** Call whenever results of a run are replaced or deleted. */
 export const forgetOrders = (): void => orders.clear()
 
-/** Tokens in their contexts, in the order given. */
+/** Tokens in their contexts, in the given order. */
 export const getTokens = async (
   connection: DuckDBConnection,
   runId: string,
@@ -365,8 +369,8 @@ export const getTokens = async (
 
 export interface ClusterTokensQuery extends Context {
   /**
-   * `token`: by token index; `central`: nearest to the cluster's mean χ̂ first, in columns of standard deviation 1,
-   * ties by token index.
+   * `token`: by token index. `central`: by distance from the cluster's mean χ̂, nearest first, over columns scaled to
+   * standard deviation 1, ties by token index.
    */
   readonly order?: 'token' | 'central' | undefined
   readonly offset?: number | undefined

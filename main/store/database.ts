@@ -16,7 +16,7 @@ import { checkedRunId } from './workspace-paths'
 
 export const markerName = 'spectroscope-workspace.json'
 export const databaseName = 'workspace.duckdb'
-/** Permissions of a new workspace, which its files and folders take theirs from. */
+/** Permissions of a new workspace folder. Its files and folders inherit them. */
 export const privateMode = 0o700
 const markerFormat = 'spectroscope-workspace'
 const markerVersion = 1
@@ -28,14 +28,14 @@ export interface OpenOptions {
 
 export type Row = Readonly<Record<string, unknown>>
 
-/** Rows of a query as plain objects (lists as arrays, timestamps as they are selected). */
+/** Rows of a query as plain objects. Lists become arrays; timestamps stay as selected. */
 export const select = async (
   connection: DuckDBConnection,
   sql: string,
   values: readonly DuckDBValue[] = []
 ): Promise<Row[]> => (await connection.runAndReadAll(sql, [...values])).getRowObjectsJS()
 
-/** An error of DuckDB that has a known reason and remedy, as a sentence about the workspace. */
+/** A DuckDB error with a known cause and remedy, as a sentence that names the workspace. */
 const knownError = (folder: string, error: unknown): SpectroscopeError | undefined => {
   if (error instanceof SpectroscopeError) return error
   if (error instanceof UnfitRows) return workspaceError(folder, `${databaseName}: ${error.message}; ${remedy}`, error)
@@ -79,7 +79,7 @@ const knownError = (folder: string, error: unknown): SpectroscopeError | undefin
 
 const firstLine = (error: unknown): string => messageOf(error).split('\n')[0].replace(/\.$/, '')
 
-/** An error of DuckDB as a sentence about the workspace; others as they are. */
+/** A DuckDB error as a sentence that names the workspace. Other errors are returned unchanged. */
 export const databaseError = (folder: string, error: unknown): unknown =>
   knownError(folder, error) ??
   (/^IO Error/.test(messageOf(error))
@@ -88,7 +88,7 @@ export const databaseError = (folder: string, error: unknown): unknown =>
       })
     : error)
 
-/** What helps where a database cannot be opened, and nothing else does. */
+/** Remedy for a database that cannot be opened. */
 const remedy = '`spectroscope restore` puts back a copy and the labels'
 
 /** Whether a workspace could not be opened because its database is damaged or missing. */
@@ -97,7 +97,7 @@ export const isDamage = (error: unknown): boolean =>
 
 const upgrading = 'open it once for writing, which upgrades it'
 
-/** Whether a workspace could not be read because it has to be upgraded first. */
+/** Whether a workspace could not be read because it must be upgraded first. */
 export const isOlder = (error: unknown): boolean =>
   error instanceof SpectroscopeError && error.message.includes(upgrading)
 
@@ -146,9 +146,9 @@ const checkMarker = async (folder: string): Promise<void> => {
     )
 }
 
-/** A workspace that can be read at most. */
+/** A workspace that can only be read. */
 export class UnwritableWorkspace extends SpectroscopeError {
-  /** "its file system is read-only" */
+  /** Reason as a clause: "its file system is read-only". */
   readonly why: string
 
   constructor(folder: string, cause: unknown) {
@@ -162,18 +162,18 @@ export class UnwritableWorkspace extends SpectroscopeError {
 
 const refusalCodes = new Set(['EROFS', 'EACCES', 'EPERM'])
 
-/** Whether the file system refused to write: what a system call, or DuckDB, gives as the reason. */
+/** Whether the file system refused to write, according to a system call or to DuckDB. */
 const isRefusal = (error: unknown): boolean =>
   refusalCodes.has(faultCode(error)) ||
   /^IO Error: .*(Permission denied|Read-only file system|Operation not permitted)/s.test(messageOf(error))
 
-/** An `UnwritableWorkspace` where the file system refused to write; otherwise the error as it is. */
+/** An `UnwritableWorkspace` if the file system refused to write, otherwise the error itself. */
 export const unwritableOr = (folder: string, error: unknown): unknown => {
   const cause = error instanceof SpectroscopeError ? error.cause : error
   return error instanceof UnwritableWorkspace || !isRefusal(cause) ? error : new UnwritableWorkspace(folder, cause)
 }
 
-/** The folder, and what is written in it from the start on. */
+/** Throws unless the folder, and the files written from the start, are writable. */
 const checkWritable = async (folder: string): Promise<void> => {
   for (const part of ['', databaseName, 'journal', join('journal', 'labels.jsonl')]) {
     try {
@@ -184,7 +184,7 @@ const checkWritable = async (folder: string): Promise<void> => {
   }
 }
 
-/** Decides whether the folder is a workspace or may become one. */
+/** Checks that the folder is a workspace or may become one. Creates it if `create` allows. */
 const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions): Promise<void> => {
   const kind = await kindOf(folder)
   if (kind === 'file') throw workspaceError(folder, 'this is a file, not a workspace folder; choose a folder')
@@ -210,14 +210,14 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
 }
 
 /**
- * DuckDB's own limit is 80 % of the machine's memory, which a run needs beside it; what does not fit goes to files
- * beside the database.
+ * DuckDB's default limit is 80 % of the machine's memory, which a run needs itself. Whatever exceeds this limit goes
+ * to temporary files.
  */
 const mostMemory = (): string => `${Math.round(Math.min(512 * 2 ** 20, totalmem() / 4) / 2 ** 20)}MiB`
 
 let madeForReading: string | undefined
 
-/** Folder of this process alone, which nobody else can look into; '' where none can be made. */
+/** Private temporary folder of this process; '' if none can be created. */
 const readingFolder = (): string => {
   if (madeForReading !== undefined) return madeForReading
   try {
@@ -230,8 +230,8 @@ const readingFolder = (): string => {
 }
 
 /**
- * Folder for what the database keeps for a while: what does not fit into memory, and exports in the making. '' where
- * there is none, which a workspace can still be read without.
+ * Folder for DuckDB's temporary files and unfinished exports. '' if there is none; a workspace is still readable
+ * without.
  */
 export const temporaryFolder = (folder: string, readOnly: boolean): string =>
   readOnly ? readingFolder() : join(folder, `${databaseName}.tmp`)
@@ -249,7 +249,9 @@ const connectTo = async (folder: string, readOnly: boolean): Promise<DuckDBInsta
   }
 }
 
-/** Version of the schema of a database, of which nothing was read before. Throws where it is not of this program. */
+/**
+ * Schema version of a database before anything else is read from it. Throws if it is not a database of this program.
+ */
 const checkedVersion = async (
   folder: string,
   connection: DuckDBConnection,
@@ -269,12 +271,12 @@ const checkedVersion = async (
   return version
 }
 
-/** Ids are made into paths, so a database with one that this program did not give is refused. */
+/** Throws if a run id does not have this program's form, because ids become paths. */
 const checkRunIds = async (connection: DuckDBConnection, folder: string): Promise<void> => {
   for (const { id } of await select(connection, 'SELECT id FROM runs')) checkedRunId(folder, String(id))
 }
 
-/** A copy of the database under backups/, made while it is closed. */
+/** Copies the closed database to backups/. */
 const backUp = async (folder: string, version: number): Promise<void> => {
   const target = join(folder, 'backups', `workspace-schema-${version}-${stamp()}.duckdb`)
   const temporary = `${target}.tmp`
@@ -294,7 +296,7 @@ const backUp = async (folder: string, version: number): Promise<void> => {
   }
 }
 
-/** Runs statements in one transaction. */
+/** Runs `work` in a transaction: commits its result, or rolls back if it throws. */
 export const inTransaction = async <T>(connection: DuckDBConnection, work: () => Promise<T>): Promise<T> => {
   await connection.run('BEGIN TRANSACTION')
   let result: T
@@ -309,9 +311,9 @@ export const inTransaction = async <T>(connection: DuckDBConnection, work: () =>
 }
 
 /**
- * Opens the database of a workspace folder, creating or upgrading it where `options` allow it; an existing one is
- * copied to backups/ before an upgrade, and `beforeUpgrade` sees it once more as it was. Throws `workspace` errors
- * that name the folder and the remedy.
+ * Opens the database of a workspace folder, creating or upgrading it if `options` allow. Before an upgrade, an
+ * existing database is copied to backups/ and passed to `beforeUpgrade`. Throws `workspace` errors that name the
+ * folder and the remedy.
  */
 export const openDatabase = async (
   folder: string,
@@ -332,7 +334,7 @@ export const openDatabase = async (
           `${latest}); update this one`
       )
     if (version > 0) await checkRunIds(connection, folder)
-    // What a process that was killed has left there, or somebody has put there.
+    // Remove files of a killed process, or from somebody else.
     if (!options.readOnly) await rm(temporaryFolder(folder, false), { recursive: true, force: true })
     if (version < latest) {
       if (options.readOnly)

@@ -18,7 +18,7 @@ const tables = ['clustering_descriptions', 'group_descriptions', 'group_edges', 
 const same = (left: Int32Array, right: Int32Array): boolean =>
   left.length === right.length && left.every((value, at) => value === right[at])
 
-/** Throws where a level does not fit its groups, their tokens and the columns of the matrix. */
+/** Throws if the description of a level does not fit its groups, their tokens, or the columns of the matrix. */
 const checkLevel = (level: LevelDescription, groups: Int32Array, membership: Int32Array, width: number): void => {
   const { centralPlace, boundary, toward, caught, means, standardDeviations, rules, positions, edges } = level
   const tokens = membership.length
@@ -44,8 +44,8 @@ const checkLevel = (level: LevelDescription, groups: Int32Array, membership: Int
 }
 
 /**
- * Members of one level's groups, group by group, each from its middle outwards; `places` are the groups' places among
- * those that are counted.
+ * Members of one level's groups, group by group, each from the centre outwards. `places` are the groups' indices in
+ * `counted`.
  */
 const placed = ({ members, starts }: CountedClustering, places: Int32Array, centralPlace: Int32Array): Int32Array => {
   const order = new Int32Array(places.reduce((sum, place) => sum + starts[place + 1] - starts[place], 0)).fill(-1)
@@ -58,7 +58,7 @@ const placed = ({ members, starts }: CountedClustering, places: Int32Array, cent
   return order
 }
 
-/** Tokens of each group that show each pattern, [groups, patterns]. */
+/** Number of tokens with each pattern in each group, [groups, patterns]. */
 const countPatterns = (
   { members, starts }: CountedClustering,
   places: Int32Array,
@@ -84,14 +84,14 @@ interface StoredLevel {
   readonly level: LevelDescription
   readonly patterns: Int32Array
   readonly counted: CountedClustering
-  /** NaN for tokens in no group of the level; empty where the draws were not split. */
+  /** Strength of every token; NaN for tokens in no group of the level. Empty if the draws were not split. */
   readonly strengths: Float32Array
-  /** Components. */
+  /** Number of components. */
   readonly width: number
 }
 
 /**
- * Stores where the level's tokens are in their groups; gives the tokens of each group that its best rule does not
+ * Stores the places of tokens in their groups. Returns, for each group, how many tokens its best rule does not
  * select.
  */
 const saveMembers = async (
@@ -102,7 +102,7 @@ const saveMembers = async (
   const order = placed(counted, places, level.centralPlace)
   const of = (values: Int32Array): Int32Array => order.map((token) => values[token])
   const ruled = new Set(level.groups.filter((_, group) => level.rules[group].length > 0))
-  // A group that no rule predicts has no exceptions either.
+  // A group without rules has no exceptions.
   const caught = Uint8Array.from(order, (token) => (ruled.has(level.membership[token]) ? level.caught[token] : 1))
   const known = strengths.length === 0 ? new Float32Array(level.membership.length).fill(Number.NaN) : strengths
   await append(connection, 'member_places', order.length, [
@@ -157,7 +157,7 @@ const saveGroups = async (
   ])
 }
 
-/** The rules of a level's groups; those of what is left over say nothing and are dropped. */
+/** Rules of a level's groups. Those of the unclustered tokens are meaningless and dropped. */
 const rulesKept = ({ groups, rules }: LevelDescription): LevelDescription['rules'] =>
   rules.map((own, group) => (groups[group] === leftoverCluster ? [] : own))
 
@@ -174,7 +174,7 @@ const saveLevel = async (connection: DuckDBConnection, given: StoredLevel): Prom
   await append(connection, 'group_edges', edges.from.length, [run, clustering, edges.from, edges.to, edges.weights])
 }
 
-/** Replaces the description of a clustering; to be called in a transaction. */
+/** Replaces the description of a clustering. Call it in a transaction. */
 export const saveDescription = async (
   connection: DuckDBConnection,
   runId: string,

@@ -18,16 +18,13 @@ export interface EdgesQuery {
   readonly symmetrize: ClusteringConfiguration['symmetrize']
 }
 
-/** Place of `target` in the list of `source`; -1 where it is not there. */
+/** Index of `target` in the list of `source`; -1 if it is not listed. */
 const placeIn = ({ nearest, k }: NeighbourMemory, source: number, target: number): number => {
   for (let at = source * k; at < (source + 1) * k; at++) if (nearest[at] === target) return at
   return -1
 }
 
-/**
- * Calls `each` once with every pair of which an end is one of `tokens` and either end lists the other, from < to, and
- * its squared distance.
- */
+/** Calls `each` once for every edge with an end in `tokens`, with from < to and the squared distance. */
 const forEachPair = (
   memory: NeighbourMemory,
   tokens: ReadonlySet<number>,
@@ -45,7 +42,7 @@ const forEachPair = (
     for (let at = token * k; at < (token + 1) * k; at++) {
       const target = nearest[at]
       const back = placeIn(memory, target, token)
-      // Where both list each other and both are wanted, the lower one of them has said so.
+      // If both ends list each other and both are in `tokens`, the lower one has reported the edge.
       if (back < 0 || token < target || !tokens.has(target)) pair(token, target, at, back)
     }
     for (let at = starts[token]; at < starts[token + 1]; at++) {
@@ -57,8 +54,9 @@ const forEachPair = (
 }
 
 /**
- * Edges of the neighbour graph with an end in `tokens`, by the rule of docs/method.md, section 5.1: either end lists
- * the other (or both, for `mutual`), weight exp(-d² / (σ_i σ_j)). Each once, from < to, heaviest first.
+ * Edges of the neighbour graph with an end in `tokens` (docs/method.md, section 5.1): tokens where either lists the
+ * other (for `mutual`, both), with weight exp(-d² / (σ_i σ_j)). Each appears once, with from < to, heaviest first.
+ * Throws an `input` error if the neighbours are not stored.
  */
 export const getEdges = async (
   connection: DuckDBConnection,

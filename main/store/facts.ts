@@ -14,13 +14,13 @@ import { readStudyMemory } from './study-memory'
 import type { StudyMemory } from './study-memory'
 import { getSubsetsOfRows, getTexts } from './token-columns'
 
-/** Keeps the last results that were asked for. */
+/** Caches the most recently used results. */
 export class Memory {
   readonly #entries = new Map<string, Promise<unknown>>()
 
   constructor(private readonly most: number) {}
 
-  /** The result for a key, by `load` where it is not there. */
+  /** Returns the result for a key, calling `load` if it is not cached. */
   get<T>(key: string, load: () => Promise<T>): Promise<T> {
     const known = (this.#entries.get(key) as Promise<T> | undefined) ?? load()
     this.#entries.delete(key)
@@ -38,12 +38,12 @@ export class Memory {
 }
 
 const facts = new Memory(32)
-/** A result of a run that is not large, by a key that names all that it depends on; until `forgetFacts`. */
+/** Caches a small result under a key that names everything it depends on, until `forgetFacts`. */
 export const remembered = <T>(key: string, load: () => Promise<T>): Promise<T> => facts.get(key, load)
-/** Large ones: some tens of megabytes for a million tokens. */
+/** Large results: tens of megabytes for a million tokens. */
 const studies = new Memory(2)
 
-/** To be called whenever results of a run were stored, replaced or deleted. */
+/** Call whenever results of a run are stored, replaced or deleted. */
 export const forgetFacts = (): void => {
   facts.clear()
   studies.clear()
@@ -52,15 +52,15 @@ export const forgetFacts = (): void => {
 export interface KnownRun {
   readonly number: number
   readonly clusterings: readonly ClusteringRecord[]
-  /** Those of its study; 0 before it has one. */
+  /** Number of studied tokens; 0 before rows are prepared. */
   readonly tokens: number
   /** Undefined for a run without a matrix. */
   readonly columns: Columns | undefined
 }
 
 /**
- * What every reading call needs of a run; remembered, because planning these queries would take longer than the
- * reading itself. Not for use in a transaction.
+ * Facts about a run that every reading call needs. Cached, because planning these queries would take longer than the
+ * reading itself. Do not use in a transaction.
  */
 export const knownRun = (connection: DuckDBConnection, run: string): Promise<KnownRun> =>
   facts.get(`run ${run}`, async () => {
@@ -72,12 +72,12 @@ export const knownRun = (connection: DuckDBConnection, run: string): Promise<Kno
 export interface KnownClustering extends KnownRun {
   readonly clustering: ClusteringRecord
   readonly described: boolean
-  /** Tokens of each cluster, of each group above, and of what is left over. */
+  /** Number of tokens in each cluster, each group above, and the unclustered tokens. */
   readonly sizes: ReadonlyMap<number, number>
   readonly tree: GroupTree
 }
 
-/** The same of one of its clusterings, the latest by default. */
+/** Facts about a run and one of its clusterings, the latest by default. */
 export const knownClustering = async (
   connection: DuckDBConnection,
   run: string,
@@ -126,7 +126,7 @@ export const knownClustering = async (
   })
 }
 
-/** Texts by id, of the ids that occur in probe rows; none where the run has no tokenizer. */
+/** Texts of the token ids in probe rows, by id. Empty if the run has no tokenizer. */
 export const knownTexts = (connection: DuckDBConnection, run: number): Promise<ReadonlyMap<number, string>> =>
   facts.get(`texts ${run}`, async () => {
     const { ids, texts } = await getTexts(connection, run)

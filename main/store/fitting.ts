@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { briefly } from '../../preload/quoting'
 
-/** Rows that are not as the program writes them; `databaseError` makes a sentence about the workspace of it. */
+/** Rows that this program would not write. `databaseError` turns it into a sentence about the workspace. */
 export class UnfitRows extends Error {
   constructor(table: string, row: string, what: string) {
     super(`the table "${table}" has rows that are not of this program (${row}: ${what})`)
@@ -9,7 +9,7 @@ export class UnfitRows extends Error {
 }
 
 /**
- * A record that was made of a row, as it is where it fits its schema. `row` names the row, as in "run 3". Throws
+ * Returns a record read from a row if it fits its schema. `row` names the row in errors, such as "run 3". Throws
  * `UnfitRows`.
  */
 export const fitting = <T>(table: string, row: string, schema: z.ZodType, record: T): T => {
@@ -20,7 +20,7 @@ export const fitting = <T>(table: string, row: string, schema: z.ZodType, record
   throw new UnfitRows(table, row, `${at}${briefly(message)}`)
 }
 
-/** The value of a column of JSON. Throws `UnfitRows`. */
+/** Parses a JSON column. Throws `UnfitRows`. */
 export const parsed = <T>(table: string, row: string, text: unknown): T => {
   try {
     return JSON.parse(text as string) as T
@@ -29,7 +29,7 @@ export const parsed = <T>(table: string, row: string, text: unknown): T => {
   }
 }
 
-/** Throws `UnfitRows` where an index is not of so many. */
+/** Throws `UnfitRows` unless 0 ≤ index < count. */
 export const checkIndex = (index: number, count: number, table: string, row: string): void => {
   if (!(index >= 0 && index < count)) throw new UnfitRows(table, row, `${index} is not one of ${count}`)
 }

@@ -13,9 +13,9 @@ export type GalleryQuery = Omit<CallParameters<'clusters.tokens'>, 'run' | 'clus
 const mod = 2 ** 32
 
 /**
- * A 32-bit hash of (seed, token) in SQL: the same order for the same seed, on any machine and with any version of
- * DuckDB, in factors that no 64-bit integer overflows with. `from` is a relation with the column `token`; the result
- * has a column `drawn` too.
+ * SQL that hashes (seed, token) to 32 bits, in a column `drawn` added to the relation `from`, which has a column
+ * `token`. The order depends only on the seed, not on the machine or DuckDB's version. The factors do not overflow
+ * 64-bit integers.
  */
 const drawn = (from: string, seed: number): string => {
   const start =
@@ -32,7 +32,7 @@ interface Relation {
   readonly values: readonly DuckDBValue[]
 }
 
-/** Tokens of a cluster that fit the query, with their places. */
+/** Tokens of a described cluster that match the query, with their places. */
 const fitting = async (
   connection: DuckDBConnection,
   run: number,
@@ -59,7 +59,7 @@ const fitting = async (
   }
 }
 
-/** The same of a clustering that nothing describes: each token in the middle as much as any other. */
+/** Tokens of an undescribed cluster that match the query. All count as equally central. */
 const fittingPlain = (
   run: number,
   clustering: number,
@@ -80,7 +80,7 @@ const fittingPlain = (
   }
 }
 
-/** The group of the same level that most of a group's edges lead to. */
+/** The group of the same level with the largest edge weight to the given group. */
 const nearestOf = async (
   connection: DuckDBConnection,
   run: number,
@@ -108,12 +108,12 @@ const orders = {
   order: 'token'
 } as const satisfies Record<Stratum, string>
 
-/** Strata that have some of a cluster's tokens only. */
+/** Strata that contain only some of a cluster's tokens. */
 const partial: ReadonlySet<Stratum> = new Set<Stratum>(['toward', 'exceptions'])
 
 /**
- * A page of a cluster's tokens in their contexts; without `toward`, the stratum of that name is of the nearest other
- * cluster.
+ * A page of a cluster's tokens in their contexts. Without `toward`, that stratum refers to the nearest other cluster.
+ * Throws an `input` error for a missing cluster.
  */
 export const getGallery = async (
   connection: DuckDBConnection,

@@ -6,12 +6,12 @@ import { getMembership } from './clusters'
 import { knownClustering } from './facts'
 import { getRowsAndIds, getSubsetsOfRows } from './token-columns'
 
-/** Token ids of a group that are kept, at most. */
+/** Limit of token ids stored per group. */
 export const mostTopTokens = 60
 
 /**
- * One group's counts: ids and indices by count, most frequent first, then ascending; lift is the share in the group
- * over the share in the study.
+ * Counts of one group. Ids and subset indices are ordered by count, most frequent first, then ascending. Lift is the
+ * share in the group over the share in the study.
  */
 export interface GroupCounts {
   readonly cluster: number
@@ -25,17 +25,20 @@ export interface GroupCounts {
 }
 
 export interface CountedClustering {
-  /** By number: clusters, then the groups above them; what is left over last, where there is any. */
+  /** Clusters by number, then the groups above them, then the unclustered tokens if there are any. */
   readonly groups: readonly GroupCounts[]
   /** Cluster of every token. */
   readonly membership: Int32Array
-  /** Token id, and index of the subset, of every token. */
+  /** Token id and subset index of every token. */
   readonly ids: Int32Array
   readonly subsetOf: Int32Array
   readonly subsets: readonly string[]
-  /** Tokens of each subset in the study. */
+  /** Number of tokens of each subset in the study. */
   readonly subsetTotals: Int32Array
-  /** Members of groups one after another, ascending in each: group g has those from starts[g] to starts[g + 1]. */
+  /**
+   * Members of all groups, concatenated, ascending within each. Those of group g are at starts[g] … starts[g + 1] -
+   * 1.
+   */
   readonly members: Int32Array
   readonly starts: Int32Array
 }
@@ -61,11 +64,11 @@ export const ranked = (
   return { keys, counted }
 }
 
-/** Numbers of all groups, what is left over last. */
+/** Numbers of all groups, the unclustered tokens last. */
 const groupNumbers = ({ nodes }: GroupTree, leftoverSize: number): Int32Array =>
   Int32Array.from([...nodes.keys(), ...(leftoverSize > 0 ? [leftoverCluster] : [])])
 
-/** Members of all groups one after another, ascending in each, and where each group's start. */
+/** Members of all groups, concatenated, ascending within each, and where each group's begin. */
 const membersOf = (
   tree: GroupTree,
   membership: Int32Array,
@@ -84,7 +87,7 @@ const membersOf = (
   return { members, starts }
 }
 
-/** Counts of token ids and subsets of every group of a clustering. */
+/** Counts token ids and subsets in every group of a clustering. */
 export const countGroups = async (
   connection: DuckDBConnection,
   runId: string,

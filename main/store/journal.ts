@@ -8,7 +8,7 @@ import { messageOf, SpectroscopeError } from '../../preload/errors'
 import { freeName, stamp, writeFileAtomically, writingError } from '../base/files'
 import { makePlainFolder, openPlain, readPlain } from '../base/plain-files'
 
-/** What a step did to one target; null where there was, or is, nothing. */
+/** Changes of a step. `before` or `after` is null if the target had or has no annotation. */
 export interface AnnotationsStep {
   readonly clustering: number
   readonly changes: readonly {
@@ -24,15 +24,15 @@ export interface MarksStep {
 }
 
 /**
- * A line of the journal file: a step, or a step taken back or done again; `changes` go from what was before this line
- * to what is after it. `line` counts all lines from 1; `number` is that of the step. `id` is the caller's own name
- * for what it asked for.
+ * A line of the journal file: a step, or an undo or redo of one. `changes` lead from the state before this line to
+ * the state after it. `line` counts all lines from 1; `number` is that of the step. `id` is chosen by the caller to
+ * identify the request.
  */
 export type JournalLine = StepHead & { readonly line: number; readonly id: string | null } & (
     AnnotationsStep | MarksStep
   )
 
-/** What is to become a line. */
+/** A change before it becomes a line. */
 export type Act = StepHead & (AnnotationsStep | MarksStep)
 
 interface StepHead {
@@ -90,18 +90,19 @@ const newline = 0x0a
 export interface PlacedLine {
   readonly line: JournalLine
   readonly text: string
-  /** Byte of the file after its newline. */
+  /** Offset of the byte after its newline in the file. */
   readonly ends: number
 }
 
-/** A journal file as it was read: its lines, and the places in it (counted from 1) of those that cannot be read. */
+/** Content of a journal file: its lines, and the positions of unreadable ones, counted from 1. */
 export interface JournalContent {
   readonly lines: readonly PlacedLine[]
   readonly unreadable: readonly number[]
 }
 
 /**
- * A last line without its newline counts if it is whole: a crash cut off the others before they were acknowledged.
+ * A complete last line counts even without its newline. An incomplete one was cut off by a crash before it was
+ * acknowledged.
  */
 const contentOf = (bytes: Buffer): JournalContent => {
   const lines: PlacedLine[] = []
@@ -118,10 +119,10 @@ const contentOf = (bytes: Buffer): JournalContent => {
   return { lines, unreadable }
 }
 
-/** How every line of a journal begins. */
+/** Beginning of every journal line. */
 const lineStart = '{"line":'
 
-/** Throws a `workspace` error where a file has something in it and no line of a journal, nor the beginning of one. */
+/** Throws a `workspace` error if a non-empty file has no journal line, not even an incomplete one. */
 const refuseForeign = (path: string, { lines, unreadable }: JournalContent, bytes: Buffer): void => {
   if (lines.length > 0) return
   const last = bytes.toString('utf8', bytes.lastIndexOf(newline) + 1).trim()
@@ -131,8 +132,8 @@ const refuseForeign = (path: string, { lines, unreadable }: JournalContent, byte
 }
 
 /**
- * Reads a journal file and leaves it as it is; one that is missing has no lines. Throws a `storage` error where it
- * cannot be read, and a `workspace` error where it is a link in a workspace.
+ * Reads a journal file without changing it. A missing file has no lines. Throws a `storage` error if it cannot be
+ * read, and a `workspace` error if it is a link.
  */
 export const readJournal = async (
   path: string,
@@ -149,9 +150,9 @@ export const readJournal = async (
 }
 
 /**
- * The file that makes each change of labels recoverable beside the database: one JSON object a line, each on the disk
- * before the change is acknowledged. What the database lacks of it after a crash, or when an older copy of it was put
- * back, is replayed from it.
+ * The journal file, which makes every change of labels recoverable without the database. It has one JSON object per
+ * line, each synced to disk before the change is acknowledged. Lines missing from the database, after a crash or when
+ * an older copy was restored, are replayed from it.
  */
 export class JournalFile {
   #handle: FileHandle
@@ -167,8 +168,8 @@ export class JournalFile {
   }
 
   /**
-   * Opens the journal of a workspace folder, making it where it is missing; a last line that a crash cut off is
-   * removed. Throws a `workspace` error where the file is a link, or no journal.
+   * Opens the journal of a workspace folder, creating it if needed. Removes a last line that a crash cut off. Throws
+   * a `workspace` error if the file is a link or not a journal.
    */
   static async open(folder: string): Promise<JournalFile> {
     const path = journalPath(folder)
@@ -202,7 +203,8 @@ export class JournalFile {
     refuseForeign(this.path, content, bytes)
     const start = bytes.lastIndexOf(newline) + 1
     if (parseLine(bytes.toString('utf8', start)) !== undefined) await this.#write('\n')
-    // Of a file with other lines that cannot be read a copy is kept, whole, when it is brought to the database's.
+    // If other lines are unreadable too, keep the last one as well. `rebuildAnnotations` later keeps a copy of the
+    // file.
     else if (content.unreadable.length === 0) await this.#cut(start)
   }
 
@@ -221,7 +223,7 @@ export class JournalFile {
     this.#size += bytes.length
   }
 
-  /** What is in it. Throws a `workspace` error where it is no journal. */
+  /** Reads the journal. Throws a `workspace` error if the file is not a journal. */
   async read(): Promise<JournalContent> {
     const bytes = await readPlain(this.path)
     const content = contentOf(bytes)
@@ -229,7 +231,7 @@ export class JournalFile {
     return content
   }
 
-  /** The line between two bytes of the file; undefined where there is none. */
+  /** The line between two byte offsets of the file; undefined if there is none. */
   async lineBetween(start: number, end: number): Promise<JournalLine | undefined> {
     if (end <= start || end > this.#size) return undefined
     const bytes = Buffer.alloc(end - start)
@@ -237,7 +239,9 @@ export class JournalFile {
     return parseLine(bytes.toString('utf8'))
   }
 
-  /** Appends a line and waits until it is on the disk; returns where it ends. */
+  /**
+   * Appends a line and syncs it to disk. Returns its end offset. Throws a `storage` error if it cannot be written.
+   */
   async append(line: JournalLine): Promise<number> {
     const start = this.#size
     try {
@@ -249,7 +253,10 @@ export class JournalFile {
     return this.#size
   }
 
-  /** Puts other content in the place of the file's, which `keep` leaves beside it under a new name; returns that. */
+  /**
+   * Replaces the content of the file. With `keep`, leaves the old content beside it under a new name and returns
+   * that.
+   */
   async replace(texts: readonly string[], { keep }: { readonly keep: boolean }): Promise<string | null> {
     try {
       const kept = keep ? await freeName(this.path.replace(/\.jsonl$/, `-${stamp()}.jsonl`)) : null
@@ -267,7 +274,7 @@ export class JournalFile {
     }
   }
 
-  /** Takes back the last line, which ended at `ends`, because the database could not take it. */
+  /** Removes the last line, which begins at `start`, because the database could not store it. */
   async takeBack(start: number): Promise<void> {
     await this.#cut(start)
   }

@@ -22,12 +22,12 @@ interface ClusteringChange {
   readonly run: string
   readonly clustering: number
   readonly author: string
-  /** The caller's own name for this change. */
+  /** Identifies this change; chosen by the caller. */
   readonly id?: string | undefined
 }
 
 export interface LabelsOrder extends ClusteringChange {
-  /** For the menu: "label 3 clusters “closing brackets”". */
+  /** Describes the step in the menu: "label 3 clusters “closing brackets”". */
   readonly words: string
   readonly changes: readonly AnnotationChange[]
 }
@@ -46,7 +46,7 @@ const clustersNamed = (change: AnnotationChange): ClusterNumber[] => {
 const mentioned = (tree: GroupTree, cluster: ClusterNumber): string =>
   cluster === leftoverCluster ? 'the unclustered tokens' : `${tree.kindOf(cluster)} ${cluster}`
 
-/** Groups that are read as one must be of one kind, so that none of them is in another. */
+/** Throws unless all groups of a merge are of one level, so that none contains another. */
 const checkMerge = (tree: GroupTree, [first, ...others]: readonly ClusterNumber[]): void => {
   const other = others.find((cluster) => tree.kindOf(cluster) !== tree.kindOf(first))
   if (other === undefined) return
@@ -55,7 +55,7 @@ const checkMerge = (tree: GroupTree, [first, ...others]: readonly ClusterNumber[
   throw new SpectroscopeError('input', `${what}; select clusters only, or groups of one level above.`)
 }
 
-/** Tokens of a part must be of its cluster. */
+/** Throws unless all tokens of a part are in its cluster. */
 const checkPart = (members: Int32Array, cluster: ClusterNumber, tokens: readonly number[]): void => {
   const there = new Set(members)
   const foreign = tokens.find((token) => !there.has(token))
@@ -64,7 +64,7 @@ const checkPart = (members: Int32Array, cluster: ClusterNumber, tokens: readonly
   throw new SpectroscopeError('input', `Token ${foreign} is not in cluster ${cluster}; ${remedy}.`)
 }
 
-/** Throws an `input` error where changes name groups or tokens that are not there, or that do not go together. */
+/** Throws an `input` error if changes name missing groups or tokens, or groups that cannot be merged. */
 const checkChanges = async (
   connection: DuckDBConnection,
   { run, clustering: number, changes }: LabelsOrder
@@ -86,7 +86,10 @@ const bodiesOf = async (
 ): Promise<Map<AnnotationTarget, AnnotationBody>> =>
   new Map((await getAnnotations(connection, run, clustering)).map(({ target, ...body }) => [target, body]))
 
-/** What a person asks for, as one step of undo. Throws an `input` error where it cannot be done; then nothing is. */
+/**
+ * Applies label changes as one undo step. Throws an `input` error and changes nothing if any of them is impossible.
+ * Repeating it with the same id has no effect.
+ */
 export const changeLabels = async (
   connection: DuckDBConnection,
   journal: JournalFile,
@@ -106,7 +109,7 @@ export const changeLabels = async (
   return applyAnnotations(connection, journal, { run, clustering, words, author, edits, id })
 }
 
-/** Counts the answer of a blind test with the label that was tested. */
+/** Counts a blind-test answer for the label that was tested. Repeating it with the same id has no effect. */
 export const countBlindTest = async (
   connection: DuckDBConnection,
   journal: JournalFile,

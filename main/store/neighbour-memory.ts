@@ -4,8 +4,8 @@ import { forEachBlock } from './blocks'
 import { Memory } from './facts'
 
 /**
- * Lists of k neighbours of every token, and who lists each token: 12 bytes a listing, so that the edges of a cluster
- * cost no scan of all lists.
+ * k neighbours of every token, and the tokens that list each token, at 12 bytes per listing. Edges of a cluster are
+ * then found without scanning all lists.
  */
 export interface NeighbourMemory {
   readonly k: number
@@ -13,12 +13,12 @@ export interface NeighbourMemory {
   /** [tokens, k], nearest first. */
   readonly nearest: Int32Array
   readonly distances: Float32Array
-  /** Who lists token t, ascending: sources[starts[t]] … sources[starts[t + 1] - 1]. */
+  /** Tokens that list token t, ascending: sources[starts[t]] … sources[starts[t + 1] - 1]. */
   readonly starts: Int32Array
   readonly sources: Int32Array
 }
 
-/** Tokens whose lists are turned round before others have their turn. */
+/** Tokens whose lists are inverted before other calls get a turn. */
 const slice = 50_000
 
 const countListings = (nearest: Int32Array, starts: Int32Array, from: number, to: number): void => {
@@ -74,8 +74,8 @@ const readNeighbourMemory = async (
 }
 
 /**
- * Hundreds of megabytes for a million tokens: only those of one graph are kept, and only while somebody looks at its
- * edges.
+ * Cache of one graph, because it takes hundreds of megabytes for a million tokens. Dropped when its edges have not
+ * been used for a while.
  */
 const kept = new Memory(1)
 const keptMilliseconds = 300_000
@@ -83,7 +83,7 @@ let forgetting: NodeJS.Timeout | undefined
 
 export const forgetNeighbours = (): void => kept.clear()
 
-/** For a run that has k neighbours of each token stored. */
+/** Neighbours of a run that has at least k stored for each token, cached. */
 export const knownNeighbours = (
   connection: DuckDBConnection,
   run: number,

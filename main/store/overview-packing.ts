@@ -5,32 +5,32 @@ import { nameOfRule } from '../../preload/token-names'
 import type { Columns } from './reads'
 
 export interface Overview {
-  /** By number: clusters, then the groups above them; what is left over last. */
+  /** Clusters by number, then the groups above them, then the unclustered tokens. */
   readonly clusters: ClusterEntry[]
   /** Names of subsets, sorted. */
   readonly subsets: string[]
 }
 
 /**
- * Entries of all groups as columns: ten thousand of them cross from the store in a tenth of the time that as many
- * objects would take. Group g has the top tokens, and the components that stand out, from ends[g - 1] to ends[g].
+ * Entries of all groups, as columns. Sending ten thousand of them from the store takes a tenth of the time of as many
+ * objects. Top tokens and outlying components of group g are at indices ends[g - 1] … ends[g] - 1.
  */
 export interface PackedOverview {
   readonly clusters: Int32Array
   readonly sizes: Int32Array
   /**
-   * Place of the kind among `groupKinds`, and number of the group above; -1 for what is left over, and at the top.
+   * Index of the kind in `groupKinds` (-1 for the unclustered tokens), and number of the group above (-1 at the top).
    */
   readonly kinds: Int32Array
   readonly parents: Int32Array
-  /** NaN for what is left over, as are the next two; those also where nothing is known of them. */
+  /** NaN for the unclustered tokens; stability and F1 also if unknown. */
   readonly conductances: Float64Array
   readonly stabilities: Float64Array
   readonly ruleF1s: Float64Array
-  /** "" where the best rule does not name the group. */
+  /** "" if the group is not named by its best rule. */
   readonly ruleNames: string[]
   readonly distinctTokens: Int32Array
-  /** Index of the most frequent subset, and its share. */
+  /** Index and share of the most frequent subset. */
   readonly subsetIndices: Int32Array
   readonly purities: Float64Array
   readonly topEnds: Int32Array
@@ -40,7 +40,7 @@ export interface PackedOverview {
   readonly standingEnds: Int32Array
   readonly standingComponents: Int32Array
   readonly standingMeans: Float32Array
-  /** Those of `topIds`. */
+  /** Distinct ids in `topIds`. */
   readonly ids: Int32Array
   readonly texts: string[]
   readonly components: string[]
@@ -48,7 +48,7 @@ export interface PackedOverview {
   readonly leftoverKind: LeftoverKind
 }
 
-/** What is known of a group before names are put to its ids and indices; the most frequent first. */
+/** A group before its ids and indices are replaced by names. Most frequent first. */
 export interface GroupHead {
   readonly cluster: number
   readonly size: number
@@ -58,7 +58,7 @@ export interface GroupHead {
   readonly topLifts: ArrayLike<number>
   readonly subsetIndices: ArrayLike<number>
   readonly subsetCounts: ArrayLike<number>
-  /** χ̂ per component; empty where the clustering is not described. */
+  /** Mean χ̂ by component; empty if the clustering is not described. */
   readonly means: ArrayLike<number>
 }
 
@@ -67,13 +67,13 @@ export interface PackingNames {
   readonly subsets: readonly string[]
   readonly columns: Columns | undefined
   readonly leftoverKind: LeftoverKind
-  /** The best rule of a group; undefined where there is none. */
+  /** The best rule of a group; undefined if there is none. */
   readonly ruleOf: (cluster: number) => RuleRecord | undefined
-  /** Undefined for what is left over. */
+  /** Undefined for the unclustered tokens. */
   readonly cutOf: (cluster: number) => Cut | undefined
 }
 
-/** How a group lies in the graph and in the tree; NaN where a number is not known. */
+/** A group's position in the graph and in the tree. Unknown numbers are NaN. */
 export interface Cut {
   readonly kind: GroupKind
   readonly parent: number | null
@@ -88,11 +88,11 @@ const standingOut = { most: 3, least: 0.5 }
 
 export const textOfId = (texts: ReadonlyMap<number, string>, id: number): string => texts.get(id) ?? `⟨${id}⟩`
 
-/** (mean - column mean) / column standard deviation; 0 for a column without any. */
+/** (mean - column mean) / column standard deviation; 0 for a constant column. */
 export const standardise = (mean: number, column: number, { means, deviations }: Columns): number =>
   deviations[column] > 0 ? (mean - means[column]) / deviations[column] : 0
 
-/** Columns whose mean is far from that over all tokens, furthest first. */
+/** Columns whose group mean is farthest from the overall mean, farthest first. */
 const furthest = (means: ArrayLike<number>, columns: Columns): { column: number; mean: number }[] => {
   const found: { column: number; mean: number }[] = []
   for (let column = 0; column < means.length; column++) {
@@ -122,7 +122,7 @@ interface Head {
   readonly standingEnd: number
 }
 
-/** Collects groups in their order. */
+/** Collects groups in the order they are added. */
 export class OverviewPacker {
   readonly #heads: Head[] = []
   readonly #topIds: number[] = []

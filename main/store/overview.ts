@@ -18,7 +18,7 @@ import type { Cut, GroupHead, PackedOverview } from './overview-packing'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
 
-/** A group with all that is stored of it. */
+/** A group with everything stored about it. */
 interface Group extends GroupHead {
   readonly means: Float32Array
   readonly standardDeviations: Float32Array
@@ -29,8 +29,8 @@ const nearestOfDetails = 12
 const none = new Float32Array(0)
 
 /**
- * Hands over groups by number, what is left over last, with at most `top` ids each. What they hold is only valid
- * within the call.
+ * Calls `each` for every group by number, unclustered tokens last, with at most `top` ids each. Arrays are valid only
+ * during the call.
  */
 const forEachGroup = async (
   connection: DuckDBConnection,
@@ -159,11 +159,11 @@ export const getOverview = async (
   })
 }
 
-/** A group, and the counts of subsets and patterns over all of the study. */
+/** A group, with the counts of subsets and patterns in the whole study. */
 interface GroupInStudy {
   readonly group: Group
   readonly subsetTotals: ArrayLike<number>
-  /** Empty where the clustering is not described. */
+  /** Empty if the clustering is not described. */
   readonly patternTotals: readonly number[]
   readonly rules: readonly RuleRecord[]
   readonly uncaught: number
@@ -243,7 +243,7 @@ const nearestTo = async (
     )
   ).map((row) => ({ cluster: row.other as number, weight: row.weight as number, share: row.share as number }))
 
-/** Members of a strength of 0.5 and above; null where none has any. */
+/** Number of members with a strength of at least 0.5; null if no strengths are known. */
 const coreOf = async (
   connection: DuckDBConnection,
   run: number,

@@ -3,7 +3,7 @@ import { briefly } from '../../preload/quoting'
 import { openInMemory } from '../base/confined-duckdb'
 import type { Migration } from './schema'
 
-/** Kinds of objects that a database can hold, with the column of `duckdb_<kinds>()` that names them. */
+/** Kinds of database objects, and the column of `duckdb_<kinds>()` with their names. */
 const kinds = [
   ['schema', 'schemas', 'schema_name'],
   ['view', 'views', 'view_name'],
@@ -17,15 +17,15 @@ const kinds = [
 interface StoredObject {
   readonly kind: (typeof kinds)[number][0]
   readonly name: string
-  /** The statement that makes a table, with types, defaults and constraints of its columns; '' for other kinds. */
+  /** SQL statement that creates a table; '' for other kinds. */
   readonly sql: string
 }
 
 const keyOf = ({ kind, name, sql }: StoredObject): string => JSON.stringify([kind, name, sql])
 
 /**
- * Everything in a database, whoever made it. Nothing of it is run: a macro of the database could stand for any
- * function and even for `+`, so that these queries have names in full and comparisons only.
+ * Lists all objects of a database without running any. A macro in it could redefine any function, even `+`, so these
+ * queries use only fully qualified names and comparisons.
  */
 const objectsOf = async (connection: DuckDBConnection): Promise<StoredObject[]> => {
   const objects: StoredObject[] = []
@@ -45,7 +45,7 @@ const objectsOf = async (connection: DuckDBConnection): Promise<StoredObject[]> 
   return objects
 }
 
-/** Applies migrations to a database that has the versions up to `from`; each in a transaction by `inTransaction`. */
+/** Applies the migrations after version `from`, each in a transaction opened by `inTransaction`. */
 export const applyMigrations = async (
   connection: DuckDBConnection,
   from: number,
@@ -65,7 +65,7 @@ export const applyMigrations = async (
   }
 }
 
-/** What a database of some version holds: that of an empty one that these migrations make. */
+/** Objects of a database of some version: those of an empty one after the same migrations. */
 const expectedObjects = async (steps: readonly Migration[], version: number): Promise<StoredObject[]> => {
   const instance = await openInMemory()
   const connection = await instance.connect()
@@ -84,7 +84,7 @@ const expectedObjects = async (steps: readonly Migration[], version: number): Pr
 
 const named = ({ kind, name }: StoredObject): string => `the ${kind} "${briefly(name)}"`
 
-/** How the objects of a database differ from those expected, in words; undefined where they do not. */
+/** Describes how objects differ from the expected ones; undefined if they do not. */
 const difference = (found: readonly StoredObject[], expected: readonly StoredObject[]): string | undefined => {
   const own = new Set(expected.map(keyOf))
   const there = new Set(found.map(keyOf))
@@ -100,14 +100,17 @@ const difference = (found: readonly StoredObject[], expected: readonly StoredObj
 export interface SchemaFound {
   /** 0 for an empty database, undefined for one of another program. */
   readonly version: number | undefined
-  /** How it differs from what a database of that version is, in words; undefined where it does not, or is newer. */
+  /** How the database differs from that version's schema; undefined if it does not, or if it is newer. */
   readonly flaw: string | undefined
 }
 
 const migrationsTable = (objects: readonly StoredObject[]): string | undefined =>
   objects.find(({ kind, name }) => kind === 'table' && name === 'migrations')?.sql
 
-/** Version of the schema in a database, and whether it is what `steps` make. Runs nothing that is in the database. */
+/**
+ * Reads the schema version of a database and compares it with the schema made by `steps`. Runs nothing stored in the
+ * database.
+ */
 export const readSchema = async (connection: DuckDBConnection, steps: readonly Migration[]): Promise<SchemaFound> => {
   const found = await objectsOf(connection)
   const flawAs = async (version: number): Promise<string | undefined> =>

@@ -3,13 +3,13 @@ import { clusterSchema } from '../../preload/contract-annotations'
 import { index, limits, text } from '../../preload/limits'
 import type { ClusterNumber } from '../../preload/records'
 
-/* Schemas of parameters that several methods of the store have. */
+/** Schemas of parameters shared by several store methods. */
 
 export const run = text(limits.runName).min(1)
 export const name = text(limits.runName)
 export const cluster = clusterSchema as z.ZodType<ClusterNumber>
 export const clustering = index
-/** Number of a clustering where the latest is the default. */
+/** Number of a clustering; the latest by default. */
 const chosen = z.int().min(1).max(limits.number).optional()
 
 export const object = <T extends object>(): z.ZodType<T> =>
@@ -20,14 +20,14 @@ export const doubles = z.custom<Float64Array>((value) => value instanceof Float6
 export const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected a Uint8Array')
 export const real = z.custom<number>((value) => typeof value === 'number', 'expected a number')
 
-/** Token ids of context on either side. */
+/** Number of token ids of context on each side. */
 export const context = { before: index.max(4096).optional(), after: index.max(4096).optional() }
 export interface Context {
   readonly before?: number | undefined
   readonly after?: number | undefined
 }
 
-/** Options of a method on one clustering of a run, the latest by default. */
+/** Option of methods on one clustering of a run, the latest by default. */
 export const inClustering = { clustering: chosen }
 export interface InClustering {
   readonly clustering?: number | undefined

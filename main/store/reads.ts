@@ -92,7 +92,7 @@ export const getStudy = async (connection: DuckDBConnection, runId: string, run:
   }
 }
 
-/** Copies two list columns of rows [first, first + count) into row-major matrices of the given width. */
+/** Reads two list columns of the rows first … into row-major matrices of the given width. */
 const readMatrices = async <A extends Int32Array | Float32Array, B extends Int32Array | Float32Array>(
   connection: DuckDBConnection,
   query: string,
@@ -120,7 +120,7 @@ export interface Columns {
   readonly deviations: readonly number[]
 }
 
-/** What is known of the columns of a run's matrix; undefined for a run without one (not sampled yet, or imported). */
+/** Facts about the columns of a run's matrix; undefined if there is none (not sampled yet, or imported). */
 export const findColumns = async (connection: DuckDBConnection, run: number): Promise<Columns | undefined> => {
   const [row] = await select(
     connection,
@@ -170,7 +170,7 @@ export const readSusceptibilities = async (
   return { susceptibilities, standardErrors }
 }
 
-/** The same rows with what they are of. */
+/** Rows of χ̂ and its standard errors, with the names of the components. */
 export const readMatrix = async (
   connection: DuckDBConnection,
   runId: string,
@@ -195,7 +195,7 @@ interface PartRows {
   readonly count: number
 }
 
-/** Adds a part's rows [first, first + count) to a matrix of that many; returns how many there were. */
+/** Adds a part's rows first … first + count - 1 to `sums`, [count, components]. Returns the number of rows found. */
 const addPart = async (
   connection: DuckDBConnection,
   { run, part, first, count }: PartRows,
@@ -215,7 +215,9 @@ const addPart = async (
   return found
 }
 
-/** Mean χ̂ of some parts of the draws, [rows, components]. Throws an `input` error where a part is not kept. */
+/**
+ * Mean χ̂ over some parts of the draws in nats², [rows, components]. Throws an `input` error if a part is not stored.
+ */
 export const readHalf = async (
   connection: DuckDBConnection,
   runId: string,
@@ -299,7 +301,7 @@ const diagnosticsOf = (row: Row): DiagnosticsRecord => {
 export const getDiagnostics = async (connection: DuckDBConnection, run: number): Promise<DiagnosticsRecord[]> =>
   (await select(connection, 'SELECT * FROM diagnostics WHERE run = $1 ORDER BY ordinal', [run])).map(diagnosticsOf)
 
-/** Traces in the order in which their chains were first stored; a draw that is not there is NaN. */
+/** Traces in the order in which their chains were first stored. Missing draws are NaN. */
 export const getTraces = async (connection: DuckDBConnection, run: number): Promise<TraceRecord[]> => {
   const chains = new Map<string, { component: string; chain: number; points: [number, number, number][] }>()
   await forEachBlock(

@@ -16,7 +16,7 @@ import { jsonOf } from './json'
 import { annotationRow, labelChanges, runChanges, stepRow } from './row-schemas'
 import { iso } from './runs'
 
-/** A list of texts as a parameter of SQL. */
+/** SQL that turns a JSON parameter into a list of texts. */
 export const texts = (parameter: string): string => `(SELECT unnest(from_json(${parameter}::JSON, '["VARCHAR"]')))`
 
 export const stepColumns = `number, words, author, ${iso('made_at')}, run, clustering, undone`
@@ -37,7 +37,7 @@ export const annotationOf = (row: Row): Annotation => {
   return fitting('annotations', where, annotationRow, { target: row.target as AnnotationTarget, ...body })
 }
 
-/** Changes that a step of labels made. */
+/** Changes made by a step of labels. */
 export const labelChangesOf = (row: Row, number: number): AnnotationsStep['changes'] => {
   const where = `step ${number}`
   return fitting('journal', where, labelChanges, parsed<AnnotationsStep['changes']>('journal', where, row.changes))
@@ -48,7 +48,7 @@ const runChangeOf = (row: Row, number: number): MarksStep['changes'][0] => {
   return fitting('journal', where, runChanges, parsed<MarksStep['changes']>('journal', where, row.changes))[0]
 }
 
-/** A step of the journal as an act that undoes it, or does it again, at a time. */
+/** A journal step as an act that undoes or redoes it. */
 export const turned = (row: Row, kind: JournalLine['kind'], at: string): Act => {
   const { number, words, author, run } = stepOf(row)
   const head = { kind, number, words, author, run, at }
@@ -76,7 +76,7 @@ const writeAnnotations = async (
     targets
   ])
   const present = changes.flatMap(({ target, after }) => (after === null ? [] : [{ target, body: jsonOf(after) }]))
-  // Not by an appender, which a database that is open for reading refuses for its temporary tables too.
+  // An appender would fail here: a database opened for reading refuses it even for temporary tables.
   await connection.run(
     `INSERT INTO annotations
       SELECT $1, $2, unnest(from_json($3::JSON, '["VARCHAR"]')), unnest(from_json($4::JSON, '["VARCHAR"]'))::JSON`,
@@ -99,7 +99,7 @@ const writeMarks = async (
   ])
 }
 
-/** Where an act is to be written: undefined where its run, or its clustering, is there no longer. */
+/** Number of the run that an act writes to; undefined if the run or its clustering no longer exists. */
 const runOf = async (connection: DuckDBConnection, { run, clustering }: Act): Promise<number | undefined> => {
   const [row] = await select(
     connection,
@@ -132,7 +132,7 @@ const perform = async (connection: DuckDBConnection, act: Act): Promise<void> =>
   else await writeAnnotations(connection, run, act)
 }
 
-/** A line of the journal file that the database has. */
+/** A line of the journal file that the database has applied. */
 interface KnownLine {
   readonly line: number
   readonly ends: number
@@ -150,7 +150,7 @@ const knownOf = (row: Row): KnownLine => ({
 const keepLine = (connection: DuckDBConnection, { line, ends, id, number }: KnownLine): Promise<unknown> =>
   connection.run('INSERT INTO journal_lines VALUES ($1, $2, $3, $4)', [line, ends, id, number])
 
-/** Lines by their numbers. */
+/** Applied lines, ordered by number. */
 const knownLines = async (connection: DuckDBConnection): Promise<KnownLine[]> =>
   (await select(connection, 'SELECT line, ends, id, number FROM journal_lines ORDER BY line')).map(knownOf)
 
@@ -165,14 +165,14 @@ const lastOf = async (connection: DuckDBConnection): Promise<{ line: number; num
 const isSame = (known: KnownLine, { number, id }: JournalLine): boolean =>
   known.number === number && (known.id === id || known.id === null || id === null)
 
-/** How a journal file and a database differ. */
+/** Differences between a journal file and a database. */
 interface Comparison {
   readonly known: readonly KnownLine[]
-  /** Lines that both have, by their numbers. */
+  /** Lines in both, by line number. */
   readonly common: ReadonlyMap<number, PlacedLine>
-  /** Lines of the file after those of the database, which lacks them. */
+  /** Lines of the file after the last one in the database. */
   readonly ahead: readonly PlacedLine[]
-  /** Lines of another copy of the workspace: their numbers stand for other changes in the database. */
+  /** Lines of another copy of the workspace: the database has other changes under their numbers. */
   readonly foreign: readonly PlacedLine[]
 }
 
@@ -194,7 +194,7 @@ const compare = async (connection: DuckDBConnection, { lines }: JournalContent):
 }
 
 /**
- * Lines as the database knows them, by number; of steps that were undone and then dropped it knows nothing any more.
+ * Lines reconstructed from the database, by number. Steps that were undone and then dropped cannot be reconstructed.
  */
 const rebuiltLines = async (
   connection: DuckDBConnection,
@@ -219,8 +219,8 @@ const placesText = (places: readonly number[]): string =>
   `line${places.length === 1 ? '' : 's'} ${places.slice(0, 10).join(', ')}${places.length > 10 ? ' …' : ''}`
 
 /**
- * What a person should know of a journal that does not go with its database; `kept` is the copy of the file as it
- * was, if one was made.
+ * Notes for the user on a journal that does not match its database. `kept` is the path of a copy of the original
+ * file, if one was made.
  */
 const notesOf = (
   path: string,
@@ -243,7 +243,7 @@ const notesOf = (
       ])
 ]
 
-/** Whether the file ends with the last line of the database. */
+/** Whether the file ends with the database's last line. */
 const isInStep = async (connection: DuckDBConnection, journal: JournalFile): Promise<boolean> => {
   const [last, previous] = (
     await select(connection, 'SELECT line, ends, id, number FROM journal_lines ORDER BY line DESC LIMIT 2')
@@ -254,7 +254,7 @@ const isInStep = async (connection: DuckDBConnection, journal: JournalFile): Pro
   return line?.line === last.line && isSame(last, line)
 }
 
-/** Writes the file anew from what both have, what only the database has, and what is ahead of it. */
+/** Rewrites the file: lines of both, lines reconstructed from the database, and lines ahead of it. */
 const mend = async (
   connection: DuckDBConnection,
   journal: JournalFile,
@@ -280,11 +280,9 @@ const mend = async (
 }
 
 /**
- * Brings database and journal file to the same: does what only the file has (after a crash between the two, or once
- * an older database was
- * put back), and writes to the file what only the database has. Returns sentences about what could not be brought
- * together; the file
- * as it was is kept then.
+ * Synchronises database and journal file. Applies lines that only the file has (after a crash, or when an older
+ * database was restored), and writes lines that only the database has. Returns notes for the user on lines that could
+ * not be merged; a copy of the original file is kept then.
  */
 export const rebuildAnnotations = (connection: DuckDBConnection, journal: JournalFile): Promise<string[]> =>
   inTransaction(connection, async () => {
@@ -303,13 +301,12 @@ export const rebuildAnnotations = (connection: DuckDBConnection, journal: Journa
     return kept === null ? [] : notesOf(journal.path, content, comparison, kept)
   })
 
-/** Tables that a line of the journal changes. */
+/** Tables changed by journal lines. */
 const changedTables = ['annotations', 'journal', 'run_marks', 'runs']
 
 /**
- * Shows a connection of a database that cannot be written what the journal file has and the database lacks: in
- * temporary tables of the same
- * names. Returns whether it did, and sentences about what it passed over.
+ * For a read-only database: applies the journal lines that it lacks to temporary tables, which hide the real ones.
+ * Returns whether there were any, and notes for the user on lines left out.
  */
 export const replayForReading = async (
   connection: DuckDBConnection,
@@ -326,9 +323,8 @@ export const replayForReading = async (
 }
 
 /**
- * Does an act in the database and in the journal file, both or neither. The file comes first: what a crash leaves
- * only there is done at the
- * next start.
+ * Performs an act in both the database and the journal file, or in neither. The file is written first; if a crash
+ * follows, the next start applies its line to the database.
  */
 export const journaled = async (
   connection: DuckDBConnection,
@@ -343,7 +339,7 @@ export const journaled = async (
       const act = await decide(last.number + 1)
       if (act === null) return null
       await perform(connection, act)
-      // The name tells a line of this workspace from that of a copy, which may have the same number.
+      // The id tells this workspace's lines from those of a copy, which may have equal numbers.
       const line = { line: last.line + 1, id: id ?? randomUUID(), ...act }
       await keepLine(connection, { ...line, ends: await journal.append(line) })
       return act

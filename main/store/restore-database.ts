@@ -8,7 +8,7 @@ import { databaseName } from './database'
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
 
-/** Moves a file; whether it was there. */
+/** Moves a file. Returns false if it does not exist. */
 const move = async (from: string, to: string): Promise<boolean> => {
   try {
     await rename(from, to)
@@ -32,16 +32,15 @@ const copySynced = async (from: string, to: string): Promise<void> => {
 const logName = `${databaseName}.wal`
 
 export interface ReplacedDatabase {
-  /** Folder under backups/ that the files before were moved to. */
+  /** Folder under backups/ with the previous files. */
   readonly setAside: string
-  /** Puts those files back, and removes what replaced them. */
+  /** Restores the previous files and removes their replacements. */
   readonly takeBack: () => Promise<void>
 }
 
 /**
- * Puts a copy in the place of a workspace's database that nobody has open; null leaves out only what its log of the
- * last writes has. The
- * files before are moved aside, not removed. Throws a `storage` error, and then the database is as it was.
+ * Replaces a workspace's closed database by a copy; null only drops its write-ahead log. The previous files are moved
+ * aside, not deleted. Throws a `storage` error and restores the database if it fails.
  */
 export const replaceDatabase = async (folder: string, copy: string | null): Promise<ReplacedDatabase> => {
   const [database, log] = [join(folder, databaseName), join(folder, logName)]

@@ -19,13 +19,13 @@ import type {
   StageRecord
 } from '../../preload/records'
 
-/*
- * What records are once they are read from the database. Limits are wide, as versions before had none: these schemas
- * are there so that text is text, a number a number, and a word one of those that the program knows.
+/**
+ * Schemas of records read from the database. Limits are generous, because earlier versions had none. They ensure that
+ * texts are texts, numbers are numbers, and words are known.
  */
 
 const words = z.string().max(limits.text)
-/** JSON has no number for what is not finite. */
+/** JSON has null for numbers that are not finite. */
 const real = z
   .number()
   .or(z.nan())
@@ -34,7 +34,7 @@ const real = z
 const time = z.iso.datetime()
 const scalar = z.union([words, z.number(), z.boolean(), z.null()])
 const list = z.array(words)
-/** Names of a matrix's columns, which tables have as well. */
+/** Names of matrix columns, which become columns of tables. */
 const columns = z
   .array(words.min(1))
   .refine((names) => new Set(names.map((name) => name.toLowerCase())).size === names.length, 'a name occurs twice')
@@ -164,7 +164,7 @@ export const clusteringRow = z.object({
   sweep: z.array(resolution)
 } satisfies Record<keyof ClusteringRecord, z.ZodType>)
 
-/** A run without its clusterings, which are rows of their own. */
+/** A run without its clusterings, which are separate rows. */
 export const runRow = z.object({
   id: z.string().min(1).max(limits.runName),
   name: words,
@@ -236,7 +236,7 @@ const step = { words, author: words, at: time, run: z.string().max(limits.runNam
 
 export const stepRow = z.object({ ...step, number: z.number(), clustering: index.nullable(), undone: z.boolean() })
 
-/** Changes of a step of the journal: of a run, or of labels. */
+/** Changes of a journal step: of a run, or of labels. */
 export const runChanges = z.tuple([z.object({ target: z.literal('run'), before: marks, after: marks })])
 export const labelChanges = z.array(
   z.object({

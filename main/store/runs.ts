@@ -25,7 +25,7 @@ import { checkedRunId, newRunId } from './workspace-paths'
 
 export const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`
 
-/** The content of a clustering's column `structure`; clusterings of older versions have none. */
+/** Content of a clustering's column `structure`. Clusterings of older versions have none. */
 type Structure = Pick<ClusteringRecord, 'stability' | 'modularity' | 'sweep'>
 
 const noStructure: Structure = { stability: null, modularity: null, sweep: [] }
@@ -62,7 +62,7 @@ const stageOf = (row: Row): StageRecord => {
   })
 }
 
-/** Earlier versions called the shards of a gathered run "pieces". */
+/** Renames "pieces", as older versions called the shards of a gathered run. */
 const withShards = (provenance: Provenance): Provenance => {
   const gathered = (provenance as Provenance | null)?.gathered as object | null | undefined
   if (typeof gathered !== 'object' || gathered === null || !('pieces' in gathered)) return provenance
@@ -100,7 +100,7 @@ const groupByRun = (rows: readonly Row[]): Map<unknown, Row[]> => {
   return groups
 }
 
-/** Records of runs, oldest first; `condition` is on the table `runs`. */
+/** Records of runs, oldest first. `condition` is SQL on the table `runs`. */
 const selectRuns = async (
   connection: DuckDBConnection,
   condition = 'true',
@@ -137,7 +137,7 @@ export const getRun = async (connection: DuckDBConnection, run: string): Promise
   return record
 }
 
-/** Number of a run, which the large tables carry. */
+/** Number of a run, by which the large tables refer to it. Throws an `input` error if there is no such run. */
 export const runNumber = async (connection: DuckDBConnection, run: string): Promise<number> => {
   const [row] = await select(connection, 'SELECT number FROM runs WHERE id = $1', [run])
   if (row === undefined) throw noRun(run)
@@ -177,7 +177,7 @@ export const createRun = (
     return getRun(connection, id)
   })
 
-/** Appends the rows of a query of one database to the table of another that has the same columns. */
+/** Appends the result of a query in one database to a table with the same columns in another. */
 const copyRows = async (
   from: DuckDBConnection,
   sql: string,
@@ -200,9 +200,8 @@ const copyRows = async (
 }
 
 /**
- * Copies the run of another workspace's database, with everything that is kept of it, under the id that it has there;
- * nothing where this workspace has it already. Throws a `storage` error where that database is of another schema, or
- * holds another number of runs than one.
+ * Copies the only run of another workspace's database, with all its results, under its own id. Does nothing if this
+ * workspace has it already. Throws a `storage` error if that database has another schema or not exactly one run.
  */
 export const copyRun = async (connection: DuckDBConnection, file: string, baseFolder: string): Promise<RunRecord> => {
   const instance = await openConfined(file, { readOnly: true, memoryLimit: '512MiB', temporaryFolder: '' })
@@ -270,7 +269,7 @@ export const deleteRun = (connection: DuckDBConnection, run: string): Promise<vo
     await connection.run('DELETE FROM runs WHERE number = $1', [number])
   })
 
-/** Deletes the runs that are marked as deleted; returns their ids. */
+/** Deletes the runs that are marked as deleted. Returns their ids. */
 export const purgeDeleted = async (connection: DuckDBConnection): Promise<string[]> => {
   const marked = (
     await select(
@@ -282,7 +281,7 @@ export const purgeDeleted = async (connection: DuckDBConnection): Promise<string
   return marked
 }
 
-/** One of a run's clusterings by its number, the latest one by default. */
+/** One of a run's clusterings by number, the latest by default. Throws an `input` error if it does not exist. */
 export const chooseClustering = (
   run: string,
   clusterings: readonly ClusteringRecord[],

@@ -7,14 +7,17 @@ import { readingFault } from '../base/faults'
 import { backupFormat, backupVersion } from './backups'
 import { readJournal } from './journal'
 
-/** Labels of a clustering as a file has them. */
+/** Labels of a clustering as stored in a file. */
 export interface SavedLabels {
   readonly run: string
   readonly clustering: number
-  /** When the clustering was made, ISO 8601 in UTC; null where the file does not say. */
+  /** Creation time of the clustering, ISO 8601 in UTC; null if the file does not have it. */
   readonly clusteredAt: string | null
   readonly annotations: readonly Annotation[]
-  /** Targets of which the file says that nothing is said of them; null if that holds for all but the annotations. */
+  /**
+   * Targets whose labels were cleared according to the file; null if all targets without annotations count as
+   * cleared.
+   */
   readonly cleared: readonly AnnotationTarget[] | null
 }
 
@@ -44,7 +47,7 @@ const parsed = (file: string, text: string): unknown => {
   }
 }
 
-/** Labels of all runs in a backup. Throws an `input` error that names the file and the place. */
+/** Reads the labels of all runs in a backup. Throws an `input` error that names the file and the place. */
 export const readLabelBackup = async (file: string): Promise<SavedLabels[]> => {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new SpectroscopeError('input', `${file} ${readingFault(error)}; give another backup.`, { cause: error })
@@ -59,7 +62,7 @@ export const readLabelBackup = async (file: string): Promise<SavedLabels[]> => {
   )
 }
 
-/** Labels as the lines of a journal leave them. Throws an `input` error where none can be read. */
+/** Final labels according to a journal. Throws an `input` error if it has no readable lines. */
 export const readJournalLabels = async (file: string): Promise<SavedLabels[]> => {
   const { lines } = await readJournal(file, readFile)
   if (lines.length === 0)

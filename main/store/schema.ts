@@ -1,6 +1,5 @@
 /**
- * One step of the schema. Applied in a transaction of its own, once, in order of `version`; never edited after it was
- * released.
+ * One step of the schema. Applied once, in its own transaction, in order of `version`. Never changed after release.
  */
 export interface Migration {
   readonly version: number
@@ -9,10 +8,10 @@ export interface Migration {
 }
 
 /**
- * Large tables carry the run's number, hold a run's rows in order of tokens and have no index: DuckDB's block
- * statistics find a run and a range of tokens. χ̂, its standard errors and neighbours are lists, so that any DuckDB
- * client reads them (`chi[3]`). Tables that name clusters (labels) refer to (run, clustering, cluster), which never
- * change once stored.
+ * Large tables have the run's number as a column and store a run's rows in token order, without an index: DuckDB's
+ * block statistics find a run and a range of tokens. χ̂, its standard errors and neighbours are lists, readable by
+ * any DuckDB client (`chi[3]`). Tables about clusters refer to (run, clustering, cluster), which never change once
+ * stored.
  */
 export const migrations: readonly Migration[] = [
   {
@@ -63,11 +62,10 @@ export const migrations: readonly Migration[] = [
 
       'CREATE TABLE annotations (run INTEGER NOT NULL, clustering INTEGER NOT NULL, target VARCHAR NOT NULL, ' +
         'body JSON NOT NULL)',
-      // Names the run by its id, as the journal file does; a clustering that is NULL makes it a step about the run
-      // itself.
+      // Refers to the run by id, as the journal file does. A NULL clustering marks a step about the run itself.
       `CREATE TABLE journal (number BIGINT NOT NULL, made_at TIMESTAMP NOT NULL, author VARCHAR NOT NULL, words VARCHAR NOT NULL, run VARCHAR NOT NULL,
         clustering INTEGER, changes JSON NOT NULL, undone BOOLEAN NOT NULL)`,
-      // Lines of the journal file that this database has, and where each one ends in it, in bytes.
+      // Lines of the journal file that this database has applied, and the byte offset of each one's end.
       'CREATE TABLE journal_lines (line BIGINT NOT NULL, ends BIGINT NOT NULL, id VARCHAR, number BIGINT NOT NULL)',
       'CREATE TABLE label_backups (line BIGINT NOT NULL, made_at TIMESTAMP NOT NULL, file VARCHAR NOT NULL)',
 
@@ -78,7 +76,7 @@ export const migrations: readonly Migration[] = [
         subset_indices INTEGER[] NOT NULL, subset_counts INTEGER[] NOT NULL, patterns INTEGER[] NOT NULL, means FLOAT[] NOT NULL, standard_deviations FLOAT[] NOT NULL)`,
       'CREATE TABLE group_edges (run INTEGER NOT NULL, clustering INTEGER NOT NULL, from_cluster INTEGER NOT ' +
         'NULL, to_cluster INTEGER NOT NULL, weight DOUBLE NOT NULL)',
-      // Cluster by cluster, each from its middle outwards: a page of a gallery is one stretch.
+      // Ordered by cluster, then from the centre outwards, so that a gallery page is contiguous.
       `CREATE TABLE member_places (run INTEGER NOT NULL, clustering INTEGER NOT NULL, cluster INTEGER NOT NULL, central_place INTEGER NOT NULL, token INTEGER NOT NULL,
         token_id INTEGER NOT NULL, subset INTEGER NOT NULL, toward INTEGER NOT NULL, boundary FLOAT NOT NULL)`,
       'CREATE TABLE layouts (run INTEGER NOT NULL, whiten INTEGER NOT NULL, method VARCHAR NOT NULL)',
@@ -91,8 +89,7 @@ export const migrations: readonly Migration[] = [
     name: 'methods of sampling that go in rounds',
     statements: [
       'ALTER TABLE diagnostics ADD COLUMN blocks JSON',
-      // Every run before was sampled by chains; their settings stand in the configuration one by one, whatever preset
-      // they came from.
+      // All earlier runs were sampled by chains. Their configurations list every setting, whatever the preset.
       `UPDATE runs SET configuration = json_merge_patch(configuration, '{"sampler": {"method": "psgld", "preset": "paper"}}')
         WHERE json_extract_string(configuration, '$.sampler.method') IS NULL`
     ]
@@ -101,11 +98,10 @@ export const migrations: readonly Migration[] = [
     version: 4,
     name: 'parts of the draws, trees of clusters, stability, rules',
     statements: [
-      // Independent estimates of χ from parts of the draws; χ is their mean.
+      // Independent estimates of χ from parts of the draws. χ is their mean.
       'CREATE TABLE parts (run INTEGER NOT NULL, part INTEGER NOT NULL, token INTEGER NOT NULL, chi FLOAT[] ' +
         'NOT NULL)',
-      // Groups above the clusters are rows of `clusters` and `memberships` too, with numbers from
-      // clusterings.clusters on.
+      // Groups above the clusters are also rows of `clusters` and `memberships`, numbered from clusterings.clusters.
       'ALTER TABLE clusters ALTER COLUMN seed DROP NOT NULL',
       'ALTER TABLE clusters ALTER COLUMN conductance_when_cut DROP NOT NULL',
       "ALTER TABLE clusters ADD COLUMN kind VARCHAR DEFAULT 'cluster'",
@@ -113,13 +109,13 @@ export const migrations: readonly Migration[] = [
       'ALTER TABLE clusters ADD COLUMN stability DOUBLE',
       'ALTER TABLE memberships ADD COLUMN strength FLOAT',
       'ALTER TABLE clusterings ADD COLUMN groups_above INTEGER DEFAULT 0',
-      // Stability, modularity and the sweep of resolutions.
+      // Stability, modularity, and the sweep over resolutions.
       'ALTER TABLE clusterings ADD COLUMN structure JSON',
       'ALTER TABLE group_descriptions ADD COLUMN rules JSON',
       'ALTER TABLE group_descriptions ADD COLUMN uncaught INTEGER DEFAULT 0',
       'ALTER TABLE member_places ADD COLUMN strength FLOAT',
       'ALTER TABLE member_places ADD COLUMN caught BOOLEAN DEFAULT true',
-      // Every clustering before was found by ACL, without a look at its stability.
+      // All earlier clusterings were made by `acl`, without stability.
       `UPDATE clusterings SET configuration = json_merge_patch(configuration, '{"method": "acl", "stability": false}')
         WHERE json_extract_string(configuration, '$.method') IS NULL`,
       `UPDATE runs SET configuration = json_merge_patch(configuration, '{"clustering": {"method": "acl", "stability": false}}')
@@ -128,7 +124,7 @@ export const migrations: readonly Migration[] = [
   }
 ]
 
-/** Tables with a column `run`, all of which a deleted run leaves. */
+/** Tables with a column `run`, from which a deleted run is removed. */
 export const runTables = [
   'stages',
   'studies',
@@ -157,7 +153,7 @@ export const runTables = [
   'layout_places'
 ] as const
 
-/** Tables with columns `run` and `clustering`, all of which a deleted clustering leaves. */
+/** Tables with columns `run` and `clustering`, from which a deleted clustering is removed. */
 export const clusteringTables = [
   'clusterings',
   'clusters',

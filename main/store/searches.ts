@@ -8,7 +8,7 @@ import { select } from './database'
 import { knownClustering, knownRun } from './facts'
 import type { KnownClustering } from './facts'
 
-/** Ids of a run with their texts; an id in angle brackets where there is no tokenizer. */
+/** SQL for the ids of a run and their texts; ids in angle brackets if there is no tokenizer. */
 const idTexts = `(SELECT token_id, text FROM vocabulary WHERE run = $1 UNION ALL
   SELECT DISTINCT token_id, '⟨' || token_id || '⟩' FROM tokens WHERE run = $1 AND NOT EXISTS (FROM vocabulary WHERE run = $1))`
 
@@ -18,7 +18,7 @@ const idsContaining = async (connection: DuckDBConnection, run: number, text: st
   return rows.map((row) => row.token_id as number)
 }
 
-/** Clusters, ascending, that have a token of one of the ids. */
+/** Clusters with a token among the ids, ascending. */
 const clustersWithIds = (
   connection: DuckDBConnection,
   known: KnownClustering,
@@ -43,7 +43,7 @@ interface Said {
   readonly clusters: readonly number[]
 }
 
-/** Names, notes and tags of clusters and of merges, with the clusters that each one is said of. */
+/** Names, notes and tags of clusters and merges, with the clusters that each refers to. */
 const saidOf = (annotations: readonly Annotation[]): Said[] =>
   annotations.flatMap(({ target, clusters, name, note, tags }) => {
     const own = clusterOf(target)
@@ -51,7 +51,7 @@ const saidOf = (annotations: readonly Annotation[]): Said[] =>
     return [name, note, ...tags].filter((text) => text !== '').map((text) => ({ text, clusters: about }))
   })
 
-/** Clusters, ascending, that have a token, a name, a note or a tag that matches a regular expression. */
+/** Clusters with a token text, name, note or tag that matches a regular expression, ascending. */
 const clustersMatching = async (
   connection: DuckDBConnection,
   known: KnownClustering,
@@ -66,7 +66,10 @@ const clustersMatching = async (
   return Int32Array.from(new Set([...(await clustersWithIds(connection, known, found)), ...labelled])).sort()
 }
 
-/** Clusters, ascending, that have a token whose text contains `text`, or for which a regular expression holds. */
+/**
+ * Clusters with a token whose text contains `text`, or with a token or label that matches it as a regular expression,
+ * ascending. Throws an `input` error for an invalid or slow expression.
+ */
 export const searchClusters = async (
   connection: DuckDBConnection,
   runId: string,

@@ -39,12 +39,12 @@ const layout = z.object({ method: z.string(), positions: floats } satisfies Reco
 const galleryQuery = clustersCalls.tokens.parameters.omit({ run: true, clustering: true, cluster: true })
 
 /**
- * What the window asks for while a person explores. Overviews, details, galleries and searches work for any
- * clustering, but only one that is described has galleries by distance and boundary, profiles, patterns, nearest
- * clusters, a layout of clusters and a heat map, and only there are they quick.
+ * Calls of the window's Explore page. Overviews, details, galleries and searches work for any clustering. Galleries
+ * by distance and boundary, profiles, patterns, nearest clusters, cluster layout and heat map need a described one,
+ * and only there are calls fast.
  */
 export const explorationMethods = {
-  /** Stores the description, replacing an earlier one, with the counts of tokens and subsets of each group. */
+  /** Replaces the description of a clustering, and stores counts of tokens and subsets of each group. */
   saveDescription: safe([run, clustering, description], changingBeside(saveDescription)),
   isDescribed: safe(
     [run, clustering],
@@ -52,7 +52,7 @@ export const explorationMethods = {
   ),
   getPackedOverview: safe([run, clustering], async ({ session }, id: string, number: number) => {
     const result = await session.connected((connection) => overview.getOverview(connection, id, number))
-    // Whoever sees the list opens a gallery next: what that needs is read meanwhile.
+    // Preload the study: after the list, the user will open a gallery, which needs it.
     const study = session.connected(async (connection) =>
       knownStudy(connection, id, (await knownRun(connection, id)).number)
     )
@@ -60,7 +60,7 @@ export const explorationMethods = {
     return result
   }),
   /**
-   * Reads what the first sight of a described clustering needs into the store's memory; nothing where it is not
+   * Loads into the store's caches what the first view of a described clustering needs. Does nothing if it is not
    * described.
    */
   readAhead: safe(
@@ -76,9 +76,9 @@ export const explorationMethods = {
   getSelectionDetails: safe([run, clustering, integers], reading(getSelectionDetails)),
   getGallery: safe([run, clustering, cluster, galleryQuery], reading(getGallery)),
   /**
-   * Numbers of the clusters and of the groups above them, ascending, that have a token whose text contains `text`
-   * (upper and lower case are told apart); where it is a regular expression, of those that have a token or a label
-   * that matches it. Throws an `input` error where it cannot be read or takes too long.
+   * Numbers of clusters and groups above them, ascending, with a token whose text contains `text` (case-sensitive).
+   * As a regular expression, also matches labels. Throws an `input` error for an expression that is invalid or takes
+   * too long.
    */
   searchClusters: safe([run, clustering, z.string(), z.boolean()], reading(searchClusters)),
   /** Tokens whose own text contains `text`, ascending, at most `limit`. */
@@ -89,17 +89,14 @@ export const explorationMethods = {
       getTokenDetails(connection, id, number, token, before, after)
     )
   ),
-  /** Index of every token's subset in the sorted names that `getOverview` gives. */
+  /** Index of every token's subset in the sorted names of `getOverview`. */
   getSubsetIndices: safe([run], readingRun(columns.getSubsetIndices)),
-  /** χ̂ of every token in one component, nats². */
+  /** χ̂ of every token in one component, in nats². */
   getColumn: safe([run, z.string()], readingRun(columns.getColumn)),
-  /**
-   * Of every column of χ̂, in order of components: how far its values spread, and how large their standard errors
-   * are.
-   */
+  /** Spread of every column of χ̂ and size of its standard errors, in order of components. */
   getColumnSpreads: safe([run], readingRun(columns.getColumnSpreads)),
   getClusterLayout: safe([run, clustering], reading(overview.getClusterLayout)),
-  /** Of the `most` largest clusters, by number, what is left over last. */
+  /** Heat map of the `most` largest clusters by number, unclustered tokens last. */
   getHeatMap: safe([run, clustering, index], reading(overview.getHeatMap)),
   /** Replaces the run's layout for one preprocessing. */
   saveLayout: safe(
@@ -109,14 +106,14 @@ export const explorationMethods = {
     )
   ),
   getLayout: safe([run, z.boolean()], readingRun(columns.getLayout)),
-  /** Texts of the token ids that occur in probe rows, by id; none where the run has no tokenizer. */
+  /** Texts of the token ids in probe rows, by id. Empty if the run has no tokenizer. */
   getTexts: safe(
     [run],
     readingRun((connection, _, number) => columns.getTexts(connection, number))
   ),
   /**
-   * Edges of the neighbour graph (docs/method.md, section 5.1) with an end in `tokens`, each once, from < to,
-   * heaviest first and at most `most`; `cut` where there are more.
+   * Edges of the neighbour graph (docs/method.md, section 5.1) with an end in `tokens`, each once, with from < to,
+   * heaviest first, at most `most`. `cut` says that there are more.
    */
   getEdges: safe(
     [run, z.boolean(), index.min(1), integers, index, z.enum(['union', 'mutual']).optional()],

@@ -24,42 +24,42 @@ const labelsOrder = z.object({ ...change, words, changes: z.array(annotationChan
 const blindAnswer = z.object({ ...change, cluster, right: z.boolean() })
 
 /**
- * What people say of clusters. A change is on the disk, in the journal file and in the database, when its call is
- * answered. Changes are made one after another, but what a caller of `applyAnnotations` read may be old by then: let
- * one party of a workspace work out edits, one at a time. The `id` of a change is its caller's own name for it; one
- * that was done already is not done again, so that a call whose answer was lost can be repeated.
+ * Labels. A change is on disk, in the journal file and in the database, before its call is answered. Changes run one
+ * after another, but edits passed to `applyAnnotations` may be based on outdated labels, so only one client of a
+ * workspace may use it at a time. Each change has an `id` chosen by the caller; repeating a call with the same id has
+ * no effect.
  */
 export const labelMethods = {
-  /** Clusters, merges, parts, each by number. */
+  /** Clusters, merges, then parts, each by number. */
   getAnnotations: safe([run, clustering], reading(annotations.getAnnotations)),
   getAllAnnotations: safe([run], reading(annotations.getAllAnnotations)),
-  /** Of all clusterings with annotations. */
+  /** Counts of all clusterings with annotations. */
   countLabels: safe([], reading(annotations.countLabels)),
   /**
-   * Checks what a person asks for, works out what it does to the labels there are, and writes that as one step of
-   * undo. Throws an `input` error where it cannot be done.
+   * Checks label changes, works out their effect on the existing labels, and stores it as one undo step. Throws an
+   * `input` error if any of them is impossible.
    */
   changeLabels: journalled([labelsOrder], (call, given: LabelsOrder) =>
     call.session.changing((connection) =>
       changeLabels(connection, call.session.journal, { ...given, id: given.id ?? call.id })
     )
   ),
-  /** Counts the answer of a blind test with the label that was tested. */
+  /** Counts a blind-test answer for the label that was tested. */
   countBlindTest: journalled([blindAnswer], (call, given: BlindAnswer) =>
     call.session.changing((connection) =>
       countBlindTest(connection, call.session.journal, { ...given, id: given.id ?? call.id })
     )
   ),
   /**
-   * Edits that the caller worked out, as one step of undo; drops the steps that could be done again. Edits that
-   * change nothing make no step.
+   * Stores edits worked out by the caller as one undo step, and drops the steps that could be redone. Edits without
+   * effect make no step.
    */
   applyAnnotations: journalled([order], (call, given: AnnotationsOrder) =>
     call.session.changing((connection) =>
       annotations.applyAnnotations(connection, call.session.journal, { ...given, id: given.id ?? call.id })
     )
   ),
-  /** Marks of the run itself, as a step of the same undo. */
+  /** Changes marks of the run itself, as an undo step. */
   changeRun: journalled(
     [run, object<Partial<RunMarks>>(), labelFields.author, id],
     (call, of: string, changes: Partial<RunMarks>, author: string, own?: string) =>
@@ -78,16 +78,15 @@ export const labelMethods = {
     )
   ),
   getUndoState: safe([], reading(annotations.getUndoState)),
-  /** Latest first, undone steps too. */
+  /** Latest first, including undone steps. */
   getHistory: safe([index], reading(annotations.getHistory)),
   /**
-   * A number for a new merge or part: larger than those of all that there are, or were in steps that can be undone or
-   * done again.
+   * A number for a new merge or part, larger than all existing ones and those in steps that can be undone or redone.
    */
   nextTargetNumber: safe([run, clustering, z.enum(['merge', 'part'])], reading(annotations.nextTargetNumber)),
   /**
-   * Writes all labels to a dated file under backups/ and returns its path. Closing does so too where something
-   * changed since the last one.
+   * Writes all labels to a dated file under backups/. Returns its path. Closing the store does the same if labels
+   * have changed.
    */
   backUpLabels: safe([], ({ session }) => session.changing((connection) => backUpLabels(connection, session.folder)))
 }

@@ -39,11 +39,11 @@ const tableOptions = z
   .object({ ...inClustering, clusters: z.array(cluster).min(1).optional(), rawCells: z.boolean().optional() })
   .optional()
 
-/** Results of a run as they were stored. */
+/** Stored results of a run. */
 export const resultMethods = {
   /**
-   * Trace points as they arise, outside of any transaction; they replace those of the same component and chain from
-   * the first one's draw on.
+   * Stores trace points as they arrive, outside any run transaction. For each component and chain, replaces earlier
+   * points from the first one's draw on.
    */
   appendTrace: safe(
     [run, tracePoints],
@@ -52,16 +52,16 @@ export const resultMethods = {
     )
   ),
   getStudy: safe([run], readingRun(reads.getStudy)),
-  /** Rows [first, first + count) of the matrix. */
+  /** Rows first … first + count - 1 of the matrix. */
   readSusceptibilities: safe([run, index, index], readingRun(reads.readMatrix)),
-  /** Parts of the draws that are kept; 0 for a run that was imported, and for one of an earlier version. */
+  /** Number of stored parts of the draws; 0 for runs that were imported or made by an earlier version. */
   countParts: safe(
     [run],
     readingRun((connection, _, number) => reads.countParts(connection, number))
   ),
   /**
-   * χ̂ from some parts of the draws, their mean: rows [first, first + count), [count, components] in nats². Added in
-   * float64 in the order given. Throws an `input` error where the run keeps no such part.
+   * Mean χ̂ over some parts of the draws: rows first … first + count - 1, [count, components] in nats². Summed in
+   * float64 in the given order. Throws an `input` error if a part is not stored.
    */
   readHalf: safe([run, z.array(index).min(1), index, index], readingRun(reads.readHalf)),
   getDiagnostics: safe(
@@ -72,21 +72,21 @@ export const resultMethods = {
     [run],
     readingRun((connection, _, number) => reads.getTraces(connection, number))
   ),
-  /** Whether neighbours, at least k, are stored for this preprocessing. */
+  /** Whether at least k neighbours are stored for this preprocessing. */
   hasNeighbours: safe(
     [run, index.min(1), z.boolean()],
     readingRun((connection, _, number, k: number, whiten: boolean) =>
       reads.hasNeighbours(connection, number, k, whiten)
     )
   ),
-  /** Stored neighbours of tokens [first, first + count), cut down to k. */
+  /** The first k stored neighbours of tokens first … first + count - 1. */
   readNeighbours: safe(
     [run, index.min(1), z.boolean(), index, index],
     readingRun((connection, _, number, k: number, whiten: boolean, first: number, count: number) =>
       reads.readNeighbours(connection, number, k, whiten, first, count)
     )
   ),
-  /** By number: clusters, then the groups above them; what is left over last. */
+  /** Clusters by number, then the groups above them, then the unclustered tokens. */
   getClusterSummaries: safe(
     [run, summaryOptions],
     reading((connection, id: string, { clustering, topTokens = 10 }: SummaryOptions = {}) =>
@@ -123,14 +123,14 @@ export const resultMethods = {
         clusters.getClusterTokens(connection, id, clustering, of, query)
     )
   ),
-  /** Tokens in their contexts, in the order given. */
+  /** Tokens in their contexts, in the given order. */
   getTokens: safe(
     [run, z.union([integers, z.array(index)]), z.object(context).optional()],
     reading((connection, id: string, tokens: Int32Array | readonly number[], { before, after }: Context = {}) =>
       clusters.getTokens(connection, id, tokens, before, after)
     )
   ),
-  /** Number of the cluster of every token, or of its group of another level; -1 for those in none. */
+  /** Number of every token's cluster, or of its group at another level; -1 for tokens in none. */
   getMembership: safe(
     [run, ofLevel],
     reading((connection, id: string, { clustering, level = 'cluster' }: LevelOptions = {}) =>
@@ -138,8 +138,8 @@ export const resultMethods = {
     )
   ),
   /**
-   * Strength of every token in its cluster, or in its group of another level, 0 to 1; NaN for those in none, empty
-   * where the draws were not split.
+   * Strength of every token in its cluster, or in its group at another level, from 0 to 1. NaN for tokens in none;
+   * empty if the draws were not split.
    */
   getStrengths: safe(
     [run, ofLevel],
@@ -147,12 +147,12 @@ export const resultMethods = {
       clusters.getStrengths(connection, id, clustering, level)
     )
   ),
-  /** Clusters and the groups above them, as the nodes of a `GroupTree`. */
+  /** Clusters and the groups above them, as nodes for a `GroupTree`. */
   getTreeNodes: safe(
     [run, clusteringOnly],
     reading((connection, id: string, { clustering }: InClustering = {}) => clusters.getTree(connection, id, clustering))
   ),
-  /** Writes one table over a file, by streaming. */
+  /** Streams one table into an existing file. */
   writeTable: safe(
     [run, z.enum(exportedTables), z.enum(['csv', 'parquet']), z.string().min(1), tableOptions],
     (

@@ -40,7 +40,10 @@ export const runMethods = {
   /** Oldest first. */
   listRuns: safe([], reading(runs.listRuns)),
   getRun: safe([run], reading(runs.getRun)),
-  /** A run by its id, the unique beginning of its id, its unique name, or "latest"; an `input` error otherwise. */
+  /**
+   * Finds a run by its id, a unique beginning of it, its unique name, or "latest". Throws an `input` error if there
+   * is none.
+   */
   findRun: safe([z.string()], reading(runs.findRun)),
   renameRun: safe([run, name], changing(runs.renameRun)),
   updateRun: safe([run, runChanges], changing(runs.updateRun)),
@@ -51,8 +54,8 @@ export const runMethods = {
     await drop(folders)
   }),
   /**
-   * Copies the one run of another workspace's database (an absolute path), under its own id; gives it as it is here
-   * where it was copied before.
+   * Copies the only run of another workspace's database (an absolute path) under its own id. Returns the existing run
+   * if it was copied before.
    */
   copyRun: never([z.string(), z.string()], replacing(runs.copyRun)),
   /** Deletes the runs that are marked as deleted, with their files; returns their ids. */

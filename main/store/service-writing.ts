@@ -63,12 +63,9 @@ const begun = ({ matrix }: Transaction): writes.MatrixWriter => {
   return matrix
 }
 
-/**
- * What a transaction of a run can write; nothing of it is seen by anyone before it commits, and all of it from then
- * on.
- */
+/** Writes within the transaction of a run. Others see all of it after the commit, and nothing before. */
 export const writingMethods = {
-  /** Replaces the run's study; `texts[i]` is the text of token id `ids[i]`. */
+  /** Replaces the run's study. `texts[i]` is the text of token id `ids[i]`. */
   saveStudyAndTexts: never(
     [study, integers, z.array(z.string())],
     inRun(({ connection, run }, rows: writes.StudyRows, ids: Int32Array, texts: readonly string[]) =>
@@ -76,8 +73,8 @@ export const writingMethods = {
     )
   ),
   /**
-   * Starts the run's matrix anew: `components` in order of the columns, initialLoss = L(w*). Then append every block
-   * in order of tokens.
+   * Starts the run's matrix, replacing an earlier one. `components` are in the order of the columns; initialLoss is
+   * L(w*) in nats. Then append all rows in order of tokens.
    */
   beginSusceptibilities: never(
     [z.array(z.string()).min(1), real],
@@ -86,7 +83,7 @@ export const writingMethods = {
       transaction.matrix = await writes.MatrixWriter.begin(connection, run, components, initialLoss)
     })
   ),
-  /** Rows of the next tokens, both [n, components]. Any n; blocks of some megabytes are best. */
+  /** Rows of the next tokens, both [n, components], for any n. Blocks of some megabytes are best. */
   appendSusceptibilities: never(
     [floats, floats],
     inRun((transaction, susceptibilities: Float32Array, standardErrors: Float32Array) =>
@@ -94,36 +91,33 @@ export const writingMethods = {
     )
   ),
   /**
-   * Says that the matrix has so many parts (χ̂ from some of the draws each), which then are appended in order of
-   * tokens; one that lacks rows fails the transaction. After `beginSusceptibilities`, which drops those there were.
+   * Announces the number of parts (χ̂ from some of the draws each), whose rows are then appended in order of tokens.
+   * If rows are missing, the transaction fails. Call it after `beginSusceptibilities`, which drops earlier parts.
    */
   beginParts: never(
     [index.min(1)],
     inRun((transaction, count: number) => begun(transaction).beginParts(count))
   ),
-  /** Rows of the next tokens of one part, [n, components]; parts are numbered from 0. */
+  /** Rows of the next tokens of one part, [n, components]. Parts are numbered from 0. */
   appendPart: never(
     [index, floats],
     inRun((transaction, part: number, susceptibilities: Float32Array) =>
       begun(transaction).appendPart(part, susceptibilities)
     )
   ),
-  /** Replaces the run's diagnostics; in order of components, then `full` where it was sampled. */
+  /** Replaces the run's diagnostics, in order of components, then `full` if it was sampled. */
   saveDiagnostics: never(
     [z.array(object<DiagnosticsRecord>())],
     inRun(({ connection, run }, diagnostics: readonly DiagnosticsRecord[]) =>
       writes.saveDiagnostics(connection, run, diagnostics)
     )
   ),
-  /** Replaces the run's traces, those of `appendTrace` too. */
+  /** Replaces the run's traces, including those of `appendTrace`. */
   saveTraces: never(
     [traces],
     inRun(({ connection, run }, all: readonly TraceRecord[]) => writes.saveTraces(connection, run, all))
   ),
-  /**
-   * Starts the neighbours for one preprocessing anew (one k of each is kept). Then append every block in order of
-   * tokens.
-   */
+  /** Starts the neighbours for one preprocessing, replacing earlier ones. Then append all rows in order of tokens. */
   beginNeighbours: never(
     [index.min(1), z.boolean()],
     inRun(async (transaction, k: number, whiten: boolean) => {
@@ -139,7 +133,7 @@ export const writingMethods = {
       return neighbours.append(indices, distances)
     })
   ),
-  /** Adds a clustering beside those there are, under a number that none of the run has had. */
+  /** Adds a clustering under a number never used in the run. */
   saveClustering: never(
     [newClustering],
     inRun(({ connection, runId, run }, clustering: NewClustering) => saveClustering(connection, runId, run, clustering))

@@ -9,18 +9,14 @@ import { runMethods } from './service-runs'
 import { writingMethods } from './service-writing'
 import type { StoreSession } from './session'
 
-/**
- * The run's transaction: what `writingMethods` write is seen by others once it commits. One at a time in a workspace.
- */
+/** The transaction of a run, in which `writingMethods` write. A workspace has one at a time. */
 const transactionMethods = {
   begin: never([run], ({ session }, id: string) => session.begin(id)),
   commit: never([], ({ session }) => session.commit()),
   rollback: never([], ({ session }) => session.rollback())
 }
 
-/**
- * Everything that the store process can be asked, each with its schema, its handler, and whether it may be retried.
- */
+/** All methods of the store process: parameter schemas, handler, and whether a call may be repeated. */
 export const service = {
   ...runMethods,
   ...transactionMethods,
@@ -38,7 +34,7 @@ const methodOf = (name: string): AnyMethod => {
   return service[name as keyof Service] as unknown as AnyMethod
 }
 
-/** Checks the parameters of a call before it is answered, and makes sentences of DuckDB's errors after. */
+/** Checks the parameters of a call, answers it, and turns DuckDB errors into sentences. */
 export const answer = async (
   session: StoreSession,
   name: string,

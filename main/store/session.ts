@@ -23,21 +23,21 @@ import type { MatrixWriter, NeighboursWriter } from './writes'
 
 export interface OpenOptions {
   readonly folder: string
-  /** Makes a workspace where there is none. */
+  /** Create the workspace if it does not exist. */
   readonly create: boolean
   readonly readOnly: boolean
-  /** Opens for reading what cannot be written. */
+  /** Open for reading if it cannot be written. */
   readonly orRead: boolean
 }
 
 export interface Opened {
-  /** Why it was opened for reading though it was to be written, null where it was not. */
+  /** Why it was opened for reading instead of writing; null otherwise. */
   readonly unwritable: string | null
-  /** Sentences about what a person should know of the workspace. */
+  /** Notes for the user. */
   readonly notes: readonly string[]
 }
 
-/** A run's transaction, and the writers of what comes in blocks. */
+/** Transaction of a run, and the writers of data that arrives in blocks. */
 export interface Transaction {
   readonly connection: DuckDBConnection
   readonly runId: string
@@ -48,34 +48,31 @@ export interface Transaction {
 
 type Work<T> = (connection: DuckDBConnection) => Promise<T>
 
-/** Has this process make files no more open to others than the workspace, also those that DuckDB makes. */
+/** Makes this process create files no more accessible than the workspace, including those made by DuckDB. */
 const beAsOpenAs = (folder: string): void => {
   const { mode } = statSync(folder, { throwIfNoEntry: false }) ?? { mode: privateMode }
   const before = process.umask(0o777)
   process.umask(before | (0o077 & ~mode))
 }
 
-/**
- * To be called once results of a run were stored, replaced or deleted: nothing that was read before may be
- * remembered.
- */
+/** Clears all caches. Call it after results of a run are stored, replaced or deleted. */
 const forget = (): void => {
   forgetOrders()
   forgetFacts()
   forgetNeighbours()
 }
 
-/** The open workspace of a store process: its database and journal, who may use them, and when. */
+/** The open workspace of a store process: its database and journal, and the order of access to them. */
 export class StoreSession {
   #options: OpenOptions = { folder: '', create: false, readOnly: false, orRead: false }
   #instance: DuckDBInstance | undefined
   #journal: JournalFile | undefined
-  /** The connection that all readers share where only it shows the labels of the journal. */
+  /** Connection shared by all readers, if only it shows labels replayed from the journal. */
   #shared: DuckDBConnection | undefined
   #lastRead: Promise<unknown> = Promise.resolve()
   /**
-   * DuckDB takes a database out of service when a commit could not be written (a full disk); opening it again brings
-   * back what was committed.
+   * Set when DuckDB invalidates the database because a commit could not be written (a full disk). Reopening restores
+   * everything committed.
    */
   #outOfService = false
   #recovery: Promise<void> | undefined
@@ -87,7 +84,7 @@ export class StoreSession {
     return this.#options.folder
   }
 
-  /** Folder that DuckDB may write to, '' where there is none. */
+  /** Folder that DuckDB may write to; '' if there is none. */
   get temporaryFolder(): string {
     return temporaryFolder(this.folder, this.#options.readOnly)
   }
@@ -97,7 +94,7 @@ export class StoreSession {
     return this.#transaction
   }
 
-  /** Throws a `workspace` error where the workspace is open for reading only. */
+  /** Throws a `workspace` error if the workspace is open for reading only. */
   get journal(): JournalFile {
     if (this.#journal === undefined) throw this.#readOnlyError()
     return this.#journal
@@ -127,7 +124,7 @@ export class StoreSession {
     }
   }
 
-  /** Opens the database and the journal, and brings them to the same; returns what a person should know. */
+  /** Opens the database and the journal, and synchronises them. Returns notes for the user. */
   async #openBoth(options: OpenOptions): Promise<string[]> {
     this.#instance = await openDatabase(options.folder, options, undefined, beforeUpgrade(options.folder))
     const connection = await this.#instance.connect()
@@ -145,7 +142,7 @@ export class StoreSession {
     }
   }
 
-  /** Has readers share a connection where the journal has labels that a database which cannot be written lacks. */
+  /** If a read-only database lacks labels of the journal, replays them and makes all readers share a connection. */
   async #readJournalToo(connection: DuckDBConnection): Promise<string[]> {
     const path = journalPath(this.folder)
     const { replayed, notes } = await replayForReading(connection, path, await readJournal(path))
@@ -169,21 +166,21 @@ export class StoreSession {
     await this.#recovery
   }
 
-  /** An error of a call as a sentence; the next call opens a database again that this one took out of service. */
+  /** An error of a call as a sentence. If DuckDB invalidated the database, the next call reopens it. */
   failed(error: unknown): unknown {
     if (error instanceof Error && /database has been invalidated|^FATAL Error/.test(error.message))
       this.#outOfService = true
     return databaseError(this.folder, error)
   }
 
-  /** A result that is read in blocks must be read to its end before the connection is used again. */
+  /** Runs `work` after earlier work on the connection, because a streamed result must be read completely first. */
   #oneByOne<T>(connection: DuckDBConnection, work: Work<T>): Promise<T> {
     const result = this.#lastRead.then(() => work(connection))
     this.#lastRead = result.catch(() => {})
     return result
   }
 
-  /** A connection for one piece of work: readers see what is committed, whatever is being written. */
+  /** Runs `work` with its own connection. It sees committed data, whatever is being written meanwhile. */
   async connected<T>(work: Work<T>): Promise<T> {
     await this.#inService()
     if (this.#shared !== undefined) return this.#oneByOne(this.#shared, work)
@@ -198,12 +195,12 @@ export class StoreSession {
     }
   }
 
-  /** The same with the run's number, which the large tables carry. */
+  /** Runs `work` with the run's number, by which the large tables refer to it. */
   onRun<T>(run: string, work: (connection: DuckDBConnection, number: number) => Promise<T>): Promise<T> {
     return this.connected(async (connection) => work(connection, (await knownRun(connection, run)).number))
   }
 
-  /** Writes outside of the transaction, and its commit, happen one after another. */
+  /** Runs writes outside the transaction, and its commit, one after another. */
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#writing.then(work)
     this.#writing = result.catch(() => {})
@@ -217,7 +214,7 @@ export class StoreSession {
     })
   }
 
-  /** A change of what readers remember. */
+  /** A change of data that readers cache. */
   async replacing<T>(work: Work<T>): Promise<T> {
     try {
       return await this.changing(work)
@@ -226,7 +223,7 @@ export class StoreSession {
     }
   }
 
-  /** A long change on a connection of its own: others go on with theirs until it commits. */
+  /** A long change in its own transaction. Other calls continue until it commits. */
   changingBeside<T>(work: Work<T>): Promise<T> {
     return this.connected(async (connection) => {
       if (this.#options.readOnly) throw this.#readOnlyError()
@@ -286,7 +283,7 @@ export class StoreSession {
   async close(): Promise<void> {
     await this.#writing
     await this.rollback()
-    // Labels are on the disk twice by now; a backup that fails (a full disk) must not keep the database from closing.
+    // Labels are on disk twice already. If the backup fails (a full disk), the database must still be closed.
     if (this.#journal !== undefined && this.#instance !== undefined && !this.#outOfService)
       await this.connected((connection) => backUpChangedLabels(connection, this.folder)).catch(() => {})
     await this.#journal?.close()

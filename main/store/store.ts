@@ -19,18 +19,17 @@ import { namesFolderOf, runFolderOf } from './workspace-paths'
 
 export { StoreLost } from './client'
 
-/** What a transaction of a run can write. */
+/** Writes within the transaction of a run. */
 export interface RunWriter extends ClientOf<typeof writingMethods> {
-  /** Replaces the run's study. `tokenText` gives the text of one token id; null where there is no tokenizer. */
+  /** Replaces the run's study. `tokenText` returns the text of a token id; null without a tokenizer. */
   saveStudy(study: StudyRecord, tokenText: ((id: number) => string) | null): Promise<void>
 }
 
 /**
- * A folder with a DuckDB file of runs, held open by a process of its own: the methods of its service
- * (`store/service.ts`), and some that are made of several of those. Every method rejects with a `SpectroscopeError`
- * that names the workspace; when the store process dies, pending calls reject and the workspace can be opened again
- * with all that was acknowledged. Runs are named by their id; `clustering` by its number within the run, the latest
- * by default.
+ * A folder with a DuckDB file of runs, held open by its own process. Has the methods of `store/service.ts`, and some
+ * composed of them. Every method rejects with a `SpectroscopeError` that names the workspace. When the store process
+ * dies, pending calls reject, and the workspace can be opened again with everything that was acknowledged. Runs are
+ * identified by id, a `clustering` by its number within the run, the latest by default.
  */
 export interface Workspace
   extends
@@ -39,26 +38,26 @@ export interface Workspace
     ClientOf<typeof resultMethods>,
     ClientOf<typeof explorationMethods>,
     ClientOf<typeof labelMethods> {
-  /** Folder for a run's transient files (checkpoints); deleted with the run. Throws where the id is a foreign one. */
+  /**
+   * Folder for a run's transient files (checkpoints), deleted with the run. Throws a `workspace` error for an id of
+   * unknown form.
+   */
   runFolder(run: string): string
   /** Folder of the names that models suggested; deleted with the run. Throws where the id is a foreign one. */
   namesFolder(run: string): string
   /**
-   * Runs `write` in one transaction: committed when it resolves, rolled back when it rejects. One at a time in a
+   * Runs `write` in one transaction: commits when it resolves, rolls back when it rejects. One at a time per
    * workspace.
    */
   transaction<T>(run: string, write: (writer: RunWriter) => Promise<T>): Promise<T>
-  /** Both arrays are backed by SharedArrayBuffer. */
+  /** The whole matrix and its standard errors, in shared memory. */
   getSusceptibilities(run: string): Promise<SusceptibilityRecord>
-  /**
-   * Stored neighbours cut down to k; undefined when none of at least k are stored for this preprocessing. Backed by
-   * SharedArrayBuffer.
-   */
+  /** The first k stored neighbours in shared memory; undefined if fewer are stored for this preprocessing. */
   getNeighbours(run: string, k: number, whiten: boolean): Promise<NeighboursRecord | undefined>
   getOverview(run: string, clustering: number): Promise<Overview>
   /** Clusters and the groups above them. */
   getTree(run: string, options?: InClustering): Promise<GroupTree>
-  /** Writes one table to a file, by streaming. */
+  /** Streams one table into a file. */
   exportTable(
     run: string,
     table: ExportedTable,
@@ -87,10 +86,10 @@ const writerOf = (client: StoreClient): RunWriter => ({
   }
 })
 
-/** Bytes of a matrix that one call carries. */
+/** Matrix bytes in one call. */
 const blockBytes = 16 * 2 ** 20
 
-/** Fills [rows, width] matrices by calls that give some of their rows each. */
+/** Fills [rows, width] matrices by calls that read some rows each. */
 const readInBlocks = async (
   rows: number,
   width: number,
@@ -101,8 +100,8 @@ const readInBlocks = async (
 }
 
 /**
- * Makes the file before the store writes it: what the store makes is as closed to others as the workspace, and
- * exports need not be.
+ * Creates the file before the store writes it, because the store would create it with the workspace's restricted
+ * permissions, which exports need not have.
  */
 const writeOpenly = async (file: string, write: (file: string) => Promise<void>): Promise<void> => {
   const handle = await open(file, 'w', await fileModeIn(dirname(file)))
@@ -126,7 +125,7 @@ const inTransaction = async <T>(store: Store, run: string, write: (writer: RunWr
   }
 }
 
-/** The workspace that a store holds open. */
+/** The workspace that is open in a store. */
 export const workspaceOf = (store: Store): Workspace => {
   const client = clientOf(store)
   let transactions: Promise<unknown> = Promise.resolve()
@@ -190,9 +189,9 @@ export const workspaceOf = (store: Store): Workspace => {
 }
 
 /**
- * Opens a workspace folder in a store process of its own; `create` makes one where there is none, `readOnly` leaves
- * the files as they are, `orRead` opens for reading what cannot be written. Throws a `workspace` error that names the
- * folder when it is missing, no workspace, damaged, newer, not writable or open elsewhere.
+ * Opens a workspace folder in a new store process. `create` creates a missing one, `readOnly` changes no files,
+ * `orRead` falls back to reading. Throws a `workspace` error that names the folder if it is missing, not a workspace,
+ * damaged, newer, not writable, or open elsewhere.
  */
 export const openWorkspace = async (
   folder: string,

@@ -4,25 +4,22 @@ import { select } from './database'
 import { checkIndex } from './fitting'
 import { getRowsAndPositions } from './token-columns'
 
-/** A document that a stretch of a row comes from. */
+/** A document that part of a row comes from. */
 export interface Source {
   readonly file: string
   readonly record: number
 }
 
-/**
- * What tokens are shown in: 4 bytes for every id of the probe rows and 8 for every token, so that a context costs no
- * query.
- */
+/** Contexts of tokens, at 4 bytes per id in probe rows and 8 per token. Showing a context then needs no query. */
 export interface StudyMemory {
   /** Row and target position of every token. */
   readonly rows: Int32Array
   readonly positions: Int32Array
-  /** Ids of row r: from starts[r] to starts[r + 1]. */
+  /** Ids of row r: starts[r] … starts[r + 1] - 1. */
   readonly ids: Int32Array
   readonly starts: Int32Array
   readonly subsetOf: (row: number) => string
-  /** Where the token at a position comes from; undefined for rows from a file of ids. */
+  /** Document of the token at a position; undefined for rows from a file of ids. */
   readonly sourceOf: (row: number, position: number) => Source | undefined
 }
 
@@ -61,7 +58,7 @@ const readRows = async (
   return { ids, starts, subsets }
 }
 
-/** Segments of rows, in order of rows and positions. */
+/** Segments of rows, ordered by row and position. */
 const readSegments = async (
   connection: DuckDBConnection,
   run: number,

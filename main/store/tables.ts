@@ -16,8 +16,8 @@ import { findClustering, getRun, runNumber } from './runs'
 import type { InClustering } from './parameters'
 
 /**
- * Tables that can be exported. Those of clusters and labels need a clustering; `tokens` then says cluster and labels
- * too.
+ * Tables that can be exported. Those of clusters and labels need a clustering, and `tokens` includes cluster and
+ * labels if there is one.
  */
 export const exportedTables = [
   'tokens',
@@ -34,9 +34,9 @@ export const exportedTables = [
 export type ExportedTable = (typeof exportedTables)[number]
 
 export interface TableOptions extends InClustering {
-  /** Only these, and their tokens; all by default. */
+  /** Only these clusters and their tokens; all by default. */
   readonly clusters?: readonly ClusterNumber[] | undefined
-  /** Leaves text of CSV as it is, also where a spreadsheet would compute it; not by default. */
+  /** Leave CSV text unchanged even if a spreadsheet would evaluate it as a formula; off by default. */
   readonly rawCells?: boolean | undefined
 }
 
@@ -69,7 +69,7 @@ const member = ({ run, clustering }: Numbers, clusters: Chosen): string => `(
   SELECT cluster, token, strength FROM memberships
   WHERE run = ${run} AND clustering = ${clustering}${among(clusters)})`
 
-/** Every token once, with its cluster and the groups above that. */
+/** Every token once, with its cluster and the groups above it. */
 const placedTokens = ({ run, clustering }: Numbers, { clusters }: ClusteringRecord, chosen: Chosen): string => `(
   WITH groups AS (SELECT cluster, kind, parent FROM clusters WHERE run = ${run} AND clustering = ${clustering}),
     above AS (
@@ -83,8 +83,8 @@ const placedTokens = ({ run, clustering }: Numbers, { clusters }: ClusteringReco
   FROM ${member({ run, clustering }, chosen)} m LEFT JOIN levels ON own = m.cluster WHERE m.cluster < ${clusters})`
 
 /**
- * What people say of a clustering, a row each: its target in parts, and the label's text, tags with semicolons
- * between.
+ * Annotations of a clustering, one row each: the target in columns, the label's text, and tags separated by
+ * semicolons.
  */
 const labels = (run: number, clustering: number): string => `(
   SELECT split_part(target, ':', 1) AS kind, split_part(target, ':', 2)::INTEGER AS number, body->>'name' AS label, body->>'status' AS status, body->>'confidence' AS confidence,
@@ -99,8 +99,8 @@ const clusterLabels = ({ run, clustering }: Numbers): string =>
 const merges = ({ run, clustering }: Numbers): string =>
   `(SELECT unnest(clusters) AS cluster, label AS merge FROM ${labels(run, clustering)} WHERE kind = 'merge')`
 /**
- * A token may be in a part of its cluster and in one of a group above; that of its cluster, which has the lower
- * number, is told.
+ * Part of each token. A token may be in a part of its cluster and in one of a group above; the cluster's, which has
+ * the lower number, is used.
  */
 const parts = ({ run, clustering }: Numbers): string => `(SELECT token, arg_min(label, cluster) AS part FROM (
   SELECT unnest(tokens) AS token, label, cluster FROM ${labels(run, clustering)} WHERE kind = 'part') GROUP BY token)`
@@ -126,7 +126,7 @@ const chains = (run: number): string => `
     SELECT ordinal, component, unnest(range(len(mean_distance))) AS chain, unnest(mean_distance) AS mean_distance, unnest(final_distance) AS final_distance, unnest(mean_loss) AS mean_loss
     FROM diagnostics WHERE run = ${run}) ORDER BY ordinal, chain`
 
-/** Tokens with their clusters, the groups above, and what is said of those. */
+/** Tokens with their clusters, the groups above, and their labels. */
 const tokenTable = (numbers: Numbers, clustering: ClusteringRecord, chosen: Chosen): string => {
   const [said, merged] = [clusterLabels(numbers), merges(numbers)]
   return `
@@ -141,7 +141,7 @@ const tokenTable = (numbers: Numbers, clustering: ClusteringRecord, chosen: Chos
   LEFT JOIN ${parts(numbers)} p USING (token) ORDER BY token`
 }
 
-/** Best rules as a table: the rule in words, and how well it does. */
+/** Best rules as a table: the rule in words, and its quality. */
 const ruleTable = async (connection: DuckDBConnection, { run, clustering }: Numbers): Promise<string> => {
   const rows = [...(await bestRules(connection, run, clustering))].flatMap(([cluster, { rule, uncaught }]) =>
     rule === null
@@ -170,7 +170,7 @@ const ruleTable = async (connection: DuckDBConnection, { run, clustering }: Numb
   return `(SELECT unnest(from_json(${literal(jsonOf(rows))}, '${shape}'), recursive := true))`
 }
 
-/** Clusters, the groups above them and what is left over, with rules and labels. */
+/** Clusters, the groups above them and the unclustered tokens, with rules and labels. */
 const clusterTable = async (
   connection: DuckDBConnection,
   numbers: Numbers,
@@ -237,7 +237,7 @@ const query = async (
   }
 }
 
-/** Text that a spreadsheet would compute, with the apostrophes that are before it already. */
+/** Text that a spreadsheet would evaluate, or that looks like such text after escaping. */
 const formula = String.raw`^'*[=+\-@\t\r]`
 
 const guarded = (text: string): string => (new RegExp(formula).test(text) ? `'${text}` : text)
@@ -248,8 +248,9 @@ interface TableColumn {
 }
 
 /**
- * A table as CSV, and the options of its COPY. Unless cells are raw, text that begins like a formula gets one more
- * apostrophe, names of columns too; numbers stay. A reader gets the text back by taking one from what has any.
+ * SQL for a table as CSV, and its COPY options. Unless cells are raw, an apostrophe is put before texts and column
+ * names that look like formulas. A reader restores a text by removing one apostrophe where apostrophes precede a
+ * formula character.
  */
 const csvOf = async (
   connection: DuckDBConnection,
@@ -270,12 +271,12 @@ const csvOf = async (
     const shown = `CASE WHEN regexp_matches(${cell}, ${literal(formula)}) THEN '''' || ${cell} ELSE ${cell} END`
     return `${isText(column) ? shown : cell} AS ${identifier(guarded(column.column_name))}`
   })
-  // By place, as DuckDB renames columns of an inner table whose names differ by case alone.
+  // By position, because DuckDB renames columns whose names differ only in case.
   const places = columns.map((_, at) => `c${at}`).join(', ')
   return { select: `SELECT ${cells.join(', ')} FROM (${select}) t(${places})`, options }
 }
 
-/** Moves a file, to another file system too. Throws a `storage` error. */
+/** Moves a file, also between file systems. Throws a `storage` error. */
 const move = async (from: string, to: string): Promise<void> => {
   try {
     await rename(from, to).catch((error: unknown) => {
@@ -291,14 +292,15 @@ export interface TableExport extends TableOptions {
   readonly table: ExportedTable
   readonly format: 'csv' | 'parquet'
   readonly file: string
-  /** Folder that the database may write to, '' for none; the file is made there, and then moved. */
+  /** Folder that the database may write to; '' for none. The file is written there, then moved. */
   readonly temporaryFolder: string
 }
 
 /**
- * Writes a table to a file by DuckDB's own COPY; of the chosen clusters only, where some are given. CSV: UTF-8, RFC
- * 4180 quoting (every text quoted, so that spaces and line breaks of tokens survive), a header of names, empty for
- * what is unknown, an apostrophe before text that a spreadsheet would compute (`rawCells`: none).
+ * Exports a table with DuckDB's COPY, optionally for chosen clusters only. CSV is UTF-8 with RFC 4180 quoting and a
+ * header. All texts are quoted, so that spaces and line breaks of tokens survive; unknown values are empty; an
+ * apostrophe precedes text that a spreadsheet would evaluate (unless `rawCells`). Throws an `input` error if the run
+ * lacks the data, and a `storage` error if the file cannot be written.
  */
 export const exportTable = async (
   connection: DuckDBConnection,

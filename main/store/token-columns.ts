@@ -6,7 +6,7 @@ import { select } from './database'
 import { UnfitRows } from './fitting'
 import { getColumns } from './reads'
 
-/** Tokens of a run's study; an `input` error before it is prepared. */
+/** Number of tokens in a run's study. Throws an `input` error before its rows are prepared. */
 export const tokensOf = async (connection: DuckDBConnection, runId: string, run: number): Promise<number> => {
   const [study] = await select(connection, 'SELECT tokens FROM studies WHERE run = $1', [run])
   if (study === undefined)
@@ -59,7 +59,7 @@ export const getRowsAndPositions = async (
   return { rows, positions }
 }
 
-/** Names of the subsets of a run's probe rows, sorted, and which of them each row is of. */
+/** Sorted subset names of a run's probe rows, and the index of each row's subset. */
 export const getSubsetsOfRows = async (
   connection: DuckDBConnection,
   run: number
@@ -84,7 +84,7 @@ export const getSubsetIndices = async (
   return (await getRowsAndIds(connection, runId, run)).rows.map((row) => ofRow[row])
 }
 
-/** χ̂ of every token in one component. */
+/** χ̂ of every token in one component in nats², [tokens]. Throws an `input` error for an unknown component. */
 export const getColumn = async (
   connection: DuckDBConnection,
   runId: string,
@@ -108,7 +108,7 @@ export const getColumn = async (
   return values
 }
 
-/** Spread of every column, and the root of the mean square of its standard errors, over all tokens. */
+/** Standard deviation of every column, and root mean square of its standard errors, over all tokens. */
 export const getColumnSpreads = async (
   connection: DuckDBConnection,
   runId: string,
@@ -128,7 +128,7 @@ export const getColumnSpreads = async (
   }))
 }
 
-/** Texts of the token ids that occur in probe rows. */
+/** Texts of the token ids in probe rows, ordered by id. */
 export const getTexts = async (
   connection: DuckDBConnection,
   run: number
@@ -147,7 +147,7 @@ export const getTexts = async (
   return { ids: Int32Array.from(ids), texts }
 }
 
-/** Replaces a layout; to be called in a transaction. */
+/** Replaces a layout. Call it in a transaction. */
 export const saveLayout = async (
   connection: DuckDBConnection,
   runId: string,

@@ -14,7 +14,7 @@ const range = (count: number, first = 0): Int32Array => Int32Array.from({ length
 
 export type StudyRows = Omit<StudyRecord, 'contents'>
 
-/** Replaces a run's study; `texts[i]` is the text of token id `ids[i]`. */
+/** Replaces a run's study. `texts[i]` is the text of token id `ids[i]`. */
 export const saveStudy = async (
   connection: DuckDBConnection,
   run: number,
@@ -62,13 +62,13 @@ export const saveStudy = async (
   await connection.run('INSERT INTO studies VALUES ($1, $2, $3, $4)', [run, study.hash, positions.length, probe.length])
 }
 
-/** Takes a run's matrix block by block, and the mean and population standard deviation of its columns meanwhile. */
+/** Writes a run's matrix block by block, and computes mean and population standard deviation of its columns. */
 export class MatrixWriter {
   readonly #sums: Float64Array
   readonly #squares: Float64Array
   #shift: Float64Array | undefined
   #tokens = 0
-  /** Tokens of each part so far. */
+  /** Number of tokens written so far for each part. */
   #parts: readonly number[] = []
 
   private constructor(
@@ -157,7 +157,7 @@ const checkComplete = async (
   if (expected !== tokens) throw new Error(`${what} of ${tokens} tokens were stored, but the study has ${expected}`)
 }
 
-/** Takes a run's neighbours block by block. */
+/** Writes a run's neighbours block by block. */
 export class NeighboursWriter {
   #tokens = 0
 
