@@ -7,7 +7,7 @@ import type { Candidate } from '../labels/blind-test'
 import type { Workspace } from '../store/store'
 import type { ClusteringPlace } from './label-transfer'
 
-/** Tokens that a blind test chooses among, of each kind. */
+/** Limits of tokens that a blind test chooses from, by kind. */
 const ownCandidates = 120
 const sameTokenCandidates = 60
 const otherCandidates = 240
@@ -26,12 +26,12 @@ const drawn = <T>(items: readonly T[], count: number, draw: Draw): T[] => {
   return pool.slice(0, count)
 }
 
-/** Share of all tokens that must be outside a group above for a blind test to look for the odd one only there. */
+/** Minimum share of all tokens outside a group above, for the odd token to be taken only from there. */
 const enoughElsewhere = 0.05
 
 /**
- * Clusters that the odd one of a blind test must not be from: those of the coarsest group above that leaves enough
- * tokens outside.
+ * Clusters from which the odd token of a blind test must not come: those in the coarsest group above that leaves
+ * enough tokens outside.
  */
 const insideOf = (
   tree: GroupTree,
@@ -46,7 +46,7 @@ const insideOf = (
   return (cluster) => cluster === group
 }
 
-/** Some tokens that do not fit `inside`, in no order, without looking at all of them where there are many. */
+/** Random tokens outside `inside`, without scanning all tokens if there are many. */
 const drawnElsewhere = (
   membership: Int32Array,
   inside: (cluster: ClusterNumber) => boolean,
@@ -64,7 +64,7 @@ const drawnElsewhere = (
   return [...found]
 }
 
-/** Occurrences of the same tokens in other clusters, so that the token itself does not give the odd one away. */
+/** Occurrences of the same tokens in other clusters, so that the token itself does not reveal the odd one. */
 const sameElsewhere = async (
   workspace: Workspace,
   run: string,

@@ -10,7 +10,7 @@ const shortened = (text: string, most: number): string => (text.length > most ? 
 
 type Declaration = NonNullable<ReturnType<typeof declarationOf>>
 
-/** Checked parameters, or one sentence about the first thing that is wrong with them. */
+/** Checks parameters. Throws a `usage` error about the first problem. */
 const checkedParameters = (name: string, { parameters: schema }: Declaration, parameters: unknown): unknown => {
   const refusal = (words: string): SpectroscopeError =>
     new SpectroscopeError('usage', `The call ${name} was refused: ${words}.`)
@@ -25,7 +25,7 @@ const checkedParameters = (name: string, { parameters: schema }: Declaration, pa
   }
 }
 
-/** An error as a window shows it; what is nobody's fault is printed at length, and said in short. */
+/** An error for display in a window. Internal errors are logged in full and shown in short. */
 export const plainError = (error: unknown): PlainError => {
   const { kind, message, stack } = toPlain(error)
   if (kind !== 'internal') return { kind, message }
@@ -38,7 +38,7 @@ export const plainError = (error: unknown): PlainError => {
   }
 }
 
-/** Answers the calls of windows by their handlers. */
+/** Answers calls of windows with their handlers. */
 export class CallAnswers {
   readonly #handlers: CallHandlers
   readonly #answering = new Set<Promise<unknown>>()
@@ -58,7 +58,7 @@ export class CallAnswers {
     return result
   }
 
-  /** Nothing is trusted: neither the name nor the parameters; never rejects. */
+  /** Answers a call. Checks name and parameters, which are untrusted. Never rejects. */
   async call(name: unknown, parameters: unknown): Promise<CallAnswer> {
     try {
       const declaration = typeof name === 'string' ? declarationOf(name) : undefined
@@ -69,7 +69,7 @@ export class CallAnswers {
         )
       if (this.#closed) throw new SpectroscopeError('usage', 'The program is closing.')
       const answering = this.#answer(name, declaration, checkedParameters(name, declaration, parameters))
-      // Closing does not wait for a person at the system's own dialog.
+      // Do not wait for the user at a system dialog when closing.
       if (name !== 'files.choose') this.#answering.add(answering)
       try {
         return { ok: true, result: await answering }
@@ -81,12 +81,12 @@ export class CallAnswers {
     }
   }
 
-  /** Answers nothing from now on. */
+  /** Rejects all further calls. */
   close(): void {
     this.#closed = true
   }
 
-  /** Settles once everything that was asked is answered. */
+  /** Resolves once all pending calls are answered. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#answering)
   }

@@ -19,7 +19,7 @@ export interface ClusterQuery {
   readonly topTokens: number
 }
 
-/** "7" for the eighth cluster that was found, "rest" for what is left over. */
+/** Parses a cluster number, or "rest" for the unclustered tokens. Throws a `usage` error. */
 const clusterNumber = (text: string): number => {
   if (text === 'rest') return leftoverCluster
   if (/^\d{1,9}$/.test(text)) return Number(text)
@@ -30,8 +30,8 @@ const clusterNumber = (text: string): number => {
 }
 
 /**
- * Clusters as the terminal lists them: a group above, then what is in it, each from the largest on; what is left over
- * last.
+ * Clusters in the order of terminal lists: each group above is followed by its contents, largest first. Unclustered
+ * tokens last.
  */
 export const inTreeOrder = (summaries: readonly ClusterSummary[]): ClusterSummary[] => {
   const known = new Map(summaries.map((summary) => [summary.cluster, summary]))
@@ -41,24 +41,24 @@ export const inTreeOrder = (summaries: readonly ClusterSummary[]): ClusterSummar
   return order.flatMap((cluster) => known.get(cluster) ?? [])
 }
 
-/** The answer of `clusters`. */
+/** Answer of `clusters`. */
 export interface ClusterList {
   readonly run: string
   readonly name: string
   readonly tokens: number
   readonly clustering: ClusteringRecord
-  /** As a tree, or those of one level from the largest on; what is left over last. */
+  /** In tree order, or those of one level from the largest. Unclustered tokens last. */
   readonly clusters: readonly ClusterSummary[]
 }
 
 export interface ListQuery {
   readonly clustering?: number
-  /** All levels where none is given. */
+  /** All levels by default. */
   readonly level?: GroupKind
   readonly topTokens: number
 }
 
-/** Clusters of a run's clustering, the latest by default, and the groups above them. */
+/** Lists the clusters of a run's clustering (the latest by default) and the groups above them. */
 export const listClusters = (
   folder: string,
   text: string,
@@ -93,15 +93,15 @@ export const showCluster = (
   })
 }
 
-/** Changes of settings, whatever their method. */
+/** Changed settings, of any method. */
 export type ClusteringChanges = Partial<Omit<Extract<ClusteringSettings, { method: 'communities' }>, 'method'>> &
   Partial<Omit<Extract<ClusteringSettings, { method: 'acl' }>, 'method'>> & { readonly method?: ClusteringMethod }
 
 const optionOf = (key: string): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
 /**
- * A run's own settings with changes; another method leaves those behind that only the first one has. Throws a `usage`
- * error that names the option that is wrong.
+ * Applies changes to a run's own settings. When the method changes, drops settings of the other method. Throws a
+ * `usage` error that names the wrong option.
  */
 export const changedClustering = (base: ClusteringSettings | false, changes: ClusteringChanges): ClusteringSettings => {
   const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
@@ -129,7 +129,7 @@ export const summaryOf = ({ id, tokens, components }: RunRecord, clustering: Clu
   clustering
 })
 
-/** What `work` on a clustering of a run gives; where it is interrupted, the error says how to go on. */
+/** Runs `work` on a clustering of a run. An `interrupted` error says how to resume. */
 export const sayingHowToGoOn = async <T>(run: string, work: () => Promise<T>): Promise<T> => {
   try {
     return await work()
@@ -140,7 +140,7 @@ export const sayingHowToGoOn = async <T>(run: string, work: () => Promise<T>): P
   }
 }
 
-/** One more clustering of a run's matrix: the run's own settings with some changed. */
+/** Clusters a run's matrix again with some settings changed. */
 export const clusterAgain = (
   folder: string,
   run: string,

@@ -10,13 +10,13 @@ interface Place {
   readonly clustering: number
 }
 
-/** Tokens that two studies have in common, as pairs of their indices. */
+/** Tokens that two studies share, as pairs of indices. */
 export interface Shared {
   readonly left: Int32Array
   readonly right: Int32Array
 }
 
-/** Tokens at the same position of probe rows with the same ids. */
+/** Tokens at the same positions of identical probe rows. */
 export const sharedTokens = (left: StudyRecord, right: StudyRecord): Shared => {
   const matched = matchTokens(
     { rows: left.probe, targets: left.targets },
@@ -29,7 +29,7 @@ export const sharedTokens = (left: StudyRecord, right: StudyRecord): Shared => {
 }
 
 interface Overlap {
-  /** Counts of pairs of groups, by left group, then by right group. */
+  /** Number of tokens in each pair of groups, by left group, then right group. */
   readonly common: ReadonlyMap<ClusterNumber, ReadonlyMap<ClusterNumber, number>>
   readonly leftSizes: ReadonlyMap<ClusterNumber, number>
   readonly rightSizes: ReadonlyMap<ClusterNumber, number>
@@ -38,7 +38,7 @@ interface Overlap {
 const add = (counts: Map<ClusterNumber, number>, group: ClusterNumber): void =>
   void counts.set(group, (counts.get(group) ?? 0) + 1)
 
-/** Counts of tokens by their groups on both sides. */
+/** Counts tokens by their groups on both sides. */
 export const overlapOf = (left: Int32Array, right: Int32Array): Overlap => {
   const common = new Map<ClusterNumber, Map<ClusterNumber, number>>()
   const [leftSizes, rightSizes] = [new Map<ClusterNumber, number>(), new Map<ClusterNumber, number>()]
@@ -59,8 +59,8 @@ const pairs = (counts: Iterable<number>): number => {
 }
 
 /**
- * Hubert and Arabie's adjusted Rand index of two partitions; 1 where both are one group, or all groups are single
- * tokens.
+ * Adjusted Rand index (Hubert and Arabie 1985) of two partitions; 1 if both are a single group, or both have only
+ * single tokens.
  */
 export const adjustedRand = ({ common, leftSizes, rightSizes }: Overlap): number => {
   const together = pairs([...common.values()].flatMap((row) => [...row.values()]))
@@ -71,7 +71,7 @@ export const adjustedRand = ({ common, leftSizes, rightSizes }: Overlap): number
   return most === expected ? 1 : (together - expected) / (most - expected)
 }
 
-/** Pearson's correlation; NaN where a side does not vary. */
+/** Pearson correlation; NaN if a side is constant. */
 export const correlation = (left: Float32Array, right: Float32Array): number => {
   const { length } = left
   let [meanLeft, meanRight] = [0, 0]
@@ -89,10 +89,7 @@ export const correlation = (left: Float32Array, right: Float32Array): number => 
   return product / Math.sqrt(squareLeft * squareRight)
 }
 
-/**
- * For every cluster on the left that shares tokens with one on the right, the one that it has the largest Jaccard
- * index with.
- */
+/** For every left cluster that shares tokens with a right one, the right cluster with the largest Jaccard index. */
 export const matchesOf = ({ common, leftSizes, rightSizes }: Overlap): Comparison['matches'] =>
   [...leftSizes.entries()]
     .filter(([left]) => left !== leftoverCluster)
@@ -112,10 +109,7 @@ const taken = (values: Int32Array | Float32Array, tokens: Int32Array): Float32Ar
   Float32Array.from(tokens, (token) => values[token])
 const groups = (values: Int32Array, tokens: Int32Array): Int32Array => tokens.map((token) => values[token])
 
-/**
- * Compares two clusterings on the tokens that both studies have. Throws a `usage` error where they have none in
- * common.
- */
+/** Compares two clusterings on the tokens that both studies share. Throws a `usage` error if there are none. */
 export const compareClusterings = async (workspace: Workspace, left: Place, right: Place): Promise<Comparison> => {
   const [leftRun, rightRun] = [await workspace.getRun(left.run), await workspace.getRun(right.run)]
   const leftStudy = await workspace.getStudy(left.run)

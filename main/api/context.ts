@@ -14,7 +14,7 @@ import type { Reach } from './reach'
 /** A file of settings or of view state. */
 export interface SettingsFile {
   readonly path?: string
-  /** What a person should know of it, in sentences. */
+  /** Notes for the user about the file. */
   readonly notes?: readonly string[]
   get(): unknown
   set(value: Readonly<Record<string, unknown>>): void
@@ -22,40 +22,40 @@ export interface SettingsFile {
 
 export type ChoicePurpose = CallParameters<'files.choose'>['purpose']
 
-/** What differs between the shell and `serve`. */
+/** Differences between the Electron shell and `serve`. */
 export interface WorkbenchEnvironment {
   readonly shell: 'electron' | 'browser'
   readonly settings: SettingsFile
   readonly views: SettingsFile
-  /** The workspace that was asked for at the start; otherwise that of the settings, or the default. */
+  /** Workspace requested at the start; by default that of the settings, or the default one. */
   readonly workspace?: string
-  /** Trusts the workspace that is opened at the start, for good. */
+  /** Trust the workspace opened at the start permanently. */
   readonly trust?: boolean
-  /** Folders that the window keeps to, beside the usual ones; where not given, it goes wherever its user may. */
+  /** Folders that the window may access besides the usual ones. If absent, it may access everything its user can. */
   readonly folders?: readonly string[]
-  /** The system's own dialog; [] where it was dismissed. */
+  /** Shows the system's file dialog; [] if the user dismissed it. */
   readonly choose?: (purpose: ChoicePurpose, title: string, suggested: string | undefined) => Promise<readonly string[]>
-  /** What a person should know of how the program was started, in sentences. */
+  /** Notes for the user about how the program was started. */
   readonly notes?: () => readonly string[]
-  /** An address from which the window can fetch a file once, if it is still the same. */
+  /** An address that lets the window download a file once, if the file is unchanged. */
   readonly link?: (path: string, file: FileIdentity) => string
-  /** Tells a person who is not looking at the window. */
+  /** Shows a system notification. */
   readonly notify?: (title: string, body: string) => void
 }
 
-/** What the handlers of all nouns share. */
+/** Shared by all handlers. */
 export interface WorkbenchContext {
   readonly environment: WorkbenchEnvironment
   readonly reach: Reach
   settings(): Settings
-  /** Name that changes are signed with: the setting, or the user of this machine. */
+  /** Author of changes: from the settings, or the user of this machine. */
   author(): string
-  /** Throws a `workspace` error where none is open. */
+  /** Throws a `workspace` error if none is open. */
   workspace(): Workspace
   emit<N extends NoticeName>(name: N, data: Notices[N]): void
 }
 
-/** The handlers of a noun's calls. */
+/** Handlers of the calls of one noun. */
 export type HandlersOf<N extends keyof Calls> = {
   readonly [V in keyof Calls[N]]: (
     parameters: ParametersOf<Calls[N][V]>

@@ -10,16 +10,16 @@ import type { Jobs } from './jobs'
 export { measureEnginesApart as measureEngines } from '../pipeline/session'
 
 interface Installable {
-  /** The engine that it brings. */
+  /** The engine that it installs. */
   readonly engine: string
-  /** What is downloaded, in words and as progress names it. */
+  /** Name of the download: in sentences, and in progress reports. */
   readonly what: string
   readonly detail: string
   readonly plan: (signal: AbortSignal) => Promise<PlannedInstallation>
   readonly remove: () => Promise<void>
 }
 
-/** What can be installed by a name of its own. */
+/** Installable components by name. */
 const installable: Readonly<Record<string, Installable>> = {
   cuda: {
     engine: 'onnx-cuda',
@@ -54,7 +54,7 @@ const shown = ({ engine }: Installable, { bytes, folder, words }: PlannedInstall
   words
 })
 
-/** What an installation needs and downloads. Throws `usage`, `engine` and `network` errors. */
+/** Describes what an installation needs and downloads. Throws `usage`, `engine` and `network` errors. */
 export const describeInstallation = async (name: string, signal: AbortSignal): Promise<EngineInstallation> => {
   const found = installableOf(name)
   return shown(found, await found.plan(signal))
@@ -64,16 +64,16 @@ const megabytes = (bytes: number): number => bytes / 1e6
 
 export interface InstallRequest {
   readonly name: string
-  /** Asked once it is known what is to be downloaded; nothing is done unless it answers true. */
+  /** Called once the download is known. Nothing is installed unless it resolves to true. */
   readonly confirm: (installation: EngineInstallation) => Promise<boolean>
   readonly onEvent: (event: RunEvent) => void
   readonly signal: AbortSignal
 }
 
 /**
- * Installs what an engine needs, unless all of it is there, and measures it once in a process of its own. Throws
- * `usage`, `network`, `storage`, `engine` and `interrupted` errors; an `engine` error too where all is installed and
- * the engine does not start, as without a GPU.
+ * Installs what an engine needs, unless it is there, and measures the engine once in a separate process. Throws
+ * `usage`, `network`, `storage` and `interrupted` errors, and an `engine` error if the engine does not start
+ * afterwards, for example without a GPU.
  */
 export const installEngine = async ({ name, confirm, onEvent, signal }: InstallRequest): Promise<EngineInstalled> => {
   const found = installableOf(name)
@@ -106,7 +106,7 @@ export const installEngine = async ({ name, confirm, onEvent, signal }: InstallR
   return { engine, installed: true, device, version, tokensPerSecond }
 }
 
-/** Takes away what an installation has brought. Throws `usage` and `engine` errors. */
+/** Removes an installation. Throws `usage` and `engine` errors. */
 export const removeEngine = async (name: string): Promise<{ readonly engine: string }> => {
   const { engine, remove } = installableOf(name)
   await remove()
@@ -115,7 +115,7 @@ export const removeEngine = async (name: string): Promise<{ readonly engine: str
 
 export const engineCalls = (jobs: Jobs): Omit<HandlersOf<'engines'>, 'measure'> => ({
   describeInstallation: ({ name }) => describeInstallation(name, AbortSignal.timeout(60_000)),
-  /** A person has agreed in the window. */
+  /** The user has already agreed in the window. */
   install: ({ name }) => {
     const { engine } = installableOf(name)
     const { job, done } = jobs.start(

@@ -24,9 +24,9 @@ const rateSchema = z.object({
   gigaflopsPerSecond: z.number().positive().nullable()
 })
 
-/** What was measured on this machine: its engines, and the latest runs that were sampled on it. */
+/** Measurements on this machine: its engines, and the last runs sampled on it. */
 const machineSchema = z.object({
-  /** The settings may lie in a home folder that several machines share. */
+  /** Identifies the machine, because several may share a home folder with the settings. */
   machine: z.string(),
   measuredAt: z.iso.datetime(),
   engines: z.array(rateSchema),
@@ -46,7 +46,7 @@ const entry = 'machine'
 const mostRuns = 20
 const thisMachine = (): string => `${hostname()}, ${cpus().length} × ${cpus()[0]?.model ?? 'processor'}`
 
-/** Rates of this machine: measured once in the background when they are first needed, and kept with the settings. */
+/** Speeds of this machine's engines. Measured in the background when first needed, and stored with the settings. */
 export class Estimates {
   readonly #settings: SettingsFile
   readonly #jobs: Jobs
@@ -76,13 +76,13 @@ export class Estimates {
     return done
   }
 
-  /** The engines of this machine; measures them first where that has not been done. */
+  /** Speeds of this machine's engines, measured now if not yet known. */
   async rates(): Promise<readonly EngineRate[]> {
     const kept = this.#kept()?.engines ?? []
     return kept.length > 0 ? kept : this.#measure()
   }
 
-  /** An estimate for this machine and the disk of the workspace, at `rates`. */
+  /** Estimates a run on this machine and the disk of the workspace. */
   async of(configuration: RunConfiguration, baseFolder: string, workspace: Workspace): Promise<Estimate> {
     const rates = await this.rates()
     const engine = resolveAmong(
@@ -100,7 +100,7 @@ export class Estimates {
     return estimateRun(configuration, baseFolder, rate, workspace.folder)
   }
 
-  /** The latest run of this workspace that was sampled here on the engine. */
+  /** The last run of this workspace that was sampled here on the engine. */
   async #lastRun(engine: string, workspace: Workspace): Promise<MeasuredRate['lastRun']> {
     const kept =
       this.#kept()?.runs.filter((each) => each.engine === engine && each.workspace === workspace.folder) ?? []

@@ -5,7 +5,7 @@ import { layOut } from '../pipeline/lay-out'
 import type { CallHandlers, WorkbenchContext } from './context'
 import type { Jobs } from './jobs'
 
-/** An array with memory of its own, as shared memory cannot cross to a window. */
+/** Copies an array out of shared memory, which cannot be sent to a window. */
 const own = <T extends Int32Array | Float32Array>(values: T): T =>
   values.buffer instanceof ArrayBuffer ? values : (values.slice() as T)
 
@@ -25,7 +25,7 @@ export const exploreCalls = (
     return found
   }
 
-  /** What is computed once and kept can't be where nothing may be written. */
+  /** Throws a `workspace` error if results cannot be stored because the workspace is read-only. */
   const refuseToKeep = (what: string): void => {
     const { folder, readOnly } = context.workspace()
     if (!readOnly) return
@@ -33,7 +33,7 @@ export const exploreCalls = (
     throw new SpectroscopeError('workspace', `${folder}: ${what}, and nothing can be written; ${remedy}.`)
   }
 
-  /** Whoever asks while a clustering is being described waits for the same job. */
+  /** Describes a clustering if needed. Concurrent calls share one job. */
   const described = async (run: string, { number, name }: ClusteringRecord): Promise<void> => {
     const workspace = context.workspace()
     if (await workspace.isDescribed(run, number)) return

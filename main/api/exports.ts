@@ -18,7 +18,7 @@ import { withWorkspace } from './workspaces'
 export const exportFormats = clusterExportFormats
 export type ExportFormat = ClusterExportFormat
 
-/** Formats that are one file; the others are a folder. */
+/** Formats written as a single file; all others are folders. */
 export const fileFormats: ReadonlySet<ExportFormat> = new Set<ExportFormat>(['annotated', 'html'])
 
 interface Order {
@@ -33,7 +33,7 @@ interface Order {
 
 const program = `spectroscope ${programVersion}`
 
-/** The file that was written; undefined for a folder. */
+/** Writes an export. Returns the identity of the file; undefined for a folder. */
 const write = async (
   workspace: Workspace,
   run: string,
@@ -49,7 +49,7 @@ const write = async (
   return undefined
 }
 
-/** What was written: a file, or a folder with its files. */
+/** Files at a path that was written: the file itself, or those in the folder. */
 const written = async (path: string): Promise<ExportAnswer> => {
   const place = resolve(path)
   const there = await stat(place)
@@ -60,7 +60,7 @@ const written = async (path: string): Promise<ExportAnswer> => {
 }
 
 export const exportCalls = (context: WorkbenchContext): HandlersOf<'exports'> => {
-  /** What windows had written, by path; only files can be fetched. */
+  /** Exports written by windows, by path. Only files can be downloaded. */
   const exported = new Map<string, FileIdentity | undefined>()
   const answered = async (path: string, file: FileIdentity | undefined): Promise<ExportAnswer> => {
     const answer = await written(path)
@@ -90,12 +90,12 @@ export const exportCalls = (context: WorkbenchContext): HandlersOf<'exports'> =>
 
 export interface ExportRequest {
   readonly format: ExportFormat
-  /** A file for `annotated` and `html`, a folder otherwise. */
+  /** A file for `annotated` and `html`, otherwise a folder. */
   readonly path: string
   readonly clustering?: number
   readonly clusters: Selection
   readonly overwrite: Overwrite
-  /** Leaves text cells of CSV as they are; not by default. */
+  /** Leave CSV text cells unchanged; off by default. */
   readonly rawCells?: boolean
 }
 
@@ -105,7 +105,7 @@ export interface Exported extends ExportAnswer {
   readonly folder: string
 }
 
-/** Writes a run's matrix, tokens, clusters and labels into a file or folder, which is there whole or not at all. */
+/** Exports a run's matrix, tokens, clusters and labels to a file or folder, atomically. */
 export const exportTo = (workspace: string, run: string, order: ExportRequest): Promise<Exported> =>
   withWorkspace(workspace, 'read', async (opened) => {
     const { id } = await opened.findRun(run)

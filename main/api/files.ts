@@ -21,7 +21,7 @@ const isModel = async (folder: string): Promise<boolean> =>
   (await isThere(join(folder, 'config.json'))) &&
   (await Promise.all(weightsFiles.map((file) => isThere(join(folder, file))))).includes(true)
 
-/** Undefined for what cannot be opened: a link that leads nowhere, or a name that is not UTF-8. */
+/** Undefined for entries that cannot be opened: broken links, and names that are not UTF-8. */
 const described = async (folder: string, name: string): Promise<FolderEntry | undefined> => {
   const path = join(folder, name)
   try {
@@ -61,7 +61,7 @@ const entriesOf = async (folder: string): Promise<Dirent[]> => {
 
 const byName = new Intl.Collator('en', { numeric: true, sensitivity: 'base' })
 
-/** Folders first, then files, each by name; without links to what is out of reach. */
+/** Folders first, then files, each by name. Leaves out links to places out of reach. */
 const listFolder = async (asked: string, hidden: boolean, reach: Reach): Promise<FolderListing> => {
   const folder = resolve(asked)
   await reach.check(folder)

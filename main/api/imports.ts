@@ -17,12 +17,12 @@ import { accountName } from './run-labels'
 import type { ReceivedFiles } from './received-files'
 import { withWorkspace } from './workspaces'
 
-/** Share of its tokens that a cluster must have in common with one here to take its label along. */
+/** Minimum Jaccard index between an imported cluster and one here, for its label to be transferred. */
 const leastOverlap = 0.5
 
 const clusterCount = ({ clusters }: ReadSet): number => clusters.filter(({ kind }) => kind === 'cluster').length
 
-/** How many clusters of a set are labelled, by annotations with the numbers of the file. */
+/** Number of labelled clusters in a set. Annotations use the file's numbers. */
 const labelledCount = ({ clusters }: ReadSet, annotations: readonly Annotation[]): number => {
   const labelled = labelledGroups(annotations)
   return clusters.filter(({ cluster, kind }) => kind === 'cluster' && labelled.has(cluster)).length
@@ -85,7 +85,7 @@ const importLabels = async (
   }
 }
 
-/** Makes a run of a set, with its labels. */
+/** Imports a set as a new run, with its labels. */
 export const importRun = async (
   workspace: Workspace,
   set: ReadSet,
@@ -124,8 +124,8 @@ export const importCalls = (context: WorkbenchContext, received: ReceivedFiles):
 })
 
 /**
- * Imports a set into a workspace, which is made if need be: as a run of its own, or its labels into a clustering (the
- * latest by default) of a run.
+ * Imports a set into a workspace, creating it if needed: as a new run, or its labels into a clustering (the latest by
+ * default) of an existing run. Throws the errors of `readAnnotatedSet` and of the workspace.
  */
 export const importFile = (
   folder: string,

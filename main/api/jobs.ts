@@ -17,7 +17,7 @@ export interface JobAbout {
   readonly kind: Job['kind']
   readonly title: string
   readonly run: string | null
-  /** Names the work: while one with the same key goes on, no second one is started. */
+  /** Identifies the work. A second job with the same key is not started while one is running. */
   readonly key: string
 }
 
@@ -33,14 +33,14 @@ interface Entry {
   readonly controller: AbortController
   readonly done: Promise<unknown>
   toldAt: number
-  /** Set while something is still to be told. */
+  /** Timer of a delayed notice. */
   telling: NodeJS.Timeout | undefined
 }
 
 const millisecondsBetween = 200
 const keptEnded = 50
 
-/** Long work beside the runs, and what is told of it. */
+/** Long work besides runs, and notices about it. */
 export class Jobs {
   readonly #tell: (job: Job) => void
   readonly #entries = new Map<string, Entry>()
@@ -69,7 +69,7 @@ export class Jobs {
     for (const [id] of ended.slice(0, Math.max(0, ended.length - keptEnded))) this.#entries.delete(id)
   }
 
-  /** Starts `work`, or joins the one of the same key that is at work; `done` is what it gives. */
+  /** Starts `work`, or joins a running job with the same key. `done` resolves to its result. */
   start<T>({ key, ...about }: JobAbout, work: (control: JobControl) => Promise<T>): StartedJob<T> {
     const present = [...this.#entries.values()].find((entry) => entry.key === key && entry.job.state === 'working')
     if (present !== undefined)
@@ -117,7 +117,7 @@ export class Jobs {
     return { job, done, stop: () => controller.abort() }
   }
 
-  /** Oldest first; the last ones that ended among them. */
+  /** Oldest first, including the last ones that ended. */
   list(): readonly Job[] {
     return [...this.#entries.values()].map(({ job }) => job)
   }
@@ -128,7 +128,7 @@ export class Jobs {
     entry.controller.abort()
   }
 
-  /** Cancels all that is at work, and waits until it has stopped. */
+  /** Cancels all running jobs and waits until they have stopped. */
   async close(): Promise<void> {
     const working = [...this.#entries.values()].filter(({ job }) => job.state === 'working')
     for (const { controller } of working) controller.abort()

@@ -4,18 +4,18 @@ import { workspaceOf } from '../store/store'
 import type { Workspace } from '../store/store'
 
 export interface KeeperListener {
-  /** The store process ended, and the workspace is open again in a new one; all that was answered is there. */
+  /** The store process died, and the workspace is open again in a new one. All answered changes are there. */
   readonly reopened: (words: string) => void
-  /** It could not be opened again; the next call tries once more. */
+  /** The workspace could not be reopened. The next call tries again. */
   readonly failed: (error: unknown) => void
 }
 
-/** A store may be killed again while it does a call once more; but what ends it each time is not tried for ever. */
+/** Limit of attempts at one call, in case the call itself kills the store. */
 const mostAttempts = 5
 
 /**
- * A workspace that outlives its store process: when that ends, a new one opens the same folder. Calls are done again
- * where the service says that they may be (`Retry`); others reject, and are their caller's to do again.
+ * A workspace that survives the death of its store process by reopening the folder in a new one. Repeats lost calls
+ * if the service allows it (`Retry`); others reject.
  */
 export class WorkspaceKeeper {
   readonly #listener: KeeperListener
@@ -33,7 +33,7 @@ export class WorkspaceKeeper {
     this.#watch(store)
   }
 
-  /** `readOnly` has it opened for reading only, now and whenever it is opened again. */
+  /** `readOnly` opens it for reading only, also after a restart. */
   static async open(
     folder: string,
     options: { readonly create: boolean; readonly readOnly: boolean },
@@ -42,7 +42,7 @@ export class WorkspaceKeeper {
     return new WorkspaceKeeper(await openStore(folder, { ...options, orRead: true }), options.readOnly, listener)
   }
 
-  /** The store of the moment. */
+  /** A `Store` that forwards to the current store process. */
   #kept(): Store {
     const now = (): Store => this.#store
     return {
@@ -76,7 +76,7 @@ export class WorkspaceKeeper {
     })
   }
 
-  /** The store after `lost`, whose process has ended. */
+  /** The store that replaces `lost`. */
   #successor(lost: Store): Promise<Store> {
     if (this.#store !== lost) return Promise.resolve(this.#store)
     this.#reopening ??= this.#reopen(lost).finally(() => (this.#reopening = undefined))

@@ -6,7 +6,7 @@ import { carryLabels, matchTokens } from '../labels/carry'
 import type { CarriedLabels, CarryDestination } from '../labels/carry'
 import type { Workspace } from '../store/store'
 
-/** Edits as one step of undo; none at all leave undo as it is. */
+/** Applies edits as one undo step. Without edits, the undo history does not change. */
 export const applyEdits = async (
   workspace: Workspace,
   run: string,
@@ -25,7 +25,7 @@ export interface ClusteringPlace {
   readonly clustering: number
 }
 
-/** What a clustering's labels can be carried to: its clusters, labels and free numbers. */
+/** Everything needed to transfer labels to a clustering: its clusters, labels and free numbers. */
 export const destinationOf = async (
   workspace: Workspace,
   { run, clustering }: ClusteringPlace
@@ -37,7 +37,7 @@ export const destinationOf = async (
   nextPart: await workspace.nextTargetNumber(run, clustering, 'part')
 })
 
-/** The right token of every left one; null where both runs have the same study. */
+/** For every left token, its right counterpart. Null if both runs have the same study. */
 const matchedTokens = async (workspace: Workspace, left: string, right: string): Promise<Int32Array | null> => {
   if (left === right) return null
   const [leftStudy, rightStudy] = [await workspace.getStudy(left), await workspace.getStudy(right)]
@@ -54,8 +54,8 @@ const matchedTokens = async (workspace: Workspace, left: string, right: string):
 }
 
 /**
- * What becomes of the labels of one clustering in another, by overlap; nothing is written. Throws an `input` error
- * where both are the same.
+ * Works out how labels transfer from one clustering to another by overlap, without storing anything. `least` is the
+ * minimum Jaccard index. Throws an `input` error if both are the same.
  */
 export const carry = async (
   workspace: Workspace,
@@ -80,13 +80,13 @@ export const carry = async (
   )
 }
 
-/** Overlap (Jaccard index) from which a label goes over by itself, as *Compare* proposes it. */
+/** Minimum Jaccard index for transferring a label automatically, as *Compare* proposes. */
 const leastOverlap = 0.5
 
 /**
- * Gives a run that continues another one all that is said of that one's clusters, by overlap, as *Compare* carries
- * labels: of its latest clustering of which anything is said, to the run's latest. Null where there is none, or where
- * the run has labels of its own.
+ * Transfers labels to a run from the run that it continues, by overlap, as *Compare* does: from its latest clustering
+ * with labels to the run's latest clustering. Returns null if there are no labels to transfer, or the run has its
+ * own.
  */
 export const bringLabels = async (
   workspace: Workspace,

@@ -14,7 +14,7 @@ interface OpenTest extends ClusteringPlace {
   readonly odd: number
 }
 
-/** Tests that were shown and not answered; older ones are forgotten. */
+/** Limit of open blind tests. Older ones are dropped. */
 const mostOpenTests = 100
 
 export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
@@ -25,7 +25,10 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
     return changed
   }
 
-  /** A window that has not heard of the latest step must not undo it unseen. */
+  /**
+   * Throws an `input` error if the next step is not the one the window expects, to avoid undoing changes of another
+   * window unseen.
+   */
   const checkStep = async (kind: 'undo' | 'redo', expected: number | undefined): Promise<void> => {
     const state = await context.workspace().getUndoState()
     if (expected === undefined || state[kind]?.number === expected) return

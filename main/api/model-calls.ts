@@ -8,7 +8,7 @@ import type { Jobs } from './jobs'
 import { checkNamed } from './reach'
 import { fetchFromHub } from './models'
 
-/** What a preview needs of a configuration; the rest may still be wrong while a person fills it in. */
+/** Checks only the part of a configuration that a preview needs. The rest may still be incomplete. */
 const forPreview = (value: object): RunConfiguration => {
   const given = Object.entries(value).filter(([key]) => ['model', 'weights', 'corpus', 'rows', 'seed'].includes(key))
   return parseConfiguration(Object.fromEntries(given), 'the preview')
@@ -55,7 +55,7 @@ export const modelCalls = (context: WorkbenchContext, jobs: Jobs): Pick<CallHand
       }
     },
     corpora: {
-      /** One at a time: what a person has changed since is what the next one shows. */
+      /** A new preview cancels the previous one, whose configuration is outdated. */
       preview: async ({ configuration, baseFolder, rows }) => {
         const checked = forPreview(configuration)
         await checkNamed(context.reach, checked, resolve(baseFolder))

@@ -4,10 +4,10 @@ import { fetchModel } from '../models/hub'
 import type { FetchProgress } from '../models/hub'
 
 export interface FetchRequest {
-  /** As on the hub: "EleutherAI/pythia-14m". */
+  /** Name on the hub: "EleutherAI/pythia-14m". */
   readonly name: string
   readonly revision?: string
-  /** Where its files go; a folder of the model's name here by default. */
+  /** Target folder; by default one with the model's name in the current folder. */
   readonly folder?: string
   readonly onEvent: (event: RunEvent) => void
   readonly signal: AbortSignal
@@ -15,7 +15,7 @@ export interface FetchRequest {
 
 const megabytes = (bytes: number): number => bytes / 1e6
 
-/** Progress with the time left at the speed since the first report. */
+/** Reports progress, with the time left at the average speed so far. */
 const reporter = (onEvent: FetchRequest['onEvent']): ((progress: FetchProgress) => void) => {
   let first: { readonly done: number; readonly at: number } | undefined
   return ({ file, done, total }) => {
@@ -37,7 +37,8 @@ const reporter = (onEvent: FetchRequest['onEvent']): ((progress: FetchProgress) 
 }
 
 /**
- * Downloads a model's files from the hub (HF_ENDPOINT may name another); goes on where an earlier download stopped.
+ * Downloads a model's files from the hub, or from HF_ENDPOINT if set. Resumes an interrupted download. Throws the
+ * errors of `fetchModel`.
  */
 export const fetchFromHub = ({
   name,

@@ -7,18 +7,18 @@ import { briefly } from '../../preload/quoting'
 import { resourcePath } from '../base/entries'
 import { faultCode } from '../base/faults'
 
-/** Where the window of `serve` reads and writes files; other windows have the system's own dialogs for that. */
+/** Paths that the window of `serve` may read and write. Electron's window uses system dialogs instead. */
 export interface Reach {
-  /** Throws an `input` error that names `--folder` where a path, or what its links lead to, is not within reach. */
+  /** Throws an `input` error that mentions `--folder` if a path, or the target of its links, is out of reach. */
   check(path: string): Promise<void>
   has(path: string): Promise<boolean>
-  /** Folders that were named: those of `--folder`, and of the settings. */
+  /** Additional folders, from `--folder` and from the settings. */
   readonly places: readonly string[]
 }
 
 /**
- * A path without links, whether or not its last parts are there yet. Undefined for a link that leads nowhere, as
- * writing to it would make a file elsewhere.
+ * Resolves links in a path, whose last parts need not exist. Undefined for a broken link, because writing to it would
+ * create a file elsewhere.
  */
 const realOf = async (path: string): Promise<string | undefined> => {
   try {
@@ -39,22 +39,22 @@ const partsBelow = (folder: string, path: string): readonly string[] | undefined
   return way.split(sep)
 }
 
-/** What programs keep in a home folder: keys, settings, and what starts by itself. */
+/** Hidden and library folders in a home folder, which hold keys, settings and autostart entries. */
 const isPrivate = (parts: readonly string[]): boolean =>
   parts.some((part) => part.startsWith('.')) || ['library', 'appdata'].includes(parts[0].toLowerCase())
 
-/** Hugging Face's cache of models, hidden as it is. */
+/** Hugging Face's model cache, allowed although hidden. */
 const modelCache = join('.cache', 'huggingface', 'hub')
 
 export interface ReachSettings {
-  /** The open workspace, and the one that was asked for. */
+  /** The open workspace, and the one requested at the start. */
   readonly workspaces: () => readonly string[]
   readonly places: () => readonly string[]
 }
 
 /**
- * Reach of a window that has no dialogs of the system: the workspace, the home folder but for what programs keep
- * there, the program's own demonstration, and the folders that were named.
+ * Reach of a window without system dialogs: the workspace, the home folder except private parts, the program's
+ * demonstration, and additional folders.
  */
 export const reachOf = ({ workspaces, places }: ReachSettings): Reach => {
   const isWithin = async (real: string): Promise<boolean> => {
@@ -85,12 +85,12 @@ export const reachOf = ({ workspaces, places }: ReachSettings): Reach => {
   }
 }
 
-/** Of windows that have the system's own dialogs. */
+/** Reach of windows with system dialogs: everything. */
 export const everywhere: Reach = { check: async () => {}, has: async () => true, places: [] }
 
 type Named = Pick<RunConfiguration, 'model'> & Partial<Pick<RunConfiguration, 'weights' | 'rows' | 'corpus'>>
 
-/** Checks all paths that a configuration names. Throws as `check`, with the place in the configuration first. */
+/** Checks all paths in a configuration. Throws the errors of `check`, with the configuration key first. */
 export const checkNamed = async (
   reach: Reach,
   { model, weights, rows, corpus }: Named,

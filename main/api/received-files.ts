@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { writeFileAtomically } from '../base/files'
 
-/** A file's own name without what a file system or a person could be misled by. */
+/** A file's name, with characters replaced that could mislead the file system or the user. */
 const safeName = (name: string): string => {
   const cleaned = basename(name.replaceAll('\\', '/'))
     .replace(/[^\p{L}\p{N} ._-]/gu, '_')
@@ -12,14 +12,14 @@ const safeName = (name: string): string => {
   return cleaned === '' ? 'received.json' : cleaned
 }
 
-/** Received files that are kept at a time: a person looks at one before it is imported. */
+/** Limit of received files. The user inspects one before importing it. */
 const most = 4
 
-/** Files that windows have sent, until they are imported or others have come in their place. */
+/** Files uploaded by windows, until imported or replaced by newer ones. */
 export class ReceivedFiles {
   readonly #paths = new Set<string>()
 
-  /** Writes a file to a new folder of its own. Returns its path. Throws a `storage` error. */
+  /** Writes an upload to a new folder. Returns its path. Throws a `storage` error. */
   async receive(name: string, content: Uint8Array): Promise<string> {
     const path = join(await mkdtemp(join(tmpdir(), 'spectroscope-received-')), safeName(name))
     this.#paths.add(path)
@@ -32,7 +32,7 @@ export class ReceivedFiles {
     return this.#paths.has(path)
   }
 
-  /** Removes a file if it was received here. */
+  /** Deletes a file if it was uploaded here. */
   async remove(path: string): Promise<void> {
     if (this.#paths.delete(path)) await rm(dirname(path), { recursive: true, force: true })
   }

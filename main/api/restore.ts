@@ -23,29 +23,29 @@ import { accountName } from './run-labels'
 import { refuseForeign } from './trust'
 import { withWorkspace } from './workspaces'
 
-/** Something that a workspace can be restored from. */
+/** A file from which a workspace can be restored. */
 export interface RestoreSource {
-  /** What `--from` takes: the path within backups/ or journal/. */
+  /** Value for `--from`: the path within backups/ or journal/. */
   readonly name: string
   readonly kind: 'labels' | 'database' | 'journal'
-  /** ISO 8601 in UTC. */
+  /** Time of last change, ISO 8601 in UTC. */
   readonly changedAt: string
   readonly bytes: number
 }
 
 export interface Restored {
-  /** Null where nothing was chosen and nothing had to be restored. */
+  /** Null if no file was chosen and nothing needed restoring. */
   readonly from: string | null
-  /** Folder that the database that was there before is in; null where it was not replaced. */
+  /** Folder with the previous database; null if it was not replaced. */
   readonly setAside: string | null
-  /** Backup of the labels that were there before; null where none was changed. */
+  /** Backup of the previous labels; null if none were changed. */
   readonly labelsBefore: string | null
-  /** Labels that are as in the file now, and clusterings that they are of. */
+  /** Number of labels restored, and of their clusterings. */
   readonly labels: number
   readonly clusterings: number
-  /** The run that was made of an annotated set whose run is not here. */
+  /** The new run made from an annotated set whose run is not here. */
   readonly imported: string | null
-  /** What found no place, in sentences. */
+  /** Sentences about labels that could not be restored. */
   readonly left: readonly string[]
 }
 
@@ -61,7 +61,7 @@ const nothing: Restored = {
 
 const namesIn = async (folder: string): Promise<string[]> => readdir(folder).catch(() => [])
 
-/** Everything in a workspace's own folders that it can be restored from, the latest first. */
+/** All files in a workspace's folder from which it can be restored, latest first. */
 export const restoreSources = async (workspace: string): Promise<RestoreSource[]> => {
   await checkContents(workspace)
   const [backups, journal] = [backupFolder(workspace), join(journalPath(workspace), '..')]
@@ -85,7 +85,7 @@ export const restoreSources = async (workspace: string): Promise<RestoreSource[]
   return sources.flat().sort((a, b) => b.changedAt.localeCompare(a.changedAt))
 }
 
-/** The file that is meant by a path, or by a name in backups/ or journal/. */
+/** Finds a file by path, or by name in backups/ or journal/. Throws an `input` error if there is none. */
 const fileOf = (workspace: string, from: string): string => {
   const places = [resolve(from), join(backupFolder(workspace), from), join(journalPath(workspace), '..', from)]
   const found = places.find((place) => existsSync(place))
@@ -105,7 +105,10 @@ const startOf = async (file: string): Promise<string> => {
   }
 }
 
-/** The run and clustering that saved labels are of: by its number, or as a run that was imported from there. */
+/**
+ * The run and clustering that saved labels belong to: the original, or a run imported from it. Otherwise a sentence
+ * that says why there is none.
+ */
 const placeOf = (
   runs: readonly RunRecord[],
   saved: SavedLabels
@@ -128,7 +131,7 @@ const placeOf = (
   return { run: run.id, clustering: clustering.number }
 }
 
-/** Edits that make annotations what was saved. */
+/** Edits that turn the present annotations into the saved ones. */
 const editsTo = (present: readonly Annotation[], { annotations, cleared }: SavedLabels): AnnotationEdit[] => {
   const [now, then] = [present, annotations].map((all) => new Map(all.map(({ target, ...body }) => [target, body])))
   const gone = cleared ?? [...now.keys()].filter((target) => !then.has(target))
@@ -191,7 +194,7 @@ const countLabels = async (workspace: Workspace): Promise<Pick<Restored, 'labels
   return { labels: all.reduce((sum, { annotations }) => sum + annotations.length, 0), clusterings: all.length }
 }
 
-/** The error of opening a workspace for writing; null where it can be opened. */
+/** The error when opening a workspace for writing; null if it opens. */
 const openingError = async (folder: string): Promise<Error | null> => {
   try {
     await (await openWorkspace(folder)).close()
@@ -201,7 +204,7 @@ const openingError = async (folder: string): Promise<Error | null> => {
   }
 }
 
-/** Replaces the database by a copy, which is brought up to date from the journal when it is opened. */
+/** Replaces the database by a copy. Opening it then applies newer lines of the journal. */
 const restoreDatabase = async (folder: string, copy: string | null): Promise<Restored> => {
   const { setAside, takeBack } = await replaceDatabase(folder, copy)
   const error = await openingError(folder)
@@ -217,7 +220,7 @@ const restoreDatabase = async (folder: string, copy: string | null): Promise<Res
   }))
 }
 
-/** Tries what there is, the latest first, until a database can be opened. */
+/** Tries all copies, latest first, until a database can be opened. */
 const restoreDamaged = async (folder: string, damage: unknown): Promise<Restored> => {
   const copies = (await restoreSources(folder))
     .filter(({ kind }) => kind === 'database')
@@ -244,9 +247,9 @@ const refuseOpen = async (folder: string): Promise<void> => {
 }
 
 /**
- * Restores a workspace from a backup of labels, a journal, an annotated set or a copy of the database; without any,
- * only where its database
- * is damaged. What is there before is set aside first. Labels become as the file has them, with authors and dates.
+ * Restores a workspace from a label backup, a journal, an annotated set, or a copy of the database. Without `from`,
+ * only repairs a damaged database. Previous contents are set aside first. Labels become those of the file, with
+ * authors and dates.
  */
 export const restoreWorkspace = async (workspace: string, from?: string): Promise<Restored> => {
   const folder = resolve(workspace)

@@ -22,14 +22,14 @@ import { type RunManager, stoppedBy } from './run-manager'
 import { healthOf, latest, settled } from './runs'
 import { entriesOf } from './settings'
 
-/** Settings stand where a configuration says nothing of the engine and the threads. */
+/** Fills in engine and threads from the settings if the configuration has none. */
 const withSettings = (configuration: object, { engine, threads }: Settings): object => ({
   engine,
   ...(threads === null ? {} : { threads }),
   ...configuration
 })
 
-/** The place that a sentence of the terminal names first, as in `"corpus.files[0]": …`. */
+/** The configuration key that an error message names first, as in `"corpus.files[0]": …`. */
 const placeOf = (sentence: string): string => /^"([\w.[\]]+)"/.exec(sentence)?.[1] ?? 'model'
 
 export interface CheckedBy {
@@ -37,7 +37,7 @@ export interface CheckedBy {
   readonly reach: Reach
 }
 
-/** Problems of the files that a configuration names: the first one that is met. */
+/** The first problem with the files named by a configuration. */
 const fileProblems = async (
   configuration: RunConfiguration,
   baseFolder: string,
@@ -54,7 +54,7 @@ const fileProblems = async (
   }
 }
 
-/** The rules and the words of the terminal, for every place at once. */
+/** Checks a configuration completely and lists the problems of every key. */
 export const checkAll = async (
   value: object,
   baseFolder: string,
@@ -67,7 +67,7 @@ export const checkAll = async (
   return { problems, configuration: problems.length === 0 ? configuration : null }
 }
 
-/** Throws the first problem as an error. */
+/** Checks a configuration. Throws the first problem as a `configuration` error. */
 export const checked = async (value: object, baseFolder: string, by: CheckedBy): Promise<RunConfiguration> => {
   const { problems, configuration } = await checkAll(value, baseFolder, by)
   if (configuration === null) throw new SpectroscopeError('configuration', problems[0].message)
@@ -109,8 +109,8 @@ const entryOf = (manager: RunManager, record: RunRecord, counts: readonly LabelC
 const exploredSchema = z.object({ run: z.string(), clustering: z.number() })
 
 /**
- * Has the store read what is likely to be opened next, the clustering that was explored last or else the latest,
- * while a person looks at the list of runs.
+ * Preloads into the store the clustering likely to be opened next, while the user looks at the list of runs: the one
+ * explored last, or else the latest.
  */
 const readerAhead = (context: WorkbenchContext): ((workspace: Workspace, entries: readonly RunEntry[]) => void) => {
   let read = ''
@@ -126,7 +126,7 @@ const readerAhead = (context: WorkbenchContext): ((workspace: Workspace, entries
     const [run, clustering] = known ? [last.run, last.clustering] : [latest?.id, latest?.clustering]
     if (run === undefined || clustering === undefined || clustering === null || read === `${run} ${clustering}`) return
     read = `${run} ${clustering}`
-    // Whoever opens it meets the error again, and is told.
+    // If this fails, opening the clustering reports the error.
     workspace.readAhead(run, clustering).catch(() => {})
   }
 }
@@ -139,7 +139,7 @@ export const runCalls = (
 ): HandlersOf<'runs'> => {
   const readAhead = readerAhead(context)
   const by = (): CheckedBy => ({ settings: context.settings(), reach: context.reach })
-  /** Other windows, and the terminal, may have made it of files that this window does not reach. */
+  /** Checks that this window may access the files of a run, which may come from another window or the terminal. */
   const checkReach = async (run: string): Promise<void> => {
     const { configuration, baseFolder } = await context.workspace().getRun(run)
     await checkNamed(context.reach, configuration, baseFolder)
@@ -169,7 +169,7 @@ export const runCalls = (
       const full = await checked(configuration, baseFolder, by())
       return { run: await managed().start(name, full, resolve(baseFolder)) }
     },
-    /** One at a time: a person who asks again has changed something. */
+    /** A new preview cancels the previous one, whose configuration is outdated. */
     previewSignal: async ({ configuration, baseFolder, seconds }) => {
       const full = await checked(configuration, baseFolder, by())
       stopPreview()

@@ -10,14 +10,14 @@ import type { ClusterNumber, ClusterSummary } from '../../preload/records'
 import { clusteringOf } from '../exchange/selection'
 import { withWorkspace } from './workspaces'
 
-/** What `labels` answers: everything that people say of a clustering. */
+/** Answer of `labels`: all annotations of a clustering. */
 export interface RunLabels {
   readonly run: string
   readonly name: string
   readonly clustering: number
   readonly clusters: number
   readonly annotations: readonly Annotation[]
-  /** By the number of every cluster, every group above and what is left over. */
+  /** By number of every cluster, every group above, and the unclustered tokens. */
   readonly sizes: Readonly<Record<number, number>>
   readonly kinds: Readonly<Record<number, ClusterSummary['kind']>>
   /** Names that were set and that others have too. */
@@ -33,11 +33,11 @@ export interface TakenName {
 
 export interface LabelsQuery {
   readonly clustering?: number
-  /** Names to give first, by cluster. */
+  /** Names to set before listing. */
   readonly set?: readonly { readonly cluster: ClusterNumber; readonly name: string }[]
 }
 
-/** Name of the user of this machine, which signs what the terminal changes. */
+/** This machine's user name, as the author of changes from the terminal. */
 export const accountName = (): string => {
   try {
     return userInfo().username
@@ -53,7 +53,7 @@ const checkedName = (cluster: ClusterNumber, name: string): string => {
   throw new SpectroscopeError('usage', `The name of cluster ${cluster}, "${briefly(name)}": ${what}; shorten it.`)
 }
 
-/** The labels of a run's clustering, the latest by default, after some were set. */
+/** Labels of a run's clustering (the latest by default), after setting some. */
 export const labelsOf = (
   folder: string,
   text: string,

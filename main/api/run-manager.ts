@@ -19,17 +19,17 @@ import { settled } from './runs'
 
 export interface ManagerListener {
   readonly emit: <N extends NoticeName>(name: N, data: Notices[N]) => void
-  /** A run has ended by itself: it is finished, or failed with `error`. */
+  /** A run ended without being paused: finished, or failed with `error`. */
   readonly ended: (run: RunRecord, error: unknown) => void
-  /** A run has come to the end of its own stages, before it is said to have ended. */
+  /** A run has done all its stages. Called before `ended`. */
   readonly completed: (run: RunRecord) => Promise<void>
-  /** Mean rate of the sampling that was seen of a finished run, tokens per second. */
+  /** Mean sampling speed of a finished run, in tokens per second. */
   readonly measured: (run: RunRecord, tokensPerSecond: number) => void
 }
 
 interface Task {
   readonly run: string
-  /** A run's own stages, or one more clustering of its matrix. */
+  /** A run's own stages, or a further clustering. */
   readonly kind: 'run' | 'clustering'
   readonly controller: AbortController
   readonly work: (run: RunRecord, options: RunOptions) => Promise<unknown>
@@ -47,7 +47,7 @@ const secondsBetweenCheckpoints = (): number => {
 const keptWatches = 20
 const storeLosses = 3
 
-/** The components that a run samples, in order; none where its model cannot be read now. */
+/** Components that a run samples, in order. Empty if its model cannot be read now. */
 const componentsOf = async ({ configuration, baseFolder, components }: RunRecord): Promise<readonly string[]> => {
   if (components.length > 0) return components
   try {
@@ -58,7 +58,7 @@ const componentsOf = async ({ configuration, baseFolder, components }: RunRecord
   }
 }
 
-/** What stopped a run. Where its engine failed, the rest of the sentence is how to go on from a terminal. */
+/** Error message of a stopped run. If its engine failed, leaves out the advice for the terminal. */
 export const stoppedBy = (message: string, { provenance: { engineLost } }: RunRecord): string =>
   engineLost != null && message.startsWith(engineLost.message.replace(/\.$/, '')) ? engineLost.message : message
 
@@ -81,7 +81,7 @@ export class RunManager {
     this.#listener = listener
   }
 
-  /** Runs that were at work when their process died wait to be resumed. */
+  /** Marks runs whose process died as interrupted. */
   async settle(): Promise<void> {
     if (this.#workspace.readOnly) return
     for (const { id, status } of await this.#workspace.listRuns()) {
@@ -98,7 +98,8 @@ export class RunManager {
   }
 
   /**
-   * A run as it is here: what nobody works on is not running, and what is begun again after a fault has not ended.
+   * A run as shown here: without work in progress it is not running, and while it restarts after an error it has not
+   * ended.
    */
   shown(run: RunRecord): RunRecord {
     const task = this.#task(run.id)
@@ -112,12 +113,12 @@ export class RunManager {
     return this.#queue.some((task) => task.run === run)
   }
 
-  /** Whether one more clustering of the run is at work, or waits. */
+  /** Whether a further clustering of the run is in progress or queued. */
   isReclustering(run: string): boolean {
     return this.#task(run)?.kind === 'clustering'
   }
 
-  /** Runs at work, then those that wait. */
+  /** The run in progress, then the queued ones. */
   busy(): readonly string[] {
     return [...this.#working.values(), ...this.#queue].map(({ run }) => run)
   }
@@ -182,7 +183,7 @@ export class RunManager {
     this.#listener.ended(run, error)
   }
 
-  /** Goes on from the last checkpoint when the store process dies in the middle. */
+  /** Does a task. Restarts it from its last checkpoint when the store process dies. */
   async #attempts(task: Task): Promise<void> {
     const watch = await this.#watch(task.run)
     task.watch = watch
@@ -226,7 +227,7 @@ export class RunManager {
     }
   }
 
-  /** Makes a run, which starts at once or when those before it have ended; gives its id. */
+  /** Creates a run, which starts at once or after those in the queue. Returns its id. */
   async start(
     name: string,
     configuration: RunConfiguration,
@@ -239,14 +240,14 @@ export class RunManager {
     return id
   }
 
-  /** Makes a run that goes on from a finished one's sums; gives its id. */
+  /** Creates a run that continues a finished one from its sums. Returns its id. */
   async continueRun(id: string, continuation: Continuation): Promise<string> {
     const made = await createContinuation(this.#workspace, await this.#workspace.getRun(id), continuation)
     this.#add(made.id, 'run', true, (run, options) => resumeRun(this.#workspace, run, options))
     return made.id
   }
 
-  /** `engine` is where it goes on in place of its own. */
+  /** Resumes a run, on another engine if `engine` is given. */
   async resume(id: string, engine?: string): Promise<void> {
     if (engine !== undefined) checkEngine(engine)
     this.#refuseTwice(id)
@@ -269,15 +270,15 @@ export class RunManager {
     )
   }
 
-  /** Makes a clustering of a run of the shards in a folder. */
+  /** Gathers the shards of a folder into a clustering of a run. */
   gatherClustering(id: string, folder: string): void {
     this.#refuseTwice(id)
     this.#add(id, 'clustering', true, (_record, options) => gatherClustering(this.#workspace, folder, options))
   }
 
   /**
-   * Stops a run with a checkpoint, or takes it off the queue; resolves once that is done. Throws what kept it from
-   * being written.
+   * Stops a run with a checkpoint, or removes it from the queue. Resolves when that is done. Throws if the checkpoint
+   * could not be saved.
    */
   async pause(id: string): Promise<void> {
     const task = this.#task(id)
@@ -295,7 +296,7 @@ export class RunManager {
     })
   }
 
-  /** Pauses every run, those that wait first. */
+  /** Pauses every run, queued ones first. */
   async pauseAll(): Promise<void> {
     for (const id of this.busy().toReversed()) await this.pause(id)
   }
@@ -310,7 +311,7 @@ export class RunManager {
     }
   }
 
-  /** Resolves when no run is at work and none waits. */
+  /** Resolves when no run is in progress or queued. */
   async idle(): Promise<void> {
     for (;;) {
       const [task] = [...this.#working.values(), ...this.#queue]

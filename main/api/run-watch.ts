@@ -14,21 +14,19 @@ interface Chain {
   readonly chain: number
   readonly losses: Float64Array
   readonly distances: Float64Array
-  /** Draws that are there. */
+  /** Number of draws received. */
   draws: number
 }
 
 const millisecondsBetween = 200
 const keptEvents = 1000
 const keptRates = 2000
-/** Fewer draws say nothing yet about a chain's health. */
+/** A chain's health is judged only from this many draws on. */
 const leastDraws = 8
 
 const isStage = (activity: string): activity is StageName => (stageNames as readonly string[]).includes(activity)
 
-/**
- * What is known of a run while it is at work: its progress, rates, traces, events, and what looks unhealthy so far.
- */
+/** Data of a run in progress: progress, rates, traces, events and health findings. */
 export class RunWatch {
   readonly #run: RunRecord
   readonly #components: readonly string[]
@@ -49,7 +47,7 @@ export class RunWatch {
   #initialLoss: number
   #told = ''
 
-  /** `components` are those that are sampled, in order; `traces` what earlier work of the same run has left. */
+  /** `components` are those sampled, in order. `traces` come from earlier work on the same run. */
   constructor(run: RunRecord, components: readonly string[], traces: readonly TraceRecord[], listener: WatchListener) {
     this.#run = run
     this.#components = components
@@ -150,7 +148,7 @@ export class RunWatch {
     this.event({ type: 'health', findings })
   }
 
-  /** The health of a component on the draws that all of its living chains have. */
+  /** Judges a component by the draws that all of its surviving chains have. */
   #assess(component: string): void {
     const { sampler } = this.#run.configuration
     if (sampler.method !== 'psgld') return
@@ -183,7 +181,7 @@ export class RunWatch {
     return this.#order().flatMap((component) => this.#findings.get(component) ?? [])
   }
 
-  /** Components in order, then `full` where it is sampled. */
+  /** Components in order, then `full` if it is sampled. */
   #order(): readonly string[] {
     const others = [...new Set([...this.#chains.values()].map(({ component }) => component))].filter(
       (component) => !this.#components.includes(component)
@@ -234,7 +232,7 @@ export class RunWatch {
     }
   }
 
-  /** Mean rate of the sampling that was seen, tokens per second; undefined where none was. */
+  /** Mean sampling speed in tokens per second; undefined if none was measured. */
   get rate(): number | undefined {
     return this.#rates.length === 0
       ? undefined

@@ -20,7 +20,7 @@ import { bringLabels } from './label-transfer'
 import { accountName } from './run-labels'
 import { withWorkspace } from './workspaces'
 
-/** A run that nobody works on is not running, whatever was recorded when its process died. */
+/** A run as shown when nothing works on it: interrupted, if its process died while running. */
 export const settled = (run: RunRecord): RunRecord =>
   run.status === 'running' || run.status === 'pending' ? { ...run, status: 'interrupted' } : run
 
@@ -32,14 +32,14 @@ const failedChains = (diagnostics: readonly DiagnosticsRecord[]): string[] =>
 const isNoisy = ({ reliability, centredReliability }: DiagnosticsRecord): boolean =>
   reliability < reliabilityThreshold || centredReliability < reliabilityThreshold
 
-/** The clustering that was made last. */
+/** The latest clustering. */
 export const latest = ({ clusterings }: RunRecord): ClusteringRecord | undefined =>
   clusterings.reduce<ClusteringRecord | undefined>(
     (last, each) => (last === undefined || each.number > last.number ? each : last),
     undefined
   )
 
-/** What a run came to, with its latest clustering. */
+/** Summary of a run and its latest clustering. */
 export const summarise = async (workspace: Workspace, run: RunRecord): Promise<RunSummary> => {
   const sampled = run.stages.some(({ stage }) => stage === 'sample')
   const diagnostics = sampled ? await workspace.getDiagnostics(run.id) : []
@@ -64,10 +64,10 @@ export const summarise = async (workspace: Workspace, run: RunRecord): Promise<R
   }
 }
 
-/** Errors that leave a run to be resumed once their cause is gone. */
+/** Errors after which a run can be resumed once the cause is fixed. */
 const passing = new Set(['storage', 'engine', 'workspace'])
 
-/** Does a run's work, and says how to go on where it ends before the run does. */
+/** Runs `work`. If it stops early, the error says how to resume. */
 export const working = async (
   workspace: Workspace,
   folder: string,
@@ -94,10 +94,7 @@ export const working = async (
   }
 }
 
-/**
- * Starts a run of a configuration file in a workspace, which is made if need be once the configuration has been
- * checked.
- */
+/** Starts a run from a configuration file. Creates the workspace if needed, after checking the configuration. */
 export const startFromFile = async (folder: string, file: string, options: StartOptions): Promise<RunSummary> => {
   const configuration = await readConfiguration(file)
   const baseFolder = dirname(resolve(file))
@@ -118,14 +115,14 @@ export const resume = (folder: string, text: string, options: RunOptions): Promi
     )
   })
 
-/** A run at its end, with the labels of the run that it continues, if it continues one. */
+/** Waits for a run, then transfers the labels of the run that it continues, if any. */
 const withLabels = async (workspace: Workspace, working: Promise<RunRecord>): Promise<RunRecord> => {
   const run = await working
   await bringLabels(workspace, run, accountName())
   return run
 }
 
-/** Makes a run that goes on from a finished one's sums, and works through it. */
+/** Creates a run that continues a finished one from its sums, and runs it. */
 export const continueRun = (
   folder: string,
   text: string,
@@ -137,7 +134,7 @@ export const continueRun = (
     return working(workspace, folder, options, (relayed) => withLabels(workspace, resumeRun(workspace, made, relayed)))
   })
 
-/** What a run of a configuration file is likely to need: see `previewSignalApart`. */
+/** Previews the signal of a configuration file's run: see `previewSignalApart`. */
 export const previewFile = async (file: string, seconds: number, options: PartOptions): Promise<SignalPreview> => {
   const configuration = await readConfiguration(file)
   const baseFolder = dirname(resolve(file))
@@ -151,8 +148,8 @@ export const listRuns = (folder: string): Promise<RunRecord[]> =>
   withWorkspace(folder, 'read', async (workspace) => (await workspace.listRuns()).map(settled))
 
 /**
- * A run and one of its clusterings, the latest by default, with its clusters as a tree, the largest first, and the
- * leftover last.
+ * A run and one of its clusterings (the latest by default), with its clusters as a tree, largest first, and the
+ * unclustered tokens last.
  */
 export const showRun = (
   folder: string,
@@ -186,9 +183,7 @@ export const showRun = (
     }
   })
 
-/**
- * The health of a run's chains and columns, component by component. Throws a `usage` error before sampling is done.
- */
+/** Health of a run's chains and columns by component. Throws a `usage` error before sampling is done. */
 export const healthOf = async (workspace: Workspace, run: RunRecord): Promise<RunHealth> => {
   if (!run.stages.some(({ stage }) => stage === 'sample'))
     throw new SpectroscopeError('usage', `Run ${run.id} has not been sampled yet; resume it first.`)

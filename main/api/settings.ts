@@ -12,7 +12,7 @@ export const entriesOf = (file: SettingsFile): Entries => {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Entries) : {}
 }
 
-/** Keeps other entries of the file; a system error becomes a sentence. */
+/** Merges entries into the file. Turns system errors into `storage` errors. */
 export const keepEntries = (file: SettingsFile, what: string, changes: Entries): void => {
   try {
     file.set({ ...entriesOf(file), ...changes })
@@ -24,7 +24,7 @@ export const keepEntries = (file: SettingsFile, what: string, changes: Entries):
 type Key = keyof Settings
 const settingKeys = Object.keys(settingsSchema.shape) as Key[]
 
-/** Keys of commands, without those that no command can have. */
+/** Drops entries for names that no command can have. */
 const fittingKeys = (value: unknown): unknown => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   const isKey = (entry: [string, unknown]): boolean => fits('keys', Object.fromEntries([entry]))
@@ -33,14 +33,14 @@ const fittingKeys = (value: unknown): unknown => {
 
 const fits = (key: Key, value: unknown): boolean => settingsSchema.shape[key].safeParse(value).success
 
-/** Settings of a file: an entry that does not fit counts as not given. */
+/** Reads settings from a file. Invalid entries are replaced by defaults. */
 export const readSettings = (file: SettingsFile): Settings => {
   const entries = entriesOf(file)
   const given = settingKeys.map((key) => [key, key === 'keys' ? fittingKeys(entries[key]) : entries[key]] as const)
   return settingsSchema.parse(Object.fromEntries(given.filter(([key, value]) => fits(key, value))))
 }
 
-/** What a person should know of a file of settings: that it could not be read, or has values that do not fit. */
+/** Notes for the user about a settings file: that it could not be read, or has invalid values. */
 export const settingsNotes = (file: SettingsFile): readonly string[] => {
   const entries = entriesOf(file)
   const odd = settingKeys.filter((key) => !fits(key, entries[key])).map((key) => `"${key}"`)
@@ -58,7 +58,7 @@ export const changeSettings = (file: SettingsFile, changes: Partial<Settings>): 
 const mostViewBytes = 256 * 2 ** 10
 const mostViews = 1000
 
-/** Views and settings are small things that a window asks to keep. */
+/** Calls that store settings and view state. */
 export const settingsCalls = (
   settings: SettingsFile,
   views: SettingsFile,

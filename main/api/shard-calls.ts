@@ -36,7 +36,7 @@ export const shardCalls = (
     await context.reach.check(folder)
     return folder
   }
-  /** What the shards of a set are of, and what they became in this workspace. */
+  /** Work of the shards in a folder, and their result in this workspace. */
   const aboutFolder = async (folder: string): Promise<Pick<ShardFolder, 'kind' | 'of' | 'gathered'>> => {
     const workspace = context.workspace()
     if (holdsClustering(folder)) {

@@ -32,14 +32,14 @@ import { withWorkspace } from './workspaces'
 export type { ClusterTaskSummary } from '../pipeline/cluster-shard-task'
 export type { ShardTaskSummary } from '../pipeline/shard-task'
 
-/** What a run was divided into. */
+/** The shards of a run. */
 export interface ShardSummary {
   readonly folder: string
   readonly set: string
   readonly tokens: number
   readonly components: number
   readonly engine: string
-  /** Queues all shards on Slurm. */
+  /** Script that queues all shards on Slurm. */
   readonly script: string
   readonly shards: readonly { readonly index: number; readonly chains: number; readonly share: number }[]
 }
@@ -49,13 +49,16 @@ const named = (folder: string): string => {
   return resolve(folder)
 }
 
-/** A configuration file's run, on another engine where one is named. */
+/** Configuration of a file, with another engine if given. */
 const configurationOf = async (file: string, engine: string | undefined): Promise<RunConfiguration> => {
   const configuration = await readConfiguration(file)
   return engine === undefined ? configuration : { ...configuration, engine }
 }
 
-/** What the run of a configuration file will cost as shards; measures this machine's engines. See `planShards`. */
+/**
+ * Estimates the cost of a configuration file's run in shards, after measuring this machine's engines. See
+ * `planShards`.
+ */
 export const planFromFile = async (
   file: string,
   engine: string | undefined,
@@ -66,7 +69,7 @@ export const planFromFile = async (
   return planShards(configuration, dirname(resolve(file)), await measureEnginesApart(), options)
 }
 
-/** Divides the run of a configuration file into shards; beside the file where `into` is not given. */
+/** Divides the run of a configuration file into shards, by default beside the file. */
 export const shardFromFile = async (
   file: string,
   into: string | undefined,
@@ -88,7 +91,7 @@ export const shardFromFile = async (
   }
 }
 
-/** What the clustering of a run was divided into. */
+/** The shards of a clustering. */
 export interface ClusterShardSummary {
   readonly folder: string
   readonly set: string
@@ -97,12 +100,15 @@ export interface ClusterShardSummary {
   readonly components: number
   /** Queues all shards on Slurm. */
   readonly script: string
-  /** Of the shards, the first that search for neighbours; the others search for local clusters and wait for those. */
+  /**
+   * Number of shards that search for neighbours; they come first. The others search for local clusters and need their
+   * results.
+   */
   readonly neighbourShards: number
   readonly shards: readonly { readonly index: number; readonly share: number }[]
 }
 
-/** What a further clustering of a run will cost as shards; see `planClustering`. */
+/** Estimates the cost of a further clustering of a run in shards. See `planClustering`. */
 export const planClusters = (
   workspaceFolder: string,
   run: string,
@@ -117,7 +123,7 @@ export const planClusters = (
   })
 }
 
-/** Divides a further clustering of a run into shards; beside the workspace where `into` is not given. */
+/** Divides a further clustering of a run into shards, by default beside the workspace. */
 export const shardClusters = (
   workspaceFolder: string,
   run: string,
@@ -145,17 +151,17 @@ export const shardClusters = (
   })
 }
 
-/** Whether the shards of a folder are of a clustering, not of a run. */
+/** Whether the shards of a folder belong to a clustering rather than a run. */
 export const holdsClustering = (folder: string): boolean => existsSync(clusterSetPath(folder))
 
-/** How far the shards of a folder are; see `setStatus`. */
+/** State of the shards in a folder. See `setStatus`. */
 export const statusOfShards = async (folder: string): Promise<SetStatus> => {
   const path = named(folder)
   if (!holdsClustering(path)) return setStatus(path, await readSet(path))
   return setStatus(path, await readClusterSet(path), clusterResultState)
 }
 
-/** Works on one shard of a run or of a clustering; see `runShard` and `runClusterShard`. */
+/** Runs one shard. See `runShard` and `runClusterShard`. */
 export const workOnShard = async (
   folder: string,
   index: number,
@@ -166,7 +172,7 @@ export const workOnShard = async (
   return holdsClustering(path) ? runClusterShard(path, index, options) : runShard(path, index, options)
 }
 
-/** Makes a run, or a clustering, of shards that are done: a run in a workspace that is made if need be. */
+/** Gathers finished shards into a run or a clustering. Creates the workspace for a run if needed. */
 export const gather = async (
   workspaceFolder: string,
   folder: string,

@@ -9,14 +9,13 @@ import { settingsFolder } from '../base/folders'
 import { databaseName, markerName, privateMode } from '../store/database'
 
 /**
- * What this person has to do with a folder: it is one of theirs, somebody else's, or none that a workspace was ever
- * in, which is theirs once a workspace is made there.
+ * Whether this user made or trusts the workspace in a folder. `new` means that the folder has never held a workspace.
  */
 export type Standing = 'new' | 'own' | 'foreign'
 
 /**
- * A mark in the person's own settings, a file for each workspace, so that no two processes write the same one. It is
- * tied to the folder itself: a copy, or another folder that takes its place, has another inode or time of birth.
+ * A trust record in the user's settings, one file per workspace, so that processes do not overwrite each other's. It
+ * is tied to the folder itself: a copy or replacement has another inode or birth time.
  */
 const markSchema = z.object({
   folder: z.string(),
@@ -29,7 +28,7 @@ type Identity = Omit<z.infer<typeof markSchema>, 'trustedAt'>
 const identityOf = async (folder: string): Promise<Identity> => {
   const path = await realpath(folder)
   const { ino, birthtimeNs, ctimeNs } = await stat(path, { bigint: true })
-  // Where a file system keeps no time of birth, that of the last change stands in its place, which would not last.
+  // Some file systems report the time of last change in place of a birth time, which would not stay the same.
   const isKept = birthtimeNs > 0n && birthtimeNs !== ctimeNs
   return { folder: path, inode: String(ino), born: isKept ? String(birthtimeNs) : null }
 }
@@ -39,13 +38,13 @@ const isSame = (now: Identity, mark: Identity): boolean =>
   now.inode === mark.inode &&
   (mark.born === null || now.born === null || mark.born === now.born)
 
-/** Folder of the marks. */
+/** Folder of the trust records. */
 export const marksFolder = (): string => join(settingsFolder(), 'workspaces')
 
 const markPath = ({ folder }: Identity): string =>
   join(marksFolder(), `${createHash('sha256').update(folder).digest('hex').slice(0, 32)}.json`)
 
-/** Trusted by this process, also where the settings could not be written. */
+/** Workspaces trusted by this process, including those that could not be recorded. */
 const trustedHere: Identity[] = []
 
 const isMarked = async (identity: Identity): Promise<boolean> => {
@@ -58,17 +57,17 @@ const isMarked = async (identity: Identity): Promise<boolean> => {
 
 const namesIn = (folder: string): Promise<readonly string[]> =>
   readdir(folder).catch((error: unknown) => {
-    // Whoever opens it says what is wrong with it.
+    // Opening the folder will report the error.
     if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(faultCode(error))) return []
     throw error
   })
 
 const partNames: ReadonlySet<string> = new Set([markerName, 'journal', 'backups', 'runs'])
 
-/** Whether a workspace has a file or folder of that name, where capitals may be no different. */
+/** Whether a workspace has a file or folder of this name, on file systems that may ignore case. */
 const isPart = (name: string): boolean => partNames.has(name.toLowerCase()) || name.toLowerCase().includes(databaseName)
 
-/** Whether a folder has anything that a workspace has, so that it was one, or would be taken for one. */
+/** Whether a folder contains any part of a workspace, and so was one or would be taken for one. */
 const isWorkspace = async (folder: string): Promise<boolean> => (await namesIn(folder)).some(isPart)
 
 export const standingOf = async (folder: string): Promise<Standing> => {
@@ -78,8 +77,8 @@ export const standingOf = async (folder: string): Promise<Standing> => {
 }
 
 /**
- * Marks a workspace as one of this person's, for good. Returns a sentence where that cannot be kept in the settings:
- * it is trusted by this process alone then.
+ * Records permanently that the user trusts a workspace. If the settings cannot be written, returns a note, and only
+ * this process trusts it.
  */
 export const trustWorkspace = async (folder: string): Promise<string | null> => {
   if (folder.trim() === '' || !(await isWorkspace(folder))) return null
@@ -97,14 +96,14 @@ export const trustWorkspace = async (folder: string): Promise<string | null> => 
   }
 }
 
-/** How it is said that a workspace is somebody else's; what follows from it comes after. */
+/** Sentence beginning that says a workspace is foreign. */
 export const foreignWords = (folder: string): string => `${folder}: you did not create this workspace here`
 
-/** What a command that only reads says of a workspace that is not trusted. */
+/** Note of a read-only command on an untrusted workspace. */
 export const readingOnly = (folder: string): string =>
   `${foreignWords(folder)}, so it opens read-only; --trust makes it writable from now on.`
 
-/** Throws a `workspace` error where a workspace that is to be changed is not trusted. */
+/** Throws a `workspace` error if a workspace to be changed is not trusted. */
 export const refuseForeign = async (folder: string): Promise<void> => {
   if ((await standingOf(folder)) !== 'foreign') return
   const remedy = 'give --trust if you trust whoever made it'

@@ -30,35 +30,35 @@ import { shardCalls } from './shard-calls'
 import { foreignWords, standingOf, trustWorkspace } from './trust'
 import { changeSettings, entriesOf, readSettings, settingsCalls, settingsNotes } from './settings'
 
-/** What a window speaks to, whatever is between them. */
+/** The main side of a window, in Electron and in `serve`. */
 export interface Workbench {
-  /** Answers a window's call. Nothing is trusted: neither the name nor the parameters; never rejects. */
+  /** Answers a call of a window. Checks name and parameters, which are untrusted. Never rejects. */
   call(method: unknown, parameters: unknown): Promise<CallAnswer>
-  /** Returns the listener's removal. */
+  /** Adds a listener. Returns a function that removes it. */
   onNotice(listener: (name: NoticeName, data: unknown) => void): () => void
-  /** The run at work, then those that wait. */
+  /** The run in progress, then the queued ones. */
   busyRuns(): readonly string[]
   /** Stops all runs with a checkpoint. */
   checkpoint(): Promise<void>
-  /** Ends the work on runs, with a checkpoint or when it is done, then closes the workspace. */
+  /** Stops runs with a checkpoint, or waits for them, then closes the workspace. */
   close(options: { readonly runs: 'checkpoint' | 'wait' }): Promise<void>
 }
 
 interface Opened {
   readonly keeper: WorkspaceKeeper
   readonly manager: RunManager
-  /** Somebody else made it, so it is open for reading only. */
+  /** Made by somebody else, so open for reading only. */
   readonly isForeign: boolean
-  /** Sentences about how it was opened. */
+  /** Notes for the user on how it was opened. */
   readonly notes: readonly string[]
 }
 
-/** A workspace that somebody else made, and that cannot be read before it is upgraded. */
+/** Error for a foreign workspace that must be upgraded before it can be read. */
 class UntrustedUpgrade extends SpectroscopeError {}
 
 const workspaceName = 'spectroscope-workspace'
 
-/** Where a person who has chosen nothing keeps the runs: as in the terminal, or in the shell among the documents. */
+/** Default workspace: in the current folder for the terminal, in Documents for Electron. */
 const defaultWorkspace = (shell: WorkbenchEnvironment['shell']): string => {
   if (shell === 'browser') return resolve(workspaceName)
   const documents = join(homedir(), 'Documents')
@@ -83,7 +83,7 @@ class OpenWorkbench implements Workbench {
   readonly #answers: CallAnswers
   #opened: Opened | undefined
   #problem: string | null = null
-  /** A workspace that is not open, as it would have to be trusted first. */
+  /** A workspace that must be trusted before it can be opened. */
   #untrusted: string | null = null
   #closing: Promise<void> | undefined
 
@@ -162,7 +162,7 @@ class OpenWorkbench implements Workbench {
     return this.#current().manager
   }
 
-  /** Why no workspace is open, or why the one that is can only be read. */
+  /** Why no workspace is open, or why it is read-only. */
   #problemNow(): string | null {
     if (this.#opened === undefined) return this.#problem
     const {
@@ -201,7 +201,7 @@ class OpenWorkbench implements Workbench {
     return [...settingsNotes(settings), ...(views.notes ?? []), ...(notes?.() ?? []), ...ofWorkspace]
   }
 
-  /** Opens the workspace that was asked for, that of the settings, or the default, which is made if need be. */
+  /** Opens the requested workspace, that of the settings, or the default one, creating it if needed. */
   async openFirst(): Promise<void> {
     const asked = this.#environment.workspace
     const kept = readSettings(this.#environment.settings).workspace
@@ -222,7 +222,7 @@ class OpenWorkbench implements Workbench {
     this.#untrusted = error instanceof UntrustedUpgrade ? folder : null
   }
 
-  /** Opens a workspace, for reading only where somebody else made it. */
+  /** Opens a workspace; a foreign one for reading only. */
   async #open(folder: string, create: boolean, notes: readonly string[] = []): Promise<Opened> {
     const standing = await standingOf(folder)
     const isForeign = standing === 'foreign'
@@ -298,7 +298,7 @@ class OpenWorkbench implements Workbench {
     if (previous !== undefined) await this.#closeWorkspace(previous)
   }
 
-  /** Opens the workspace that somebody else made for writing, and remembers that it may be. */
+  /** Reopens a foreign workspace for writing and records the trust. */
   async #trust(folder: string): Promise<void> {
     if (folder !== this.#state().untrusted)
       throw new SpectroscopeError('usage', `${folder} is not open; open it before you trust it.`)
@@ -366,10 +366,7 @@ class OpenWorkbench implements Workbench {
   }
 }
 
-/**
- * Opens the workbench on a workspace. Where that cannot be opened, `app.state` says why, and a window can open
- * another one.
- */
+/** Opens the workbench on a workspace. If that fails, `app.state` says why, and a window can open another one. */
 export const openWorkbench = async (environment: WorkbenchEnvironment): Promise<Workbench> => {
   const workbench = new OpenWorkbench(environment)
   await workbench.openFirst()

@@ -7,8 +7,8 @@ import { readingOnly, refuseForeign, standingOf, trustWorkspace } from './trust'
 export type Access = 'create' | 'write' | 'read'
 
 /**
- * Opens a workspace, does `work` with it, and closes it whatever happens. `create` makes it if it is not there. One
- * that this person neither made nor trusts is opened for reading only, which is said, and refused otherwise.
+ * Opens a workspace, runs `work` with it, and closes it in any case. `create` creates a missing one. A workspace that
+ * the user neither made nor trusts is opened with a note for `read`, and refused otherwise with a `workspace` error.
  */
 export const withWorkspace = async <T>(
   folder: string,
