@@ -60,7 +60,7 @@ interface Common {
 
 const defaultWorkspace = 'spectroscope-workspace'
 
-/** Exit codes by their meaning, for the help's end. */
+/** Exit codes and their meaning, for the end of the help. */
 const exitCodes = `Exit codes: 0 done, 1 internal error, ${Object.entries(errorKinds)
   .map(([kind, code]) => `${code} ${kind}`)
   .join(', ')}.`
@@ -80,7 +80,7 @@ const program = new Command('spectroscope')
       `not.${examples('demo', 'run study.json --workspace work', 'show latest --workspace work')}`
   )
 
-/** What makes commands: with --workspace, --trust, --json and examples; an answer is printed when all is closed. */
+/** Makes a function that adds commands with --workspace, --trust, --json and examples. */
 const commandIn =
   (parent: Command): CommandMaker['command'] =>
   (usage, description, ...lines) =>
@@ -488,7 +488,7 @@ command('schema', "Print the JSON schema of a run's configuration.", 'schema > c
   }
 )
 
-/** An error of the command line as ours; undefined where help or the version was asked for. */
+/** Turns an error of the command line parser into a `usage` error; undefined if help or version was requested. */
 const usageError = ({ code, exitCode, message }: CommanderError): SpectroscopeError | undefined => {
   if (exitCode === 0 || code === 'commander.helpDisplayed' || code === 'commander.version') return undefined
   if (code === 'commander.help')

@@ -46,8 +46,8 @@ protocol.registerSchemesAsPrivileged([
 ])
 
 /**
- * A file that electron-store writes. It is read by a guard that keeps beside it what is no JSON, for electron-store
- * would throw that away; so its own reading is turned off.
+ * A settings file written by electron-store. `guardedFile` reads it and keeps a copy of invalid JSON, which
+ * electron-store would discard, so electron-store's own reading is turned off.
  */
 const settingsFile = (name: string): SettingsFile => {
   let store: Store | undefined
@@ -63,7 +63,7 @@ const settingsFile = (name: string): SettingsFile => {
   })
 }
 
-/** Files and folders that were given on the command line, after the program itself. */
+/** Files and folders on the command line, after the program itself. */
 const pathsOf = (argv: readonly string[]): string[] =>
   argv.slice(app.isPackaged ? 1 : 2).filter((argument) => !argument.startsWith('-'))
 const workspaceOf = (argv: readonly string[]): string | undefined =>
@@ -83,17 +83,17 @@ class Shell {
   #window: BrowserWindow | undefined
   #workbench: Workbench | undefined
   #opening: Promise<Workbench> | undefined
-  /** Whether the runs at work have been spoken about, so that closing goes through. */
+  /** Set once the user has decided about runs in progress, so that closing is not refused again. */
   #agreed = false
-  /** Runs go on without a window; the program ends with the last of them. */
+  /** Runs continue without a window. The program ends with the last of them. */
   #windowless = false
   #ending: Promise<void> | undefined
-  /** Of the system's sleep. */
+  /** Id of the active power save blocker. */
   #blocker: number | undefined
   readonly #settings = settingsFile('settings')
   readonly #windowFile = settingsFile('window')
   readonly #paths: string[]
-  /** Children may be started. */
+  /** Resolves when children may be started. */
   readonly #ready: Promise<void>
 
   constructor(paths: string[], ready: Promise<void>) {
@@ -154,7 +154,7 @@ class Shell {
     return this.#opening
   }
 
-  /** Keeps the system from sleeping while runs are at work; its screen may turn off. */
+  /** Keeps the system awake while runs are in progress. The screen may turn off. */
   #keepAwake(busy: boolean): void {
     if (busy) this.#blocker ??= powerSaveBlocker.start('prevent-app-suspension')
     else if (this.#blocker !== undefined) {
@@ -224,7 +224,7 @@ class Shell {
     if (paths.length > 0) this.#send('opened', { paths })
   }
 
-  /** Has the window ask what is to become of runs at work, where nobody has yet; whether it does. */
+  /** Asks the user about runs in progress, unless already asked. Returns whether it asks. */
   asks(): boolean {
     const runs = this.#workbench?.busyRuns() ?? []
     if (runs.length === 0 || this.#agreed || this.#window === undefined) return false
@@ -239,7 +239,7 @@ class Shell {
     this.#window?.close()
   }
 
-  /** Ends with a checkpoint, without asking. */
+  /** Quits with a checkpoint, without asking. */
   leave(): void {
     this.#agreed = true
     this.#windowless = false
@@ -255,7 +255,7 @@ class Shell {
     else this.#send('command', { command })
   }
 
-  /** Ends all work, with a checkpoint of the runs. */
+  /** Ends all work, saving checkpoints of runs. */
   end(): Promise<void> {
     if (this.#window !== undefined && this.#ending === undefined) {
       this.#keepBounds(this.#window)
@@ -266,7 +266,7 @@ class Shell {
   }
 }
 
-/** Has children run in Node, after a look at all that a package has beside its archive for them. */
+/** Makes children run in Node, after checking the files that a package has for them. */
 const prepareChildren = async (): Promise<void> => {
   startChildrenWith(nodeOfChildren(app.isPackaged))
   if (app.isPackaged) await checkUnpacked(projectRoot)
@@ -279,7 +279,7 @@ const start = async (): Promise<void> => {
     app.exit(1)
   })
   const shell = new Shell(pathsOf(process.argv), ready)
-  // A library of the settings ends the program at these unless somebody else listens too.
+  // Without these handlers, a library of electron-store ends the program on these signals.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => shell.leave())
   app.on('second-instance', (_, argv) => shell.show(pathsOf(argv)))
   app.on('open-file', (event, path) => {
@@ -291,7 +291,7 @@ const start = async (): Promise<void> => {
     contents.on('will-attach-webview', (event) => event.preventDefault())
     contents.setWindowOpenHandler(() => ({ action: 'deny' }))
   })
-  // What becomes of the program with its window is decided where that is closed.
+  // The window's close handler decides whether the program ends.
   app.on('window-all-closed', () => {})
   let ended = false
   app.on('before-quit', (event) => {
@@ -306,7 +306,7 @@ const start = async (): Promise<void> => {
 
   await app.whenReady()
   protocol.handle(scheme, serveFolder(join(projectRoot, 'out', 'renderer')))
-  // Nothing is permitted but to copy text.
+  // The only permission granted is to copy text.
   session.defaultSession.setPermissionRequestHandler((_, permission, answer) =>
     answer(permission === 'clipboard-sanitized-write')
   )

@@ -26,29 +26,32 @@ import { settingsFiles } from './serve/settings-files'
 import { listenOnSocket } from './serve/unix-socket'
 
 export interface ServeOptions extends Partial<Pick<WorkbenchEnvironment, 'settings' | 'views'>> {
-  /** The workspace; that of the settings, or the default, where none is given. */
+  /** The workspace; by default that of the settings, or the default one. */
   readonly folder?: string
-  /** Trusts the workspace for good, whoever made it. */
+  /** Trust the workspace permanently. */
   readonly trust?: boolean
-  /** Folders that the window reaches, beside the workspace, the home folder and those of the settings. */
+  /** Folders that the window may access, besides the workspace, the home folder, and those of the settings. */
   readonly folders?: readonly string[]
-  /** Address to listen on; others than loopback let other machines in. */
+  /** Address to listen on. Any other than loopback admits other machines. */
   readonly host?: string
-  /** 0 for a free one; that of the last time, if it is free, where none is given. With `socket`: of the tunnel. */
+  /**
+   * Port to listen on; 0 for any free one. By default the last one used, if it is free. With `socket`, the port of
+   * the tunnel.
+   */
   readonly port?: number
-  /** Path of a Unix socket to listen on, in place of an address. */
+  /** Path of a Unix socket to listen on instead. */
   readonly socket?: string
   /** Folder of the built window. */
   readonly pages?: string
-  /** Folder where the keys of workspaces are kept; without one, pages need a new link with each start. */
+  /** Folder for the keys of workspaces. Without it, pages need a new link after each start. */
   readonly keys?: string
   readonly limits?: Partial<ServeLimits>
 }
 
 export interface Serving {
-  /** Has a token that lets one browser in, once. */
+  /** Contains a token that lets one browser in, once. */
   readonly address: string
-  /** The same with another token. */
+  /** Another address with a new token. */
   readonly newAddress: () => string
   readonly port: number
   readonly socket: string | null
@@ -59,13 +62,13 @@ export interface Serving {
   readonly close: () => Promise<void>
 }
 
-/** Port of the browser's machine that the printed `ssh -L` forwards to a socket. */
+/** Default local port of the printed `ssh -L` command, which forwards to the socket. */
 const tunnelPort = 8000
 
 const offered = ({ headers }: IncomingMessage): readonly string[] =>
   (headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim())
 
-/** Paths of folders. Throws an `input` error where one is none. */
+/** Absolute paths of folders. Throws an `input` error if one does not exist. */
 const foldersOf = (folders: readonly string[]): Promise<string[]> =>
   Promise.all(
     folders.map(async (folder) => {
@@ -75,7 +78,7 @@ const foldersOf = (folders: readonly string[]): Promise<string[]> =>
     })
   )
 
-/** Serves the window to anyone who asks, and its calls and files to browsers that a link has let in. */
+/** Serves the window's files to anyone, and its calls and downloads only to browsers that entered through a link. */
 export const startServer = async ({
   folder,
   trust = false,

@@ -6,7 +6,7 @@ import { issueWords } from '../../preload/issues'
 import { limits, path, text } from '../../preload/limits'
 import { briefly } from '../../preload/quoting'
 
-/** A parser of an option that must be a number within bounds; whole ones have no sign, point or exponent. */
+/** Makes a parser for an option that must be a number within bounds. With `whole`, only digits are allowed. */
 export const numberIn =
   (least: number, most: number, whole = false) =>
   (given: string): number => {
@@ -19,7 +19,7 @@ export const numberIn =
 
 export const wholeIn = (least: number, most: number): ((given: string) => number) => numberIn(least, most, true)
 
-/** The number of a clustering. */
+/** Parses the number of a clustering. */
 export const clusteringNumber = wholeIn(1, limits.number)
 
 const checkedBy =
@@ -35,19 +35,19 @@ const sentence = (issue: z.core.$ZodIssue): string => {
   return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
 }
 
-/** The name of a run or a clustering. */
+/** Parses the name of a run or a clustering. */
 export const nameIn = checkedBy(text(limits.runName), sentence)
 
-/** The path of a file or folder. */
+/** Parses the path of a file or folder. */
 export const pathIn = checkedBy(path, sentence)
 
-/** Words of a usage line that stand for a path. */
+/** Names in usage lines that stand for a path. */
 const pathNames = /^(config|file|folder|path|socket)$/
 
 const isAddress = (given: unknown): given is string =>
   typeof given === 'string' && /^[a-z][a-z0-9+.-]+:\/\//i.test(given)
 
-/** Refuses addresses, as in "s3://bucket/study", wherever a command takes a file or folder. */
+/** Throws a `usage` error for addresses such as "s3://bucket/study" given as a file or folder. */
 export const refuseAddresses = (command: Command): void => {
   const values = command.opts<Record<string, unknown>>()
   const given = [
@@ -67,7 +67,7 @@ export const refuseAddresses = (command: Command): void => {
   throw new SpectroscopeError('usage', `${what}, and only files and folders of this machine can be used; ${remedy}.`)
 }
 
-/** A number whose bounds are checked with what it belongs to; or "auto". */
+/** Parses a number or "auto". Bounds depend on the setting and are checked later. */
 export const numberOrAuto = (given: string): number | 'auto' => {
   if (given === 'auto') return given
   const value = Number(given)
@@ -75,7 +75,7 @@ export const numberOrAuto = (given: string): number | 'auto' => {
   throw new InvalidArgumentError('It must be a number, or "auto" where the setting allows it.')
 }
 
-/** The keys whose values are there, as optional keys must be absent rather than undefined. */
+/** Drops keys whose value is undefined, because optional keys must be absent rather than undefined. */
 export const definedOf = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>

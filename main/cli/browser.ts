@@ -2,10 +2,7 @@ import { spawn } from 'node:child_process'
 
 type Opener = readonly [program: string, ...args: string[]]
 
-/**
- * Programs that open an address, which is their last argument, best first; none where there is nothing to show a
- * browser on.
- */
+/** Programs that open an address given as their last argument, best first. Empty without a display. */
 const openers = (): readonly Opener[] => {
   if (process.platform === 'darwin') return [['open']]
   if (process.platform === 'win32') return [['rundll32', 'url.dll,FileProtocolHandler']]
@@ -14,7 +11,7 @@ const openers = (): readonly Opener[] => {
   return [['xdg-open'], ['chromium'], ['google-chrome'], ['firefox']]
 }
 
-/** A browser that stays is taken to have opened it; one that gives up does so at once. */
+/** A program that still runs after this time has opened the address. One that fails exits sooner. */
 const secondsToGiveUp = 3
 
 const tries = ([program, ...args]: Opener, address: string): Promise<boolean> =>
@@ -30,7 +27,7 @@ const tries = ([program, ...args]: Opener, address: string): Promise<boolean> =>
     child.unref()
   })
 
-/** Opens a browser where there is one, and says whether it did. Each attempt takes an address of its own. */
+/** Opens a browser. Returns false if there is none. Each attempt gets a new address. */
 export const openBrowser = async (address: () => string): Promise<boolean> => {
   for (const opener of openers()) if (await tries(opener, address())) return true
   return false

@@ -29,14 +29,14 @@ export const foundWords = ({ clusters, groupsAbove, leftoverSize }: ClusteringRe
   return `${found}, ${restWords(leftoverSize)} (${percent(leftoverSize / Math.max(1, tokens), 1)})`
 }
 
-/** A clustering by its number and name. */
+/** Number and name of a clustering. */
 export const clusteringHead = ({ number, name }: ClusteringRecord, page: Page): Visible =>
   line`${page.bold(`Clustering ${number}`)} "${name}"`
 
 export const settingsText = (clustering: ClusteringRecord): string =>
   `${clusteringWords(clustering.configuration)}; ${effortWords(clustering)}; ` + clustering.ending.replace(/\.?$/, '.')
 
-/** How much of each level recurs when the draws are split; nothing where they were not. */
+/** Share of each level that is stable under splitting the draws. Empty if they were not split. */
 export const stabilityLines = ({ stability }: ClusteringRecord, page: Page): string[] =>
   stability === null
     ? []
@@ -55,7 +55,7 @@ const subsetWords = ({ subsets }: ClusterSummary): string => {
   return shares.join('  ') + (named.length > 4 ? `  +${named.length - 4}` : '')
 }
 
-/** Groups above each cluster that are shown, by its number. */
+/** Depth of each group in the tree of shown groups, by number. */
 const depthsOf = (clusters: readonly ClusterSummary[]): ReadonlyMap<number, number> => {
   const parents = new Map(clusters.map(({ cluster, parent }) => [cluster, parent]))
   const depthOf = (cluster: number): number => {
@@ -71,11 +71,11 @@ const ruleText = ({ rule }: ClusterSummary): string => {
   return `${ruleWords(rule.conditions)} (${quality})`
 }
 
-/** Stability in figures, with a question mark where the group may be noise. */
+/** Stability, with a question mark if the group may be noise. */
 const stabilityText = ({ stability }: ClusterSummary): string =>
   `${fixed(stability, 2)}${mayNotBeThere(stability) ? ' ?' : ''}`
 
-/** Columns of a terminal from which on there is room for the conductance beside the stability. */
+/** Minimum terminal width for showing the conductance beside the stability. */
 const wideEnough = 100
 
 interface ClusterColumn {
@@ -83,10 +83,7 @@ interface ClusterColumn {
   readonly cell: (summary: ClusterSummary) => string
 }
 
-/**
- * Clusters in the order given, those in a group above set in below it. Columns that say nothing of any of them are
- * left out.
- */
+/** Clusters in the given order, indented below the groups above them. Columns without values are left out. */
 export const clustersTable = (clusters: readonly ClusterSummary[], tokens: number, page: Page): Visible => {
   const depths = depthsOf(clusters)
   const hasTree = clusters.some(({ kind }) => kind === 'region' || kind === 'neighbourhood')
@@ -125,7 +122,7 @@ export const clustersTable = (clusters: readonly ClusterSummary[], tokens: numbe
   )
 }
 
-/** The text of `clusters`. */
+/** Output of `clusters`. */
 export const clustersText = ({ run, name, tokens, clustering, clusters }: ClusterList, page: Page): Visible =>
   join(
     line`${clusteringHead(clustering, page)} of run ${run} "${name}": ${foundWords(clustering, tokens)}.`,
@@ -134,7 +131,7 @@ export const clustersText = ({ run, name, tokens, clustering, clusters }: Cluste
     clustersTable(clusters, tokens, page)
   )
 
-/** Columns for where a token comes from. */
+/** Width of the columns for a token's source. */
 const placeWidth = 30
 
 const placeOf = ({ subset, file, record }: TokenInContext, width: number): string => {
@@ -151,7 +148,7 @@ const contextLine = (token: TokenInContext, sides: number, page: Page): Visible 
   return line`${left} ${page.bold(`⟦${shown}⟧`)} ${`${right}  ${place}`.trimEnd()}`
 }
 
-/** How a group was cut from the graph, and whether it recurs. */
+/** How a group was cut from the graph, and whether it is stable. */
 const cutWords = ({ conductance, conductanceWhenCut, seed, stability }: ClusterSummary): string => {
   const doubt = mayNotBeThere(stability) ? ' (may be noise)' : ''
   const before = conductanceWhenCut === null ? '' : ` (${figure(conductanceWhenCut)} when cut)`

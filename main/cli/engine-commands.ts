@@ -24,13 +24,13 @@ const installedText = (
   return line`${what} Set "engine": "${engine}" to use it.`
 }
 
-/** Says what will be downloaded, and asks where nothing said yes beforehand. */
+/** Prints what will be downloaded. Asks for consent unless given by `yes`. */
 const agreed = ({ words }: EngineInstallation, yes: boolean, { onEvent }: Watch): Promise<boolean> => {
   onEvent({ type: 'note', message: words })
   return yes ? Promise.resolve(true) : confirm('Download and install it now?', '--yes')
 }
 
-/** Adds the commands that list engines and install what they need. */
+/** Adds the commands that list and install engines. */
 export const addEngineCommands = ({ command, answer }: CommandMaker): void => {
   const engines = command(
     'engines',

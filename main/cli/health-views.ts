@@ -12,7 +12,7 @@ const chainsMean = (values: readonly number[]): number => {
   return finite.reduce((sum, value) => sum + value, 0) / finite.length
 }
 
-/** λ̂; none at nβ 0, where it would be 0 whatever the model. */
+/** λ̂; a dash at nβ = 0, where it would be 0 for every model. */
 const coefficientText = (coefficient: number, nBeta: number): string => (nBeta === 0 ? '–' : figure(coefficient))
 
 const healthRow = (diagnostics: DiagnosticsRecord, unhealthy: ReadonlySet<string>, nBeta: number): string[] => [
@@ -94,7 +94,7 @@ const blocksTable = (
     page.bold
   )
 
-/** How far the posterior is from the prior, by the least effective share. */
+/** Describes how far the posterior is from the prior, by the smallest effective share. */
 export const shareWords = (diagnostics: readonly DiagnosticsRecord[], nBeta: number): string => {
   const shares = diagnostics
     .flatMap(({ component, blocks }) => (blocks === null ? [] : [{ component, share: blocks.effectiveShare }]))
@@ -138,7 +138,7 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
   )
 }
 
-/** What `preview` says. */
+/** Output of `preview`. */
 export const signalText = ({ components, corpus, words }: SignalPreview, page: Page): Visible =>
   join(
     renderTable(

@@ -2,20 +2,22 @@ import { errorKinds } from '../../preload/errors'
 
 export interface Interrupt {
   readonly signal: AbortSignal
-  /** Gives the signals back. */
+  /** Removes the signal handlers. */
   readonly release: () => void
 }
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * Signals within this many seconds of the first are the same request: a scheduler tells every process of a task, and
- * the script that started this one passes on what it was told itself. A second Ctrl-C is a person's, and a second
- * request however soon it comes.
+ * Signals within this time of the first count as the same request, because a scheduler signals every process of a
+ * task, and a script passes on its own signal. A second Ctrl-C always counts as a second request.
  */
 const sameRequestSeconds = 10
 
-/** The first SIGINT, SIGTERM or SIGHUP aborts and calls `first`; a second request calls `last` and exits at once. */
+/**
+ * Aborts and calls `first` on the first SIGINT, SIGTERM or SIGHUP. On a second request, calls `last` and exits at
+ * once.
+ */
 export const onInterrupt = (
   first: () => void,
   last: () => void,

@@ -28,8 +28,8 @@ export interface Common {
 }
 
 /**
- * What commands are made with: `command` adds one with --workspace, --json and examples, `group` gives what adds
- * those of two words, `answer` prints what a command's work gives.
+ * Tools for making commands. `command` adds one with --workspace, --json and examples; `group` returns a function
+ * that adds two-word commands; `answer` prints the result of a command.
  */
 export interface CommandMaker {
   readonly command: (usage: string, description: string, ...examples: readonly string[]) => Command
@@ -44,7 +44,7 @@ const clusterIn = (text: string): number => {
   throw new InvalidArgumentError(`"${briefly(text)}" is not a cluster; ${remedy}.`)
 }
 
-/** "all", "labelled", or numbers as in "1,5,9". */
+/** Parses "all", "labelled", or numbers such as "1,5,9". */
 const selectionIn = (text: string): 'all' | 'labelled' | number[] =>
   text === 'all' || text === 'labelled' ? text : text.split(',').map((part) => clusterIn(part.trim()))
 
@@ -183,7 +183,7 @@ interface RestoreOptions extends Common {
 const which = (clustering: number | undefined): { readonly clustering?: number } =>
   clustering === undefined ? {} : { clustering }
 
-/** The commands about labels, and what carries them out of and into a workspace: labels, export, import. */
+/** Adds the commands `labels`, `export` and `import`. */
 export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
   command(
     'labels <run>',

@@ -3,19 +3,19 @@ import type { ErrorAnswer } from '../../preload/contract'
 import { complain, complainAtLength, print, printJson } from '../base/printed'
 import type { Visible } from '../base/printed'
 
-/** What a command answers: one object for `--json`, text for people. */
+/** Answer of a command: an object for `--json`, and text for people. */
 export interface Answer {
   readonly json: object
   readonly text: Visible
 }
 
-/** Typed arrays as plain arrays; numbers that are not finite become null, as JSON has none. */
+/** Turns typed arrays into plain ones. JSON.stringify turns non-finite numbers into null. */
 const plain = (_key: string, value: unknown): unknown =>
   ArrayBuffer.isView(value) && !(value instanceof DataView) ? Array.from(value as Float64Array) : value
 
 export const toJson = (value: object): string => JSON.stringify(value, plain, 2)
 
-/** A reader such as `head` may close its end early; that is no error of ours. */
+/** Readers such as `head` may close their end early. That is not an error. */
 export const tolerateClosedPipes = (): void => {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -33,7 +33,8 @@ const causeWords = (error: unknown): string => {
 }
 
 /**
- * Prints an error: a sentence on standard error, with `--json` an object on standard output too. Gives the exit code.
+ * Prints an error: a sentence on standard error, and with `--json` an object on standard output. Returns the exit
+ * code.
  */
 export const printError = (error: unknown, json: boolean): number => {
   const { kind, message, stack } = toPlain(error)

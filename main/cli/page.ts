@@ -1,7 +1,7 @@
 import type { Visible } from '../base/printed'
 import { wrap, visibleText } from './text'
 
-/** Where text goes: its width in columns (Infinity where it is no terminal), and how to make it stand out there. */
+/** Layout of the output: its width in columns (Infinity if it is not a terminal), and how to emphasise text. */
 export interface Page {
   readonly width: number
   readonly bold: (text: string) => Visible

@@ -11,7 +11,7 @@ export interface Screen {
 
 export interface ProgressDisplay {
   event(event: RunEvent): void
-  /** Takes the display off the screen and gives the cursor back; safe to call again. */
+  /** Erases the display and shows the cursor. Safe to call again. */
   close(): void
 }
 
@@ -28,7 +28,7 @@ const stageWords: Readonly<Record<Activity, string>> = {
   download: 'Downloading'
 }
 
-/** "[#######-------]", `width` columns in all. */
+/** A bar such as "[#######-------]", `width` columns wide. */
 export const bar = (share: number, width: number): string => {
   const inner = Math.max(1, width - 2)
   const full = Math.round(Math.min(1, Math.max(0, share)) * inner)
@@ -44,7 +44,7 @@ const reliabilityWords = (reliabilities: NonNullable<RunProgress['reliabilities'
   return `${reliabilities.filter(({ done }) => done).length} of ${reliabilities.length} components done${range}`
 }
 
-/** What a progress report says beside its bar, most important first. */
+/** Details of a progress report beside its bar, most important first. */
 export const progressWords = (progress: RunProgress): string[] => {
   const {
     component,
@@ -88,7 +88,7 @@ const joinWithin = (words: readonly string[], width: number): string => {
   return line === '' ? clip(words[0] ?? '', width) : line
 }
 
-/** The redrawn display: a bar with its stage, and a line of words under it; one line where the terminal is narrow. */
+/** Lines of the live display: a bar with its stage, and details below it. One line on a narrow terminal. */
 export const progressLines = (progress: RunProgress, columns: number): string[] => {
   const width = Math.max(20, columns) - 1
   const head = stageWords[progress.stage]
@@ -117,7 +117,9 @@ const eventSentence = (event: RunEvent): string | undefined => {
   }
 }
 
-/** Progress redrawn in place on a terminal: at most ten times a second, bold stage unless `colour` is off. */
+/**
+ * Redraws progress in place on a terminal, at most ten times per second. The stage is bold unless `colour` is off.
+ */
 export const liveProgress = (screen: Screen, options: { colour: boolean; now?: () => number }): ProgressDisplay => {
   const now = options.now ?? Date.now
   let drawnLines = 0
@@ -174,7 +176,7 @@ export const liveProgress = (screen: Screen, options: { colour: boolean; now?: (
   }
 }
 
-/** One line for each new stage, note and end of a stage, and for progress at most one in `everySeconds`. */
+/** Prints one line for each new stage, note and end of a stage, and for progress at most one per `everySeconds`. */
 export const plainProgress = (
   screen: Screen,
   options: { everySeconds: number; now?: () => number }
@@ -200,7 +202,7 @@ export const plainProgress = (
   }
 }
 
-/** The display that suits a stream: redrawn on a terminal that can, lines otherwise. */
+/** Chooses a display: redrawn in place on a capable terminal, otherwise lines. */
 export const createProgress = (screen: Screen, environment: NodeJS.ProcessEnv, everySeconds = 10): ProgressDisplay =>
   screen.isTTY === true && environment['TERM'] !== 'dumb'
     ? liveProgress(screen, { colour: environment['NO_COLOR'] === undefined || environment['NO_COLOR'] === '' })

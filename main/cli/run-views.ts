@@ -14,7 +14,7 @@ const summaryHead = ({ run, name, status, seconds }: RunSummary, page: Page): Vi
   return line`${page.bold(`Run ${run}`)} "${name}" is ${status}, after ${duration(total)} of work.`
 }
 
-/** What `run`, `resume` and `demo` say at the end. */
+/** Final output of `run`, `resume` and `demo`. */
 export const summaryText = (summary: RunSummary, page: Page): Visible => {
   const { tokens, components, clusters, unclustered, ending, failedChains, noisyComponents } = summary
   const found = clusters === null ? 'not clustered' : `${plural(clusters, 'cluster')}, ${restWords(unclustered ?? 0)}`

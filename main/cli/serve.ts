@@ -18,7 +18,7 @@ export interface ServeCommand {
   readonly json: boolean
 }
 
-/** Prints a new link to a server that runs already. */
+/** Prints a new link to a running server. */
 export const printLink = async ({ folder, json }: Pick<ServeCommand, 'folder' | 'json'>): Promise<void> => {
   const { linkTo } = await import('../serve/kept-keys')
   const link = linkTo(folder === undefined ? undefined : resolve(folder))
@@ -40,7 +40,7 @@ const howToOpen = ({ port, socket }: Serving): string => {
     : `On the machine with the browser, run ${tunnel(socket)} and open this address.`
 }
 
-/** Says where the server is, and opens a browser where that is wanted and safe. */
+/** Prints the address of the server, and opens a browser if requested and safe. */
 const announce = async (
   server: Serving,
   { json, open, host }: ServeCommand,
@@ -55,14 +55,14 @@ const announce = async (
   if (problem !== null) say(problem)
   const others = socket === null && isLoopback(host) ? await otherUsers() : 0
   if (others > 0) say(crowdWords(others))
-  // Others can see what a browser is started with, and be quicker than the browser.
+  // Others can see a browser's command line, and could use its link before the browser does.
   const opened = open && others === 0 && socket === null && !isStopped() && (await openBrowser(server.newAddress))
   if (isStopped()) return
   if (!opened) say(howToOpen(server))
   say('The address works once, for one browser. `spectroscope serve --link` prints another.')
 }
 
-/** Serves the workbench until a signal comes, then stops runs with a checkpoint. */
+/** Serves the workbench until a signal arrives, then stops runs with a checkpoint. */
 export const serveUntilStopped = async (command: ServeCommand): Promise<void> => {
   const { open: _open, json: _json, link: _link, ...options } = command
   const { isLoopback, startServer } = await import('../serve')

@@ -73,7 +73,7 @@ export const launcherOption = (): Option =>
 export const planOption = (): Option =>
   new Option('--plan', 'say what it will cost, and how many shards are sensible; write nothing')
 
-/** Refuses options that mean something with --shards alone. */
+/** Throws a `usage` error for options that need --shards. */
 export const checkWithShards = (given: Readonly<Record<string, unknown>>): void => {
   const option = Object.keys(given).find((name) => given[name] !== undefined)
   if (option === undefined) return
@@ -113,7 +113,7 @@ const planText = (plan: ShardPlan, config: string): Visible => {
   )
 }
 
-/** What `cluster --plan` answers. */
+/** Output of `cluster --plan`. */
 export const clusterPlanText = (plan: ClusterShardPlan): Visible => {
   const { shards, neighbourShards, matrices, longestSeconds, nodeSeconds, sensibleShards } = plan
   const later = shards - neighbourShards
@@ -136,7 +136,7 @@ export const clusterPlanText = (plan: ClusterShardPlan): Visible => {
 
 const rangeOf = (from: number, to: number): string => (to - from === 1 ? String(from) : `${from}-${to - 1}`)
 
-/** What `cluster --shards` answers. */
+/** Output of `cluster --shards`. */
 export const clusterShardText = (summary: ClusterShardSummary): Visible => {
   const { folder, script, neighbourShards, shards, tokens, components } = summary
   const rest = shards.length - neighbourShards
@@ -187,7 +187,7 @@ interface ShardTaskOptions extends Working {
   readonly wait: boolean
 }
 
-/** Adds the commands that divide a run, work on a part of it, and bring the parts together. */
+/** Adds the commands that divide a run, run its shards, and gather them. */
 export const addShardCommands = ({ command, group, answer }: CommandMaker, checkpointOption: () => Option): void => {
   command(
     'shard <config>',

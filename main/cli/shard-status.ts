@@ -44,7 +44,7 @@ const nextLines = ({ folder, shards, commands, here }: SetStatus): string[] => {
   return ['Nobody is at the others; on Slurm:', ...commands.map((command) => `  ${command}`), 'or here:', `  ${here}`]
 }
 
-/** How far a divided run is, shard by shard, and what to run. */
+/** State of a divided run by shard, and commands for the remaining ones. */
 export const statusText = (status: SetStatus, { width, bold }: Page): Visible => {
   const { shards, fraction, secondsLeft } = status
   const columns = [
@@ -75,7 +75,7 @@ export const statusText = (status: SetStatus, { width, bold }: Page): Visible =>
   )
 }
 
-/** Shows a status again as long as there is something to wait for; whoever stops it loses nothing. */
+/** Prints the status repeatedly until all shards are done. */
 const watchStatus = async (folder: string): Promise<SetStatus> => {
   for (;;) {
     const status = await statusOfShards(folder)

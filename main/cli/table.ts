@@ -4,7 +4,7 @@ import { clip, padEnd, padStart, textWidth, visibleText } from './text'
 export interface Column {
   readonly title: string
   readonly align?: 'left' | 'right'
-  /** May be cut, with an ellipsis, where the terminal is too narrow. */
+  /** May be cut, with an ellipsis, on a narrow terminal. */
   readonly flexible?: boolean
 }
 
@@ -32,10 +32,7 @@ const fit = (columns: readonly Column[], natural: readonly number[], width: numb
   return widths
 }
 
-/**
- * Aligned columns under their titles. `width` is the terminal's (Infinity where the output is no terminal: then
- * nothing is cut).
- */
+/** Aligned columns with titles. `width` is that of the terminal; with Infinity nothing is cut. */
 export const renderTable = (
   columns: readonly Column[],
   given: readonly (readonly string[])[],

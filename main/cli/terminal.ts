@@ -10,9 +10,7 @@ import type { Page } from './page'
 const coloured = (): boolean =>
   process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
 
-/**
- * Standard output as a page: a terminal's width, or none where it is a pipe or a file, so that nothing is cut there.
- */
+/** Layout of standard output: the terminal's width, or Infinity for a pipe or a file. */
 export const page = (): Page => ({
   width: process.stdout.isTTY ? Math.max(20, process.stdout.columns || 80) : Infinity,
   bold: coloured() ? Visible.bold : Visible.of
@@ -23,7 +21,7 @@ export interface Watch {
   readonly signal: AbortSignal
 }
 
-/** Does long work with a progress display on standard error, and with signals that stop it with a checkpoint. */
+/** Runs long work with a progress display on standard error. Signals stop it with a checkpoint. */
 export const watched = async <T>(work: (watch: Watch) => Promise<T>): Promise<T> => {
   const every = Number(process.env['SPECTROSCOPE_PROGRESS_SECONDS'] ?? '')
   const display = createProgress(process.stderr, process.env, every > 0 ? every : 10)
@@ -39,7 +37,7 @@ export const watched = async <T>(work: (watch: Watch) => Promise<T>): Promise<T>
   }
 }
 
-/** Asks a yes-or-no question on a terminal. Throws a `usage` error that names `option` where there is none. */
+/** Asks a yes-or-no question on the terminal. Throws a `usage` error that names `option` if there is no terminal. */
 export const confirm = async (question: string, option: string): Promise<boolean> => {
   if (!process.stdin.isTTY)
     throw new SpectroscopeError(

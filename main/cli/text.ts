@@ -6,14 +6,14 @@ const wide =
 const characterWidth = (character: string): number =>
   /^[\p{Mn}\p{Me}]/u.test(character) ? 0 : wide.test(character) ? 2 : 1
 
-/** Columns that a text without escape sequences takes in a terminal. */
+/** Width of a text without escape sequences, in terminal columns. */
 export const textWidth = (text: string): number => {
   let width = 0
   for (const character of text) width += characterWidth(character)
   return width
 }
 
-/** Cuts a text to at most `width` columns, the last of them an ellipsis if something is missing. */
+/** Cuts a text to at most `width` columns. A cut text ends with an ellipsis. */
 export const clip = (text: string, width: number): string => {
   if (textWidth(text) <= width) return text
   if (width < 1) return ''
@@ -27,7 +27,7 @@ export const clip = (text: string, width: number): string => {
   return `${kept}…`
 }
 
-/** Keeps the end of a text instead of its beginning. */
+/** Cuts a text to at most `width` columns, keeping its end. */
 export const clipStart = (text: string, width: number): string => {
   if (textWidth(text) <= width) return text
   if (width < 1) return ''
@@ -61,8 +61,8 @@ export const grouped = (count: number): string =>
     .replace(/\B(?=(\d{3})+$)/g, ',')
 
 /**
- * A number for a table: `digits` significant ones, without a needless exponent; a dash for what is not finite or not
- * there.
+ * Formats a number for a table with `digits` significant digits, avoiding exponents. A dash if it is missing or not
+ * finite.
  */
 export const figure = (value: number | null | undefined, digits = 3): string => {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–'
@@ -77,7 +77,7 @@ export const fixed = (value: number | null | undefined, decimals: number): strin
 
 export const percent = (share: number, decimals = 0): string => `${(100 * share).toFixed(decimals)} %`
 
-/** Seconds as a person says them: "8 s", "3 min 05 s", "2 h 07 min", "1 d 4 h". */
+/** Formats seconds: "8 s", "3 min 05 s", "2 h 07 min", "1 d 4 h". */
 export const duration = (seconds: number): string => {
   const s = Math.max(0, Math.round(seconds))
   const two = (value: number): string => String(value).padStart(2, '0')

@@ -6,24 +6,24 @@ import { createReadStream, promises as raw } from 'original-fs'
 import { SpectroscopeError } from '../../preload/errors'
 import { onDisk } from '../base/entries'
 
-/** What the header of an archive says of a file or a folder in it, as far as it is used here. */
+/** Header entry of a file or folder in an archive, as far as used here. */
 interface Entry {
   readonly files?: Readonly<Record<string, Entry>>
-  /** Whether it lies beside the archive. */
+  /** Whether the file is beside the archive. */
   readonly unpacked?: boolean
   readonly integrity?: { readonly hash: string }
 }
 
-/** Files that are read at once. */
+/** Limit of files read at once. */
 const atOnce = 8
 
-/** Where an installation of tfjs-gpu puts what it downloads. */
+/** Folders into which an installation of tfjs-gpu downloads. */
 const installed = /^node_modules[\\/]@tensorflow[\\/]tfjs-node-gpu[\\/](lib|deps|build)[\\/]/
 
-/** What macOS has signed after packing, which changes it; the signature of the whole program covers it. */
+/** Files that macOS signs after packing, which changes them. The signature of the whole program covers them. */
 const signed = /(\.(node|dylib)|[\\/]node[\\/]node)$/
 
-/** The header (github.com/electron/asar, "Format"): JSON, its length in the four bytes before it. */
+/** Reads the header (github.com/electron/asar, "Format"): JSON, preceded by its length in four bytes. */
 const headerOf = async (archive: string): Promise<Entry> => {
   const file = await raw.open(archive, 'r')
   try {
@@ -37,7 +37,7 @@ const headerOf = async (archive: string): Promise<Entry> => {
   }
 }
 
-/** SHA-256 of each file beside the archive, by its path there. */
+/** SHA-256 of each file beside the archive, by path. */
 const hashesIn = ({ files = {} }: Entry, folder = ''): [path: string, hash: string][] =>
   Object.entries(files).flatMap(([name, entry]) => {
     const path = join(folder, name)
@@ -55,9 +55,9 @@ const damaged = (path: string, words: string, cause?: unknown): SpectroscopeErro
   new SpectroscopeError('input', `${path} ${words}; install Spectroscope again.`, { cause })
 
 /**
- * Compares all that lies beside an archive, which Node and libraries read, with the hashes in the archive's header,
- * which Electron compares with its own program under macOS and Windows. Throws an `input` error for a file that was
- * changed, is missing, or is no part of the program.
+ * Compares all files beside an archive, which Node and libraries load, with the hashes in the archive's header.
+ * Electron itself checks the header, on macOS and Windows. Throws an `input` error for a file that was changed, is
+ * missing, or does not belong to the program.
  */
 export const checkUnpacked = async (archive: string, platform: NodeJS.Platform = process.platform): Promise<void> => {
   const beside = onDisk(archive)

@@ -1,8 +1,8 @@
 import type { MenuItemConstructorOptions } from 'electron'
 
 /**
- * The shell's menu. Its entries ask for commands of the window, which knows their keys; so none is registered here,
- * except those that text fields need from the system.
+ * The application menu. Its entries trigger commands of the window, which has their keyboard shortcuts. Only
+ * shortcuts that text fields need from the system are registered here.
  */
 export const menuTemplate = (
   ask: (command: string) => void,

@@ -2,8 +2,8 @@ import { SpectroscopeError } from '../../preload/errors'
 import { packedNode } from '../base/entries'
 
 /**
- * The Node that children run in: the package's own, which no variable changes; in development the one that started
- * the program, as tools/start.mjs says. Throws a `usage` error where nothing says.
+ * Path of the Node that children run in: the packaged one, or in development the one that started the program
+ * (tools/start.mjs sets it). Throws a `usage` error if there is none.
  */
 export const nodeOfChildren = (isPackaged: boolean, environment: NodeJS.ProcessEnv = process.env): string => {
   if (isPackaged) return packedNode()

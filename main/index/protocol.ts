@@ -5,19 +5,16 @@ import { contentTypes, fileOf, windowPolicy } from '../serve/pages'
 export const scheme = 'app'
 export const origin = `${scheme}://spectroscope`
 
-/**
- * Whether an address that Chromium gives for an origin is the window's own: whole, with or without a slash at its
- * end.
- */
+/** Whether an origin reported by Chromium is the window's own, with or without a trailing slash. */
 export const isOwnOrigin = (asking: string): boolean => asking === origin || asking === `${origin}/`
 
-/** Whether a message comes from the window's own page, and not from a frame within it. */
+/** Whether a message comes from the window's own page rather than a frame within it. */
 export const isOwnPage = (frame: { readonly origin: string; readonly parent: object | null } | null): boolean =>
   frame !== null && frame.origin === origin && frame.parent === null
 
 const refusal = (status: number): Response => new Response(null, { status })
 
-/** Answers requests of the window with files of `folder`, and with nothing outside of it. */
+/** Makes a handler that answers the window's requests with files of `folder` only. */
 export const serveFolder =
   (folder: string) =>
   async ({ url, method }: Request): Promise<Response> => {
