@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { index, limits, text } from './limits'
 
-/* Schemas of parameters that several calls of the window have. */
+/** Schemas of parameters shared by several calls of the window. */
 
-/** A name that a window makes up: letters first, so that it is never one of an object's own. */
+/** A name chosen by a window. Begins with a letter, so it cannot be a property that all objects have. */
 export const name = z.string().regex(/^[a-z][\w.:/ -]{0,199}$/i, 'expected a name of letters, digits, and . : / - _')
 export const run = text(limits.runName).min(1)
 export const runName = text(limits.runName)

@@ -17,21 +17,21 @@ export const settingsCalls = {
 }
 
 export const viewsCalls = {
-  /** View state: pane sizes, sort orders, what was open. */
+  /** Saves view state: pane sizes, sort orders, open pages. */
   save: call({ key: name, value: z.json() }, gives<null>())
 }
 
 export const workspaceCalls = {
   open: call({ folder: path, create: z.boolean().default(false) }, gives<AppState>()),
-  /** Trusts the workspace that `untrusted` names, for good, and opens it for writing. */
+  /** Trusts the workspace named by `untrusted` permanently and opens it for writing. */
   trust: call({ folder: path }, gives<AppState>())
 }
 
 export const enginesCalls = {
   measure: call({}, gives<readonly EngineRate[]>()),
-  /** What an installation needs and downloads; looks at the server for that. */
+  /** Describes what an installation needs and downloads. Asks the server. */
   describeInstallation: call({ name }, gives<EngineInstallation>()),
-  /** Answers with a job. */
+  /** Starts a job. */
   install: call({ name }, gives<Job>())
 }
 
@@ -41,9 +41,9 @@ export const jobsCalls = {
 }
 
 export const filesCalls = {
-  /** A folder of this machine; the home folder where none is given. */
+  /** Lists a folder of this machine; the home folder by default. */
   list: call({ folder: path.optional(), hidden: z.boolean().default(false) }, gives<FolderListing>()),
-  /** The system's own dialog; answers null where there is none, and [] where it was dismissed. */
+  /** Shows the system's file dialog. Returns null if there is none, and [] if the user dismissed it. */
   choose: call(
     {
       purpose: z.enum([
@@ -65,7 +65,7 @@ export const filesCalls = {
 
 export const modelsCalls = {
   describe: call({ folder: path, weights: path.optional() }, gives<ModelDescription>()),
-  /** Answers with a job. */
+  /** Starts a job. */
   fetch: call(
     {
       name: runName.min(1),

@@ -21,7 +21,7 @@ export interface ImportInspection {
   readonly tokens: number
   readonly clusters: number
   readonly labelled: number
-  /** Runs of this workspace with the same study, into which its labels can go. */
+  /** Runs of this workspace with the same study, to which its labels can be transferred. */
   readonly fits: readonly { readonly run: string; readonly name: string; readonly clustering: number }[]
 }
 
@@ -30,11 +30,11 @@ export interface ImportAnswer {
   readonly clustering: number
   readonly clusters: number
   readonly labels: number
-  /** In words: labels that found no cluster here. */
+  /** Sentences about labels without a matching cluster. */
   readonly left: readonly string[]
 }
 
-/** `true` allows that an export is replaced, a file's own name that this file is, whatever it holds. */
+/** `true` allows replacing an export. A file name allows replacing that file, whatever it contains. */
 const overwrite = z.union([z.boolean(), z.string().min(1).max(limits.path)]).default(false)
 const bytes = z.custom<Uint8Array>(
   (value) => value instanceof Uint8Array && value.length <= 256 * 2 ** 20,
@@ -47,27 +47,27 @@ export const exportsCalls = {
       ...where,
       format: z.enum(clusterExportFormats),
       clusters: z.union([z.literal('all'), z.literal('labelled'), z.array(cluster).min(1).max(limits.groupsNamed)]),
-      /** A file for `annotated` and `html`, a folder otherwise. */
+      /** A file for `annotated` and `html`, otherwise a folder. */
       path,
       overwrite,
       picture: text(64 * 2 ** 20).optional(),
-      /** Leaves text cells of CSV as they are, also where a spreadsheet would compute them. */
+      /** Leave CSV text cells unchanged, even if a spreadsheet would evaluate them. */
       rawCells: z.boolean().default(false)
     },
     gives<ExportAnswer>()
   ),
   picture: call({ path, content: bytes, overwrite }, gives<ExportAnswer>()),
-  /** An address from which a browser can fetch a file that was just exported; null in the shell. */
+  /** An address from which a browser can download a file just exported; null in Electron. */
   link: call({ path }, gives<{ readonly address: string } | null>())
 }
 
 export const importsCalls = {
   inspect: call({ path }, gives<ImportInspection>()),
-  /**
-   * Takes a file's content where its path cannot be known (dropped on a browser); answers with the path to import
-   * from.
-   */
+  /** Uploads a file whose path is unknown (dropped on a browser). Returns the path to import from. */
   receive: call({ name: runName.min(1), content: bytes }, gives<{ readonly path: string }>()),
-  /** `run`: its labels go to that run's clustering, matched by tokens; otherwise the set becomes a run of its own. */
+  /**
+   * With `into`, transfers labels to that run's clustering, matched by tokens. Otherwise creates a new run from the
+   * set.
+   */
   annotated: callInOrder({ path, into: z.strictObject(where).optional() }, gives<ImportAnswer>())
 }

@@ -24,12 +24,12 @@ const tokens = z.custom<Int32Array>(
 )
 
 export const clustersCalls = {
-  /** Describes the clustering first where that has not been done, which takes a while; a job tells how far it is. */
+  /** Describes the clustering first if needed. That takes a while; a job reports progress. */
   overview: call(where, gives<ClusteringOverview>()),
   details: call({ ...where, cluster }, gives<ClusterDetails>()),
   /**
-   * Numbers of the clusters that have a token whose text contains `text`; where it is a regular expression, of those
-   * that have a token, a name, a note or a tag that matches it.
+   * Numbers of the clusters with a token whose text contains `text`, or with a token, name, note or tag that matches
+   * it as a regular expression.
    */
   search: call({ ...where, text: searched, regularExpression: z.boolean().default(false) }, gives<Int32Array>()),
   tokens: call(
@@ -57,17 +57,17 @@ export const tokensCalls = {
   summary: call({ ...where, tokens }, gives<SelectionDetails>()),
   /** Tokens whose own text contains `text`, in order. */
   find: call({ run, text: searched, limit: index.max(10_000).default(500) }, gives<Int32Array>()),
-  /** Cluster of every token, or its group of another level (-1 for those in none). */
+  /** Number of every token's cluster, or of its group at another level; -1 for tokens in none. */
   membership: call({ ...where, level: z.enum(groupKinds).default('cluster') }, gives<Int32Array>()),
   /**
-   * Strength of every token in its cluster, 0 to 1; NaN for what is left over; empty where the draws were not split.
+   * Strength of every token in its cluster, 0 to 1; NaN for unclustered tokens. Empty if the draws were not split.
    */
   strengths: call(where, gives<Float32Array>()),
-  /** Index into `ClusteringOverview.subsets` of every token. */
+  /** Index of every token's subset in `ClusteringOverview.subsets`. */
   subsets: call(where, gives<Int32Array>()),
-  /** χ̂ of every token in one component. */
+  /** χ̂ of every token in one component, in nats². */
   column: call({ run, component: text(limits.word) }, gives<Float32Array>()),
-  /** Edges of the neighbour graph that touch the given tokens: pairs, with their weights. */
+  /** Edges of the neighbour graph with an end among the given tokens, and their weights. */
   edges: call(
     { ...where, tokens, most: index.max(1_000_000).default(20_000) },
     gives<{
@@ -80,7 +80,7 @@ export const tokensCalls = {
 }
 
 export const graphCalls = {
-  /** The layout where it is kept; otherwise starts to compute it and answers with the job. */
+  /** Returns the stored layout, or starts computing it and returns the job. */
   tokens: call(
     { ...where, again: z.boolean().default(false) },
     gives<TokenLayout | { readonly state: 'working'; readonly job: Job }>()

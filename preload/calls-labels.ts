@@ -6,7 +6,7 @@ import type { AnnotationsChanged, AnnotationTarget, BlindScore, JournalStep, Und
 import { index, limits, text } from './limits'
 import type { ClusterNumber, TokenInContext } from './records'
 
-/** A label that goes from one clustering to another, or would. */
+/** A label that is or would be transferred from one clustering to another. */
 export interface CarriedLabel {
   readonly target: AnnotationTarget
   /** Original group: for a merge its first group, for a part the group it belongs to. */
@@ -37,7 +37,8 @@ const changeId = z
 
 export const labelsCalls = {
   /**
-   * A change whose `id` was done already is not done again, so that it can be sent again when its answer was lost.
+   * Applies label changes as one undo step. Repeating it with the same `id` has no effect, so it can be sent again if
+   * the answer was lost.
    */
   apply: callInOrder(
     {
@@ -48,17 +49,17 @@ export const labelsCalls = {
     },
     gives<AnnotationsChanged>()
   ),
-  /** Only the step of that number, where one is given: what a window shows may be older than what another one did. */
+  /** With `step`, undoes only the step of that number, because the window may not know of changes in another one. */
   undo: callInOrder({ step: z.int().min(1).optional() }, gives<UndoAnswer>()),
   redo: callInOrder({ step: z.int().min(1).optional() }, gives<UndoAnswer>()),
   history: call({ limit: index.max(10_000).default(200) }, gives<readonly JournalStep[]>()),
-  /** Six contexts, one of them from elsewhere, in an order that says nothing. */
+  /** Draws six contexts in random order, one of them from elsewhere. */
   blindTest: call({ ...where, cluster }, gives<BlindTest>()),
   answerBlindTest: callInOrder(
     { test: text(limits.word), choice: index.max(5) },
     gives<{ readonly odd: number; readonly right: boolean; readonly score: BlindScore }>()
   ),
-  /** What the labels of one clustering would become in another, by overlap; `apply` writes them as one step. */
+  /** Works out how labels transfer from one clustering to another by overlap. `apply` stores them as one step. */
   carry: callInOrder(
     {
       from: z.strictObject(where),
@@ -68,7 +69,7 @@ export const labelsCalls = {
     },
     gives<Carried>()
   ),
-  /** Names for a cluster, likeliest first, from its top tokens, patterns and subsets. */
+  /** Suggested names for a cluster, likeliest first, from its top tokens, patterns and subsets. */
   suggest: call({ ...where, cluster }, gives<{ readonly names: readonly string[] }>()),
   backUp: call({}, gives<{ readonly file: string }>())
 }

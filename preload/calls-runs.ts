@@ -20,13 +20,13 @@ import type { RunRecord, TraceRecord } from './records'
 export const runsCalls = {
   list: call({}, gives<readonly RunEntry[]>()),
   get: call({ run }, gives<RunRecord>()),
-  /** A configuration file as it is, and the folder that its relative paths start from. */
+  /** Content of a configuration file, and the folder to which its paths are relative. */
   readConfiguration: call({ path }, gives<{ readonly configuration: object; readonly baseFolder: string }>()),
   check: call({ configuration, baseFolder: path }, gives<ConfigurationCheck>()),
   estimate: call({ configuration, baseFolder: path }, gives<Estimate>()),
-  /** Starts at once, or waits for the run at work to end. Relative paths start from the base folder. */
+  /** Starts a run, or queues it after the one in progress. Paths are relative to the base folder. */
   start: call({ name: runName, configuration, baseFolder: path }, gives<{ readonly run: string }>()),
-  /** What a run is likely to need: samples a few of its components for about half a minute. */
+  /** Estimates what a run will need, by sampling a few of its components for about half a minute. */
   previewSignal: call(
     {
       configuration,
@@ -35,11 +35,11 @@ export const runsCalls = {
     },
     gives<SignalPreview>()
   ),
-  /** Ends the preview that is at work, which then fails as interrupted. */
+  /** Stops the preview in progress, which then fails as interrupted. */
   stopPreview: call({}, gives<null>()),
   /**
-   * A new run that begins with the sums of a finished one, with more rounds (of all, not further ones) or a higher
-   * target; its clustering is made anew.
+   * Creates a run that continues a finished one from its sums, with more rounds (a total, not additional ones) or a
+   * higher target. Its clustering is computed again.
    */
   continue: call(
     {
@@ -51,10 +51,10 @@ export const runsCalls = {
     gives<{ readonly run: string }>()
   ),
   startDemo: call({}, gives<{ readonly run: string }>()),
-  /** The demonstration as the program ships it, finished: copied into the workspace where it is not there yet. */
+  /** Copies the finished example into the workspace unless it is there. */
   openExample: call({}, gives<{ readonly run: string }>()),
   resume: call({ run, engine: text(limits.word).optional() }, gives<null>()),
-  /** Stops with a checkpoint; answers once it is written. */
+  /** Stops a run with a checkpoint. Answers once it is saved. */
   pause: call({ run }, gives<null>()),
   /** What one more clustering of a run will cost on this machine. */
   estimateClustering: call({ run, configuration: clusteringSchema }, gives<ClusteringEstimate>()),

@@ -8,7 +8,7 @@ import type { ClusterShardPlan, ShardFolder, ShardPlan } from './shards'
 const shards = z.int().min(1).max(limits.shards)
 const ofRun = { configuration, baseFolder: path }
 const ofClustering = { run, configuration: clusteringSchema }
-/** `time`: the value of sbatch's --time, as in "04:00:00". */
+/** `time` is the value of sbatch's --time, such as "04:00:00". */
 const division = {
   shards,
   folder: path,
@@ -19,7 +19,7 @@ const division = {
 }
 
 export const shardsCalls = {
-  /** How far the shards of a folder are, and what they became in the workspace. */
+  /** State of the shards in a folder, and their result in the workspace. */
   status: call({ folder: path }, gives<ShardFolder>()),
   planRun: call({ ...ofRun, shards: shards.optional() }, gives<ShardPlan>()),
   planClustering: call({ ...ofClustering, shards: shards.optional() }, gives<ClusterShardPlan>()),
@@ -28,6 +28,6 @@ export const shardsCalls = {
     { ...ofClustering, ...division, name: runName.optional() },
     gives<{ readonly folder: string }>()
   ),
-  /** Shards that are all done become a run, or a clustering of theirs; what they became before is given back. */
+  /** Gathers finished shards into a run or a clustering. Returns the existing one if they were gathered before. */
   gather: call({ folder: path, name: runName.default('') }, gives<{ readonly run: string }>())
 }

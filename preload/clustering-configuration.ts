@@ -14,9 +14,9 @@ const clusteringDefaults = {
   acl: { alpha: 0.001, epsilon: 1e-7, rule: 'local', maxRejections: 200, remaining: 0.001 }
 } as const
 
-/** The coarsest resolution that is taken: below it all tokens are one community. */
+/** Lower limit of resolutions. Below it all tokens are one community. */
 export const coarsestResolution = 1e-6
-/** The finest resolution that is taken: beyond it every token is a community of its own. */
+/** Upper limit of resolutions. Above it every token is a community of its own. */
 export const finestResolution = 10_000
 
 const commonClustering = {
@@ -90,7 +90,7 @@ const aclFields = {
     .meta({ unit: 'share', default: clusteringDefaults.acl.remaining })
 }
 
-/** The keys of `clustering` that only one method has. */
+/** Keys of `clustering` that belong to one method only. */
 export const keysOfMethod: Readonly<Record<ClusteringMethod, readonly string[]>> = {
   communities: Object.keys(communityFields),
   acl: Object.keys(aclFields)
@@ -111,7 +111,7 @@ const common = z.strictObject(commonClustering)
 const communitySettings = common.extend({ method: z.literal('communities'), ...communityFields })
 const aclSettings = common.extend({ method: z.literal('acl'), ...aclFields })
 
-/** Settings of a clustering as they are given: some may be "auto". */
+/** Clustering settings as given; some may be "auto". */
 export type ClusteringSettings = z.output<typeof communitySettings> | z.output<typeof aclSettings>
 
 const completeClustering = (given: z.output<typeof clusteringFields>): ClusteringSettings => {
@@ -136,23 +136,20 @@ export const clusteringSchema = clusteringFields
 
 const decided = { neighbours, minSize: count(limits.tokens), whiten: z.boolean() }
 
-/**
- * A clustering's settings with what suits its study in place of "auto"; a resolution that was "auto" is the one that
- * was found.
- */
+/** Clustering settings with "auto" replaced by values for the study. The resolution is the one that was chosen. */
 export const clusteringConfigurationSchema = z.discriminatedUnion('method', [
   communitySettings.extend(decided),
   aclSettings.extend(decided)
 ])
 
-/** What the preset `paper` has in place of the defaults. */
+/** Settings in which the preset `paper` differs from the defaults. */
 export const paperClustering = { method: 'acl', neighbours: 45, minSize: 20, whiten: false }
 
 export type ClusteringConfiguration = z.output<typeof clusteringConfigurationSchema>
 
 /**
- * Neighbours that gave most clusters, and most that recur, on parts of the development corpus of 5,000 to 100,000
- * tokens: see test/bench/NOTES.md.
+ * Number of neighbours that gave most clusters, and most stable ones, on parts of the development corpus of 5,000 to
+ * 100,000 tokens (test/bench/NOTES.md).
  */
 const suitedNeighbours = (tokens: number): number =>
   Math.max(
@@ -160,7 +157,7 @@ const suitedNeighbours = (tokens: number): number =>
     Math.min(tokens - 1, Math.max(5, Math.round(10 * (tokens / 13_000) ** (tokens < 13_000 ? 1 / 3 : 1 / 10))))
   )
 
-/** Settings for a study of so many tokens. */
+/** Replaces "auto" by values for a study of `tokens` tokens. */
 export const suitClustering = (settings: ClusteringSettings, tokens: number): ClusteringConfiguration => {
   const { neighbours, minSize, whiten } = settings
   return {
@@ -171,6 +168,6 @@ export const suitClustering = (settings: ClusteringSettings, tokens: number): Cl
   }
 }
 
-/** The settings of a clustering as versions wrote them that had no method but ACL, and no stability. */
+/** Adds the method to settings written by older versions, which had only `acl`, without stability. */
 export const modernisedClustering = (clustering: object): object =>
   'method' in clustering ? clustering : { stability: false, ...clustering, method: 'acl' }

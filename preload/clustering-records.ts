@@ -1,16 +1,16 @@
 import type { ClusteringConfiguration } from './clustering-configuration'
 
-/** Levels of a tree of clusters, coarse to fine. ACL finds clusters only. */
+/** Levels of a cluster tree, coarse to fine. `acl` finds only clusters. */
 export const groupKinds = ['region', 'neighbourhood', 'cluster'] as const
 export type GroupKind = (typeof groupKinds)[number]
 
-/** A group whose stability is below this may not be there. */
+/** Groups with a lower stability may be noise (docs/method.md, section 5.4). */
 export const stableFrom = 0.5
 
-/** A cluster to store, or a region or neighbourhood of clusters. */
+/** A cluster, or a region or neighbourhood of clusters, to be stored. */
 export interface NewGroup {
   /**
-   * Number within the clustering. Clusters come first: in order of discovery (acl) or by size (communities); then
+   * Number within the clustering. Clusters come first, in order of discovery (`acl`) or by size (`communities`); then
    * neighbourhoods, then regions.
    */
   readonly order: number
@@ -19,43 +19,43 @@ export interface NewGroup {
   readonly parent: number | null
   /** Token index of the seed; null for communities, which have none. */
   readonly seed: number | null
-  /** Ascending token indices. */
+  /** Token indices in ascending order. */
   readonly members: Int32Array
-  /** In the whole graph, and in the graph that it was cut from (null for communities). */
+  /** Conductance in the whole graph, and in the graph that it was cut from (null for communities). */
   readonly conductance: number
   readonly conductanceWhenCut: number | null
   /**
-   * Best Jaccard index with a group of each half of the draws: the smaller of both, mean over splits. Null where the
-   * draws were not split.
+   * Best Jaccard index with a group of each half of the draws: the smaller of the two, averaged over splits. Null if
+   * the draws were not split.
    */
   readonly stability: number | null
   /**
-   * Of each member: the share of the halves in which it is in the group that answers to this one, 0 to 1. Null
-   * likewise.
+   * For each member, the share of halves in which it is in the group matching this one, 0 to 1. Null if the draws
+   * were not split.
    */
   readonly strengths: Float32Array | null
 }
 
-/** What of one level recurs when the draws are split. */
+/** How much of one level is stable when the draws are split. */
 export interface LevelStability {
   readonly kind: GroupKind
   readonly groups: number
-  /** Groups of a stability of `stableFrom` and above, and the share of all tokens in them. */
+  /** Groups with a stability of at least `stableFrom`, and the share of all tokens in them. */
   readonly stableGroups: number
   readonly stableShare: number
-  /** Standard error over the splits; null where there is one split. */
+  /** Standard error of the stable share over splits; null for a single split. */
   readonly error: number | null
-  /** The stable share of a Gaussian matrix of the same tokens, covariance and reliabilities. */
+  /** Stable share of the comparison: a Gaussian matrix with the same tokens, covariance and reliabilities. */
   readonly nullShare: number | null
 }
 
 export interface StabilityRecord {
-  /** Ways in which the draws were split in halves. */
+  /** Number of ways in which the draws were halved. */
   readonly splits: number
   readonly levels: readonly LevelStability[]
 }
 
-/** A resolution that was tried: what its finest level would be. */
+/** A resolution that was tried, and what its finest level would be. */
 export interface ResolutionPoint {
   readonly resolution: number
   readonly groups: number
@@ -64,21 +64,21 @@ export interface ResolutionPoint {
   readonly error: number | null
   readonly nullShare: number | null
   /**
-   * What the stable clusters say of a token, in bits, beyond what those of a matrix without clusters do: Σ share ×
-   * log₂(1 / share). Of the resolutions at which more than twice as much recurs as in such a matrix, the one with the
-   * most is chosen.
+   * Information of the stable clusters about a token in bits, Σ share × log₂(1 / share), beyond that of a matrix
+   * without clusters. Chosen is the resolution with the most, among those where more than twice as much is stable as
+   * in such a matrix.
    */
   readonly detail: number
   readonly modularity: number
 }
 
-/** A clustering to store, with its name and settings. */
+/** A clustering to be stored. */
 export interface NewClustering {
   readonly name: string
   readonly configuration: ClusteringConfiguration
   readonly seed: number
   readonly ending: string
-  /** Seeds tried (acl), or partitions made (communities). */
+  /** Seeds tried (`acl`), or partitions made (`communities`). */
   readonly attempts: number
   readonly edges: number
   /** Sum of all weighted degrees of the graph. */
@@ -86,9 +86,9 @@ export interface NewClustering {
   readonly clusters: readonly NewGroup[]
   readonly leftover: { readonly kind: LeftoverKind; readonly members: Int32Array }
   readonly stability: StabilityRecord | null
-  /** Of the finest level at the resolution; null for acl. */
+  /** Modularity of the finest level at its resolution; null for `acl`. */
   readonly modularity: number | null
-  /** Resolutions that were tried, ascending; empty where none was looked for. */
+  /** Resolutions that were tried, ascending; empty if the resolution was given. */
   readonly sweep: readonly ResolutionPoint[]
 }
 
@@ -105,9 +105,9 @@ export interface ClusteringRecord {
   readonly attempts: number
   readonly edges: number
   readonly volume: number
-  /** Clusters, without what is left over and without the groups above them. */
+  /** Number of clusters, without unclustered tokens and groups above. */
   readonly clusters: number
-  /** Groups above the clusters, numbered from `clusters` on. */
+  /** Number of groups above the clusters. Their numbers begin at `clusters`. */
   readonly groupsAbove: number
   readonly leftoverKind: LeftoverKind
   readonly leftoverSize: number
@@ -116,7 +116,7 @@ export interface ClusteringRecord {
   readonly sweep: readonly ResolutionPoint[]
 }
 
-/** The number of a cluster or of a group above it, or -1 for what is left over. */
+/** Number of a cluster or of a group above; -1 for the unclustered tokens. */
 export type ClusterNumber = number
 export const leftoverCluster: ClusterNumber = -1
 
@@ -124,7 +124,7 @@ export interface TokenCount {
   readonly id: number
   readonly text: string
   readonly count: number
-  /** Share in the cluster over share in the whole study. */
+  /** Share in the cluster over share in the study. */
   readonly lift: number
 }
 
@@ -139,7 +139,7 @@ export interface ClusterSummary {
   readonly kind: GroupKind | LeftoverKind
   readonly parent: ClusterNumber | null
   readonly size: number
-  /** Null for what is left over, as are the next three; the two after for communities as well. */
+  /** These are null for the unclustered tokens; `conductanceWhenCut` and `seed` also for communities. */
   readonly conductance: number | null
   readonly stability: number | null
   readonly conductanceWhenCut: number | null
@@ -150,26 +150,24 @@ export interface ClusterSummary {
   readonly topTokens: readonly TokenCount[]
   /** Most frequent first, then by name. */
   readonly subsets: readonly SubsetCount[]
-  /**
-   * The best rule that predicts the group, and how many of its tokens it does not select; null where none is known.
-   */
+  /** The best rule for the group, and the number of its tokens that the rule does not select; null if unknown. */
   readonly rule: RuleRecord | null
   readonly uncaught: number | null
 }
 
 /**
- * A cluster's χ̂ per component: mean and population standard deviation, and both in units of the column's own
+ * A cluster's χ̂ by component: mean and population standard deviation, in nats² and in units of the column's standard
  * deviation over all tokens.
  */
 export interface ClusterProfile {
   readonly components: readonly string[]
   readonly mean: Float64Array
   readonly standardDeviation: Float64Array
-  /** (mean - column mean) / column standard deviation; negative is expression, positive suppression. */
+  /** (mean - column mean) / column standard deviation. Negative is expression, positive suppression. */
   readonly standardisedMean: Float64Array
 }
 
-/** A token of the study with the token ids around it as texts. */
+/** A token of the study, with the texts of the tokens around it. */
 export interface TokenInContext {
   readonly token: number
   readonly row: number
@@ -180,17 +178,17 @@ export interface TokenInContext {
   readonly before: readonly string[]
   readonly after: readonly string[]
   readonly subset: string
-  /** The file and the 0-based record of the document; null where rows came from a file of ids. */
+  /** File and 0-based record of the document; null if rows came from a file of ids. */
   readonly file: string | null
   readonly record: number | null
 }
 
-/** Clusters that no edge leads to. */
+/** Marks that a token has no edges to another cluster. */
 export const noCluster: ClusterNumber = -2
 
 /**
- * What a rule asks of a token: its own id or that of a neighbour in the row, its subset, a pattern, or its position
- * in the row.
+ * Condition of a rule on a token: its id or that of a neighbour in the row, its subset, a pattern, or its position in
+ * the row.
  */
 export type RuleCondition =
   | { readonly on: 'token' | 'previous' | 'next'; readonly id: number; readonly text: string }
@@ -198,62 +196,61 @@ export type RuleCondition =
   | { readonly on: 'pattern'; readonly pattern: string }
   | { readonly on: 'position'; readonly from: number; readonly to: number }
 
-/** How well "all of the conditions hold" predicts that a token is in a group. */
+/** How well a conjunction of conditions predicts membership in a group. */
 export interface RuleRecord {
   readonly conditions: readonly RuleCondition[]
-  /** Share of the group that the rule selects, and share of what it selects that is in the group. */
+  /** Share of the group that the rule selects, and share of the selected tokens that are in the group. */
   readonly recall: number
   readonly precision: number
-  /** Harmonic mean of both. */
+  /** Harmonic mean of recall and precision. */
   readonly f1: number
 }
 
 /**
- * One level of a clustering, described once and for all: per token in order, per group of that level (in order of
- * their numbers, what is left over last), and between those groups.
+ * Description of one level: by token in order, by group in order of number (unclustered tokens last), and between
+ * groups.
  */
 export interface LevelDescription {
   readonly kind: GroupKind
-  /** Group of each token at this level; -1 for those that no group of the level has. */
+  /** Group of each token at this level; -1 for tokens in none. */
   readonly membership: Int32Array
   /**
-   * Place of each token among its group's, by distance to the group's mean χ̂ in preprocessed coordinates (those of
-   * the neighbours); ties by index.
+   * Rank of each token in its group by distance to the group's mean χ̂, in the preprocessed coordinates used for
+   * neighbours. Ties by index.
    */
   readonly centralPlace: Int32Array
   /** Share of the weight of each token's edges that leads out of its group, 0 to 1. */
   readonly boundary: Float32Array
-  /** The other group that most of that weight leads to; `noCluster` where none does. */
+  /** The group that most of the outgoing weight leads to; `noCluster` if there is none. */
   readonly toward: Int32Array
-  /** 1 where the best rule of the token's group selects it. */
+  /** 1 if the best rule of the token's group selects it. */
   readonly caught: Uint8Array
   readonly groups: Int32Array
-  /** χ̂ of each group, [groups, components]: mean and population standard deviation. */
+  /** Mean and population standard deviation of χ̂ in each group, in nats², [groups, components]. */
   readonly means: Float32Array
   readonly standardDeviations: Float32Array
   /**
-   * Of each group: the best rule of one condition of each kind, then the best of two, by F1; the best of all first.
+   * For each group, the best rule with one condition of each kind, then the best with two, by F1; the best of all
+   * first.
    */
   readonly rules: readonly (readonly RuleRecord[])[]
-  /**
-   * Weight of the neighbour graph's edges between pairs of groups (as cluster numbers), each pair once, from < to.
-   */
+  /** Total edge weight between pairs of groups (given as cluster numbers), each pair once, from < to. */
   readonly edges: { readonly from: Int32Array; readonly to: Int32Array; readonly weights: Float64Array }
   /**
-   * Places of the groups in the plane, [x0, y0, …]: clusters by a layout of those edges, groups above at the mean of
-   * their clusters.
+   * Positions of the groups in the plane, [x0, y0, …]: clusters from a layout of the edges, groups above at the mean
+   * of their clusters.
    */
   readonly positions: Float32Array
 }
 
 export interface ClusteringDescription {
-  /** Of each token: bit i where it shows pattern i of `patternNames`. */
+  /** For each token, bit i is set if it shows pattern i of `patternNames`. */
   readonly patterns: Int32Array
-  /** Clusters first, then the levels above that there are. */
+  /** Clusters first, then the existing levels above. */
   readonly levels: readonly LevelDescription[]
 }
 
-/** Places of all tokens in the plane. */
+/** Positions of all tokens in the plane. */
 export interface LayoutRecord {
   readonly method: string
   /** [tokens, 2] */

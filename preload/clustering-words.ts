@@ -25,12 +25,12 @@ const conditionWords = (condition: RuleCondition): string => {
 }
 
 /**
- * What a rule says of a token, to be read after "a token that": `is before " the" and is from law`. Token texts are
- * JSON strings. "" for no condition.
+ * Describes a rule, to be read after "a token that": `is before " the" and is from law`. Token texts are JSON
+ * strings. "" without conditions.
  */
 export const ruleWords = (conditions: readonly RuleCondition[]): string => conditions.map(conditionWords).join(' and ')
 
-/** Settings of a clustering in words, as reports, the terminal and names of clusterings show them. */
+/** Describes clustering settings, for reports, the terminal and names of clusterings. */
 export const clusteringWords = (configuration: ClusteringConfiguration): string => {
   const { method, neighbours, symmetrize, whiten, minSize } = configuration
   const own =
@@ -53,7 +53,7 @@ const nouns: Readonly<Record<GroupKind, readonly [one: string, several: string]>
 /** "1 region", "12 clusters". */
 export const groupCount = (kind: GroupKind, count: number): string => `${count} ${nouns[kind][count === 1 ? 0 : 1]}`
 
-/** A group's own name: "Cluster 7", "Region 41", "Unclustered". */
+/** Name of a group: "Cluster 7", "Region 41", "Unclustered". */
 export const groupName = (kind: GroupKind | LeftoverKind, cluster: ClusterNumber): string => {
   if (kind === 'main body' || kind === 'unclustered') return 'Unclustered'
   return `${kind.charAt(0).toUpperCase()}${kind.slice(1)} ${cluster}`
@@ -62,8 +62,7 @@ export const groupName = (kind: GroupKind | LeftoverKind, cluster: ClusterNumber
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`
 
 /**
- * How much of one level recurs when the draws are split: "9 of 12 clusters are stable, with 62 % ± 3 % of the tokens
- * (2 % by chance)".
+ * Describes the stability of one level: "9 of 12 clusters are stable, with 62 % ± 3 % of the tokens (2 % by chance)".
  */
 export const stabilityWords = ({
   kind,
@@ -78,5 +77,5 @@ export const stabilityWords = ({
   return `${stableGroups} of ${groupCount(kind, groups)} ${groups === 1 ? 'is' : 'are'} stable, with ${share}${chance}`
 }
 
-/** Whether a group's stability is so low that it may not be there; false where it is not known. */
+/** Whether a group may be noise, by its stability; false if that is unknown. */
 export const mayNotBeThere = (stability: number | null): boolean => stability !== null && stability < stableFrom

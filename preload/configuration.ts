@@ -87,7 +87,7 @@ export type RunConfiguration = Omit<z.output<typeof configurationSchema>, 'sampl
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** With the published clustering where the sampler's settings are the published ones. */
+/** Adds the published clustering settings if the sampler settings are the published ones. */
 const withPublishedClustering = (value: unknown): unknown => {
   if (!isRecord(value)) return value
   const { sampler, clustering = {} } = value
@@ -96,12 +96,10 @@ const withPublishedClustering = (value: unknown): unknown => {
   return published && isRecord(clustering) ? { ...value, clustering: { ...paperClustering, ...clustering } } : value
 }
 
-/** Problems of a configuration that are told at once. */
+/** Limit of reported problems. */
 const mostIssues = 100
 
-/**
- * Checks a configuration and fills in its defaults, or lists all that is wrong with it, in the words of the terminal.
- */
+/** Checks a configuration and fills in defaults, or lists all its problems as sentences. */
 export const checkedConfiguration = (
   value: unknown
 ):
@@ -119,8 +117,8 @@ export const checkedConfiguration = (
 }
 
 /**
- * A complete configuration as earlier versions wrote it, in today's words: before 0.2 there were chains only, and
- * until then ACL only.
+ * Updates a complete configuration of an earlier version: before 0.2 there were only chains, and clusterings only by
+ * `acl`.
  */
 export const modernised = (value: unknown): unknown => {
   if (!isRecord(value)) return value
@@ -135,8 +133,8 @@ export const modernised = (value: unknown): unknown => {
 }
 
 /**
- * Checks a configuration and fills in its defaults. `name` is the file, for the message. Throws a `configuration`
- * error that names the key.
+ * Checks a configuration and fills in defaults. `name` is the file, for messages. Throws a `configuration` error that
+ * names the key.
  */
 export const parseConfiguration = (value: unknown, name: string): RunConfiguration => {
   const { configuration, issues } = checkedConfiguration(value)

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { index, limits, text } from './limits'
 
-/** Where a person is with a cluster. A cluster without an annotation is unseen. */
+/** Labelling status of a cluster. A cluster without an annotation is unseen. */
 export const labelStatuses = ['unseen', 'skipped', 'unsure', 'labelled'] as const
 export type LabelStatus = (typeof labelStatuses)[number]
 
@@ -9,9 +9,8 @@ export const confidences = ['low', 'medium', 'high'] as const
 export type Confidence = (typeof confidences)[number]
 
 /**
- * What an annotation is about: a cluster of a clustering ("cluster:7", or "cluster:-1" for what is left over),
- * several that a person reads as one ("merge:3"), or some tokens of one ("part:5"). The clustering itself is never
- * edited.
+ * Target of an annotation: a cluster ("cluster:7", or "cluster:-1" for the unclustered tokens), a merge of several
+ * ("merge:3"), or part of one ("part:5"). The clustering itself is never changed.
  */
 export type AnnotationTarget = `cluster:${number}` | `merge:${number}` | `part:${number}`
 export const targetSchema = z
@@ -21,26 +20,26 @@ export const targetSchema = z
     'expected "cluster:", "merge:" or "part:" and a number of at most nine digits'
   ) as unknown as z.ZodType<AnnotationTarget>
 
-/** The number of a group, or -1 for what is left over. */
+/** Number of a group; -1 for the unclustered tokens. */
 export const clusterSchema = z.int().min(-1).max(limits.number)
 
-/** Fields of a label, with the limits that every boundary applies: calls, imports, the store. */
+/** Fields of a label, with the limits checked at every boundary: calls, imports, the store. */
 export const labelFields = {
   name: text(limits.name),
   note: text(limits.note),
   tags: z.array(text(limits.tag)).max(limits.tags),
   author: text(limits.author),
-  /** Of a merge. */
+  /** For merges only. */
   clusters: z.array(clusterSchema).min(2).max(limits.groups),
-  /** Of a part. */
+  /** For parts only. */
   tokens: z.array(index).min(1).max(limits.tokensNamed)
 } as const
 
-/** Counts of blind tests of a label: a context from elsewhere among five of the cluster's; was it told apart? */
+/** Results of blind tests of a label: how often the odd context was found among five of the cluster's. */
 export const blindScoreSchema = z.strictObject({ right: index, of: index })
 export type BlindScore = z.output<typeof blindScoreSchema>
 
-/** What a person says of a target. */
+/** A label: everything the user says about a target. */
 export const labelSchema = z.strictObject({
   name: labelFields.name.default(''),
   note: labelFields.note.default(''),
@@ -54,11 +53,11 @@ export type Label = z.output<typeof labelSchema>
 export const annotationBodySchema = z.strictObject({
   ...labelSchema.shape,
   author: labelFields.author,
-  /** When it was last changed, ISO 8601 in UTC. */
+  /** Time of last change, ISO 8601 in UTC. */
   changedAt: z.iso.datetime(),
-  /** Of a merge: the clusters that are read as one. */
+  /** For merges: the merged clusters. */
   clusters: labelFields.clusters.optional(),
-  /** Of a part: the cluster that it is of, and its tokens, ascending. */
+  /** For parts: the cluster, and the tokens in ascending order. */
   cluster: clusterSchema.optional(),
   tokens: labelFields.tokens.optional()
 })
@@ -68,7 +67,7 @@ export interface Annotation extends AnnotationBody {
   readonly target: AnnotationTarget
 }
 
-/** A change that a person asks for; several are one step of undo. Keys of `set` that are absent stay as they are. */
+/** A requested change. Several make one undo step. Absent keys of `set` stay unchanged. */
 export const labelChangesSchema = z.strictObject({
   name: labelFields.name.optional(),
   note: labelFields.note.optional(),
@@ -83,7 +82,7 @@ const clustersNamed = labelFields.clusters.max(limits.groupsNamed)
 
 export const annotationChangeSchema = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('set'), targets, label: labelChangesSchema }),
-  /** Back to unseen, with nothing said. A merge or a part is taken back whole. */
+  /** Resets a cluster to unseen. Removes a merge or a part. */
   z.strictObject({ do: z.literal('clear'), targets }),
   z.strictObject({ do: z.literal('merge'), clusters: clustersNamed, label: labelChangesSchema }),
   z.strictObject({
@@ -95,42 +94,39 @@ export const annotationChangeSchema = z.discriminatedUnion('do', [
 ])
 export type AnnotationChange = z.output<typeof annotationChangeSchema>
 
-/** What can be undone of a run itself. */
+/** Properties of a run that can be undone. */
 export interface RunMarks {
   readonly name: string
   readonly archived: boolean
-  /** Marked as deleted: out of sight, and gone for good when the workspace is closed. */
+  /** Marked as deleted: hidden, and removed when the workspace is closed. */
   readonly deleted: boolean
 }
 
-/**
- * What the journal keeps of one step: enough to undo and to redo it. `before` and `after` are null where there was,
- * or is, nothing.
- */
+/** A step of the journal, which can be undone and redone. */
 export interface JournalStep {
   readonly number: number
-  /** In words, for the menu: "label 3 clusters “closing brackets”". */
+  /** Description for the menu: "label 3 clusters “closing brackets”". */
   readonly words: string
   readonly author: string
   readonly at: string
   readonly run: string
-  /** Null where the step is about the run itself. */
+  /** Null if the step is about the run itself. */
   readonly clustering: number | null
   readonly undone: boolean
 }
 
-/** The step that undo would take back, and the one that redo would do again. */
+/** The next steps to undo and to redo. */
 export interface UndoState {
   readonly undo: JournalStep | null
   readonly redo: JournalStep | null
 }
 
-/** What undo and redo answer: `changed` is null where the step was about a run itself, or there was none. */
+/** Answer of undo and redo. `changed` is null if the step was about a run, or if there was none. */
 export interface UndoAnswer extends UndoState {
   readonly changed: AnnotationsChanged | null
 }
 
-/** Annotations as they are after a change; null for those that are there no longer. */
+/** Annotations after a change; null for removed ones. */
 export interface AnnotationsChanged {
   readonly run: string
   readonly clustering: number

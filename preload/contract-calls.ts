@@ -22,10 +22,7 @@ export { clusterExportFormats } from './calls-exchange'
 export type { ClusterExportFormat, ExportAnswer, ImportAnswer, ImportInspection } from './calls-exchange'
 export type { BlindTest, Carried } from './calls-labels'
 
-/**
- * Everything that a window can ask for, by noun and verb. The window's client and the handlers have their types from
- * here.
- */
+/** All calls of a window, by noun and verb. The types of its client and of the handlers derive from this table. */
 export const calls = {
   app: appCalls,
   settings: settingsCalls,
@@ -48,7 +45,7 @@ export const calls = {
 }
 export type Calls = typeof calls
 
-/** "labels.apply" */
+/** Name of a call, such as "labels.apply". */
 export type CallName = { [N in keyof Calls]: `${N}.${keyof Calls[N] & string}` }[keyof Calls]
 type CallOf<M extends CallName> = M extends `${infer N extends keyof Calls}.${infer V}`
   ? V extends keyof Calls[N]
@@ -61,9 +58,9 @@ export type InputOf<C> = z.input<SchemaOf<C>>
 export type ParametersOf<C> = z.output<SchemaOf<C>>
 export type AnswerOf<C> = C extends Call<z.ZodType, infer R> ? R : never
 
-/** Parameters as a window gives them: keys with a default may be left out. */
+/** Parameters as a window passes them. Keys with a default may be omitted. */
 export type CallInput<M extends CallName> = InputOf<CallOf<M>>
-/** Parameters as the main side sees them. */
+/** Parameters after checking. */
 export type CallParameters<M extends CallName> = ParametersOf<CallOf<M>>
 export type CallResult<M extends CallName> = AnswerOf<CallOf<M>>
 
@@ -73,10 +70,10 @@ const declarations: ReadonlyMap<string, Call<z.ZodType, unknown>> = new Map(
   )
 )
 
-/** The declaration of a call by its name; undefined where there is no such call. */
+/** The declaration of a call; undefined if there is none of that name. */
 export const declarationOf = (name: string): Call<z.ZodType, unknown> | undefined => declarations.get(name)
 
-/** The schemas of parameters by the names of calls. */
+/** Parameter schemas by call name. */
 export const callSchemas = Object.fromEntries(
   [...declarations].map(([name, { parameters }]) => [name, parameters])
 ) as unknown as { readonly [M in CallName]: SchemaOf<CallOf<M>> }

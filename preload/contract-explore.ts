@@ -12,14 +12,14 @@ import type {
 } from './records'
 
 /**
- * A component whose mean χ̂ in a cluster is far from its mean over all tokens, in the column's standard deviations.
+ * A component whose mean χ̂ in a cluster is far from its mean over all tokens, in standard deviations of the column.
  */
 export interface StandingOut {
   readonly component: string
   readonly standardisedMean: number
 }
 
-/** What the list of clusters shows of one. */
+/** A row of the cluster list. */
 export interface ClusterEntry {
   readonly cluster: ClusterNumber
   readonly kind: GroupKind | LeftoverKind
@@ -27,14 +27,11 @@ export interface ClusterEntry {
   readonly parent: ClusterNumber | null
   readonly size: number
   readonly conductance: number | null
-  /** 0 to 1; below `stableFrom` the group may not be there. Null where the draws were not split. */
+  /** 0 to 1. Below `stableFrom`, the group may be noise. Null if the draws were not split. */
   readonly stability: number | null
-  /**
-   * F1 of the best rule that predicts the group; null where the clustering is not described, and for what is left
-   * over.
-   */
+  /** F1 of the best rule for the group; null for unclustered tokens, and if the clustering is not described. */
   readonly ruleF1: number | null
-  /** A name drawn from that rule; null where it does not predict the group well enough to name it. */
+  /** Name derived from the best rule; null if the rule is too weak. */
   readonly ruleName: string | null
   readonly distinctTokens: number
   /** Share of the most frequent subset. */
@@ -42,15 +39,15 @@ export interface ClusterEntry {
   readonly subset: string
   /** At most 8, most frequent first. */
   readonly topTokens: readonly TokenCount[]
-  /** At most 3, furthest first. */
+  /** At most 3, farthest first. */
   readonly standsOut: readonly StandingOut[]
 }
 
-/** All that a clustering's list of clusters needs, with what people have said of them. */
+/** Data of the cluster list, with labels. */
 export interface ClusteringOverview {
   readonly run: RunRecord
   readonly clustering: ClusteringRecord
-  /** By number: clusters, then the groups above them; what is left over last. */
+  /** Clusters by number, then the groups above them, then the unclustered tokens. */
   readonly clusters: readonly ClusterEntry[]
   readonly subsets: readonly string[]
   readonly annotations: readonly Annotation[]
@@ -105,16 +102,16 @@ export const patternWords: Readonly<Record<PatternName, string>> = {
 export interface PatternCount {
   readonly pattern: PatternName
   readonly count: number
-  /** Share in the cluster over share in the whole study. */
+  /** Share in the cluster over share in the study. */
   readonly lift: number
 }
 
 /** Another cluster, and how much of this one's boundary leads to it. */
 export interface NearCluster {
   readonly cluster: ClusterNumber
-  /** Weight of the graph's edges between the two. */
+  /** Edge weight between the two. */
   readonly weight: number
-  /** That weight over the weight of all edges that leave this cluster. */
+  /** Share of `weight` in the weight of all edges leaving this cluster. */
   readonly share: number
 }
 
@@ -126,7 +123,7 @@ export interface GroupSummary {
   readonly subsets: readonly SubsetCount[]
   readonly components: readonly string[]
   /**
-   * χ̂ per component: mean and population standard deviation, nats²; and (mean - column mean) / column standard
+   * χ̂ by component: mean and population standard deviation in nats², and (mean - column mean) / column standard
    * deviation.
    */
   readonly mean: Float32Array
@@ -134,7 +131,7 @@ export interface GroupSummary {
   readonly standardisedMean: Float32Array
   /** In the order of `patternNames`; only its first ones where the clustering was described before the rest came. */
   readonly patterns: readonly PatternCount[]
-  /** Rules that predict the group, the best first; empty where the clustering is not described. */
+  /** Rules for the group, best first; empty if the clustering is not described. */
   readonly rules: readonly RuleRecord[]
 }
 
@@ -163,55 +160,49 @@ export interface ClusterDetails extends GroupSummary {
   readonly nearest: readonly NearCluster[]
   /** Tokens that the best rule does not select. */
   readonly uncaught: number
-  /** Tokens whose strength is 0.5 or more; null where the draws were not split. */
+  /** Number of tokens with a strength of at least 0.5; null if the draws were not split. */
   readonly core: number | null
 }
 
 /**
- * Which tokens of a cluster a gallery shows: nearest to its mean first; in an order drawn by a seed; those with the
- * largest share of their edges' weight leading out; those that lead to one other cluster most; the strongest members
- * first; the weakest first; those that the best rule does not select, nearest to the mean first; as they come in the
- * corpus.
+ * Selection and order of a gallery's tokens: by distance to the mean; random by seed; by outgoing edge weight; by
+ * edge weight to one other cluster; strongest first; weakest first; those not selected by the best rule, by distance
+ * to the mean; in corpus order.
  */
 export const strata = ['central', 'random', 'boundary', 'toward', 'core', 'edge', 'exceptions', 'order'] as const
 export type Stratum = (typeof strata)[number]
 
 export interface GalleryToken extends TokenInContext {
-  /**
-   * Share of the weight of its edges that leads out of its cluster, 0 to 1; null where the clustering is not
-   * described.
-   */
+  /** Share of its edge weight that leads out of its cluster, 0 to 1; null if the clustering is not described. */
   readonly boundary: number | null
-  /** Share of the halves of the draws in which it is with the group, 0 to 1; null where the draws were not split. */
+  /** Share of halves of the draws in which it is in the group, 0 to 1; null if the draws were not split. */
   readonly strength: number | null
 }
 
 export interface GalleryPage {
-  /** Tokens that fit the query, on all pages. */
+  /** Number of matching tokens, on all pages. */
   readonly total: number
   readonly tokens: readonly GalleryToken[]
 }
 
 export interface TokenDetails extends TokenInContext {
   readonly cluster: ClusterNumber
-  /** χ̂ per component and its standard error, nats². */
+  /** χ̂ and its standard error by component, in nats². */
   readonly susceptibilities: Float32Array
   readonly standardErrors: Float32Array
 }
 
-/** Places of tokens in the plane; `tokens` is null where all are placed, in order. */
+/** Positions of tokens in the plane. `tokens` is null if all tokens are included, in order. */
 export interface TokenLayout {
   readonly state: 'ready'
-  /** In words: "neighbour graph, 200 epochs" or "principal components". */
+  /** Method as text: "neighbour graph, 200 epochs" or "principal components". */
   readonly method: string
   readonly tokens: Int32Array | null
   /** [x0, y0, x1, y1, …] */
   readonly positions: Float32Array
 }
 
-/**
- * Clusters as nodes: places in the order of `ClusteringOverview.clusters`, and the weight of the edges between them.
- */
+/** Clusters as nodes: positions in the order of `ClusteringOverview.clusters`, and edge weights between them. */
 export interface ClusterLayout {
   readonly clusters: Int32Array
   readonly positions: Float32Array
@@ -220,29 +211,29 @@ export interface ClusterLayout {
   readonly weights: Float64Array
 }
 
-/** Long work beside the runs: a download, a layout, the description of a clustering. */
+/** Long work besides runs: a download, a layout, a description. */
 export interface Job {
   readonly id: string
   readonly kind: 'download' | 'layout' | 'description' | 'engines' | 'preview' | 'shards' | 'names'
   readonly title: string
   readonly run: string | null
   readonly state: 'working' | 'done' | 'failed' | 'cancelled'
-  /** Null where it can't be told. */
+  /** Null if unknown. */
   readonly fraction: number | null
   readonly detail: string
   readonly secondsLeft: number | null
   readonly error: string | null
 }
 
-/** Two clusterings of the same tokens beside each other. */
+/** Comparison of two clusterings of the same tokens. */
 export interface Comparison {
-  /** Tokens that both studies have: the same rows and positions. */
+  /** Number of tokens that both studies share: same rows and positions. */
   readonly tokens: number
-  /** Adjusted Rand index over those, leftover as one group. */
+  /** Adjusted Rand index over the shared tokens, with unclustered tokens as one group. */
   readonly adjustedRand: number
   /** Correlation of the columns that both runs have. */
   readonly columns: readonly { readonly component: string; readonly correlation: number }[]
-  /** For every cluster of the left one, that of the right one that it overlaps most with. */
+  /** For every cluster on the left, the one on the right with the largest overlap. */
   readonly matches: readonly {
     readonly left: ClusterNumber
     readonly right: ClusterNumber

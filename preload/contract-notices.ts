@@ -6,7 +6,7 @@ import type { TraceNotice } from './contract-runs'
 import type { Settings } from './contract-settings'
 import type { PlainError } from './errors'
 
-/** What the main side tells every window without being asked. */
+/** Notices that the main side sends to every window. */
 export interface Notices {
   readonly 'runs-changed': null
   readonly 'run-event': { readonly run: string; readonly event: RunEvent }
@@ -17,15 +17,17 @@ export interface Notices {
   /** What can be undone, after a change to a run itself. */
   readonly undo: UndoState
   readonly settings: Settings
-  /** Another workspace was opened, or this one again after its store process ended. */
+  /** Another workspace was opened, or this one was reopened after its store process died. */
   readonly workspace: { readonly folder: string; readonly reopened: boolean }
-  /** Something that a person should know, and what to do about it. */
+  /** A problem, and its remedy. */
   readonly problem: PlainError & { readonly run?: string }
-  /** A menu of the shell, or a second start of the program, asks for a command of the window. */
+  /** A command for the window, from the application menu or a second start of the program. */
   readonly command: { readonly command: string }
   /** Files dropped on, or opened with, the program. */
   readonly opened: { readonly paths: readonly string[] }
-  /** The window is to close while runs are at work: ask, then call `window.close` of the bridge. */
+  /**
+   * The window is about to close while runs are in progress. Ask the user, then call `answerClosing` of the bridge.
+   */
   readonly closing: { readonly runs: readonly string[] }
 }
 export type NoticeName = keyof Notices
@@ -33,19 +35,22 @@ export type NoticeName = keyof Notices
 export type CallAnswer =
   { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: PlainError }
 
-/** Of a window to the main side; `foreign` where another program, or one with other keys, is at its address. */
+/**
+ * State of a window's connection to the main side. `foreign` means that another program, or one with other keys, is
+ * at its address.
+ */
 export type Connection = 'open' | 'lost' | 'foreign'
 
-/** What the preload script, or the connection to `serve`, gives the renderer as `window.spectroscope`. */
+/** Interface given to the renderer as `window.spectroscope` by the preload script or the connection to `serve`. */
 export interface Bridge {
   readonly shell: 'electron' | 'browser'
   call(method: string, parameters: unknown): Promise<CallAnswer>
-  /** One listener for all notices; returns its removal. */
+  /** Sets the listener for all notices. Returns a function that removes it. */
   onNotice(listener: (name: string, data: unknown) => void): () => void
-  /** The path of a dropped file; null where a browser hides it. */
+  /** Path of a dropped file; null in browsers, which hide it. */
   pathOf(file: File): string | null
-  /** How to close while runs are at work: go on without a window, stop them with a checkpoint, or stay. */
+  /** How to close while runs are in progress: continue without a window, stop with a checkpoint, or stay open. */
   answerClosing(answer: 'keep-running' | 'checkpoint' | 'stay'): void
-  /** The connection to the main side; always 'open' in the shell. */
+  /** Reports the state of the connection; always 'open' in Electron. */
   onConnection(listener: (state: Connection) => void): () => void
 }

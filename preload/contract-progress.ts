@@ -11,23 +11,23 @@ import type {
   TokenInContext
 } from './records'
 
-/** What takes long enough to be watched: a stage of a run, or a model's download. */
+/** Work with progress: a stage of a run, or a model download. */
 export type Activity = StageName | 'download'
 
-/** How far a component has come, of methods that go in rounds. */
+/** Progress of a component, for the methods with rounds. */
 export interface ComponentProgress {
   readonly component: string
   readonly rounds: number
   /** Null before the first round is done. */
   readonly reliability: number | null
-  /** Above it with 90 % confidence. */
+  /** Lower bound with 90 % confidence. */
   readonly lower: number | null
   readonly done: boolean
 }
 
 /**
- * Where an activity is. `done` of `total` is in the stage's own unit; rates and the time left count only this
- * process's work.
+ * Progress of an activity. `done` of `total` is in the stage's own unit. Rates and time left cover only the work of
+ * this process.
  */
 export interface RunProgress {
   readonly stage: Activity
@@ -42,8 +42,7 @@ export interface RunProgress {
   readonly draw?: number
   readonly draws?: number
   /**
-   * Of methods that go in rounds: the one at work, counted from 1, how many there are at most, and how far each
-   * component has come.
+   * For the methods with rounds: the current round, counted from 1, the maximum, and the progress of each component.
    */
   readonly round?: number
   readonly rounds?: number
@@ -53,20 +52,18 @@ export interface RunProgress {
   readonly detail?: string
 }
 
-/** What a run tells while it works. */
+/** Events of a run in progress. */
 export type RunEvent =
   | { readonly type: 'run'; readonly run: string; readonly name: string; readonly resumed: boolean }
   | { readonly type: 'stage'; readonly stage: Activity; readonly detail?: string }
   | { readonly type: 'progress'; readonly progress: RunProgress }
   | { readonly type: 'finished'; readonly stage: Activity; readonly seconds: number; readonly detail: string }
-  /** A warning is of what may go wrong with the run as it goes on. */
+  /** A warning concerns something that may still go wrong. */
   | { readonly type: 'note'; readonly message: string; readonly warning?: true }
-  /** What looks unhealthy so far, whenever it changes: all of it. */
+  /** The complete list of health findings, whenever it changes. */
   | { readonly type: 'health'; readonly findings: readonly HealthFinding[] }
 
-/**
- * What `run`, `resume` and `demo` answer. Counts of clusters are null where the configuration asks for no clustering.
- */
+/** Answer of `run`, `resume` and `demo`. Cluster counts are null if the configuration has no clustering. */
 export interface RunSummary {
   readonly run: string
   readonly name: string
@@ -75,24 +72,22 @@ export interface RunSummary {
   readonly tokens: number
   readonly components: number
   readonly clusters: number | null
-  /** Tokens in no cluster: the leftover, main body or not. */
+  /** Number of tokens in no cluster. */
   readonly unclustered: number | null
   readonly leftover: 'main body' | 'unclustered' | null
   readonly clustering: number | null
   readonly ending: string | null
   readonly engine: string
-  /** What the corpus was; null where that is not known, and for rows from a file. */
+  /** Contents of the corpus; null if unknown, and for rows from a file. */
   readonly corpus: CorpusContents | null
   readonly seconds: Readonly<Record<string, number>>
-  /** In words, one sentence each. */
+  /** One sentence each. */
   readonly failedChains: readonly string[]
-  /** Components whose column has a reliability below the threshold. */
+  /** Components whose reliability is below the threshold. */
   readonly noisyComponents: readonly string[]
 }
 
-/**
- * The one object that a command answers with `--json` when it fails; some errors have lists beside their sentence.
- */
+/** Object printed by a failed command with `--json`. Some errors have further fields. */
 export interface ErrorAnswer {
   readonly error: {
     readonly kind: ErrorKind | 'internal'
@@ -101,17 +96,17 @@ export interface ErrorAnswer {
   }
 }
 
-/** What `show` answers: clusters by size, what is left over last. */
+/** Answer of `show`: clusters by size, unclustered tokens last. */
 export interface RunDetails {
   readonly run: RunRecord
   readonly summary: RunSummary
-  /** The stage that a resumed run would go on with. */
+  /** Stage with which a resumed run would continue. */
   readonly next: StageName | null
   readonly clustering: ClusteringRecord | null
   readonly clusters: readonly ClusterSummary[]
 }
 
-/** What `show --cluster` answers. */
+/** Answer of `show --cluster`. */
 export interface ClusterTokens {
   readonly run: string
   readonly name: string
@@ -119,7 +114,7 @@ export interface ClusterTokens {
   readonly tokens: readonly TokenInContext[]
 }
 
-/** What `cluster` answers. */
+/** Answer of `cluster`. */
 export interface ClusteringSummary {
   readonly run: string
   readonly tokens: number
@@ -129,27 +124,27 @@ export interface ClusteringSummary {
   readonly clustering: ClusteringRecord
 }
 
-/** Something unhealthy or noisy, and what would help, in one sentence. */
+/** A health finding and its remedy, in one sentence. */
 export interface HealthFinding {
   readonly component: string
   readonly kind: string
   readonly message: string
 }
 
-/** What `diagnose` answers; diagnostics in order of components, then of `full`. */
+/** Answer of `diagnose`. Diagnostics are in the order of components, then `full`. */
 export interface RunHealth {
   readonly run: RunRecord
   /** L(w*) on the observation rows, nats per token. */
   readonly initialLoss: number
-  /** Reliability below which a column counts as mostly noise. */
+  /** Columns with a lower reliability count as mostly noise. */
   readonly threshold: number
   readonly diagnostics: readonly DiagnosticsRecord[]
   readonly findings: readonly HealthFinding[]
-  /** In order of the components. */
+  /** In the order of the components. */
   readonly columns: readonly ColumnSpread[]
 }
 
-/** An engine of this machine, with the rate of one thread on a small transformer's gradient steps. */
+/** An engine of this machine, and the speed of one thread on gradient steps of a small transformer. */
 export interface EngineRate {
   readonly name: string
   readonly device: string
@@ -157,29 +152,29 @@ export interface EngineRate {
   readonly version: string
   readonly available: boolean
   readonly remedy: string | null
-  /** What `engines.install` takes to bring what is missing; null where there is nothing to install. */
+  /** Name to pass to `engines.install`; null if there is nothing to install. */
   readonly install: string | null
-  /** Null where it is not available. */
+  /** Null if the engine is not available. */
   readonly tokensPerSecond: number | null
   readonly gigaflopsPerSecond: number | null
 }
 
-/** What an engine's installation would download, and into which folder. */
+/** Download and target folder of an engine's installation. */
 export interface EngineInstallation {
   readonly engine: string
-  /** Null where the server does not say. */
+  /** Null if the server does not say. */
   readonly bytes: number | null
   readonly folder: string
-  /** What it needs, for a person to read before the download. */
+  /** Requirements, for the user to read before the download. */
   readonly words: string
 }
 
 export interface EngineInstalled {
   readonly engine: string
-  /** False where a person decided against it. */
+  /** False if the user declined. */
   readonly installed: boolean
   readonly device: string | null
   readonly version: string | null
-  /** As of `EngineRate`. */
+  /** As in `EngineRate`. */
   readonly tokensPerSecond: number | null
 }

@@ -4,53 +4,56 @@ import type { RunEvent, RunProgress } from './contract-progress'
 import type { LabelStatus } from './contract-annotations'
 import type { RunStatus, StageName, TracePointRecord, TraceRecord } from './records'
 
-/** What the list of runs shows of one. */
+/** A row of the run list. */
 export interface RunEntry {
   readonly id: string
   readonly name: string
-  /** Last part of the model's path, and the checkpoint where one is given. */
+  /** Last part of the model's path, and the checkpoint if one is given. */
   readonly model: string
   readonly tokens: number
   readonly components: number
   readonly engine: string
   readonly status: RunStatus
-  /** Null before its end: what it is at. */
+  /** Current stage; null after the end. */
   readonly stage: StageName | null
   readonly error: string | null
-  /** Whether it is paused because its engine failed, as where a device is gone. */
+  /** Whether it stopped because its engine failed, for example when a device disappeared. */
   readonly engineLost: boolean
-  /** Of the latest clustering; null where there is none. */
+  /** For the latest clustering; null if there is none. */
   readonly clusters: number | null
   readonly clustering: number | null
   readonly clusterings: readonly { readonly number: number; readonly name: string; readonly clusters: number }[]
-  /** Clusters of the latest clustering by status; unseen ones are the rest. */
+  /** Clusters of the latest clustering by status. Unseen ones are not counted. */
   readonly labels: Readonly<Partial<Record<LabelStatus, number>>>
   readonly createdAt: string
   readonly finishedAt: string | null
   readonly archived: boolean
   readonly deleted: boolean
-  /** Waiting for another run of this workspace to end. */
+  /** Waiting for another run of this workspace. */
   readonly queued: boolean
-  /** One more clustering of it is at work, or waits where it is queued. */
+  /** A further clustering of it is in progress or, if `queued`, waiting. */
   readonly reclustering: boolean
-  /** Bytes of the sums that are kept of it, with which it can be continued; null where there are none. */
+  /** Size of its saved sums in bytes, from which it can be continued; null if there are none. */
   readonly keptSums: number | null
-  /** Name of the file that it was imported from; null for a run that was made here. */
+  /** File that it was imported from; null for other runs. */
   readonly imported: string | null
 }
 
-/** A run at work, for a view that opens while it goes on; then `run-event` and `trace` notices tell what follows. */
+/**
+ * State of a run in progress, for a view that opens meanwhile. Later changes arrive as `run-event` and `trace`
+ * notices.
+ */
 export interface LiveRun {
   readonly run: string
   readonly working: boolean
   readonly pausing: boolean
   readonly stage: StageName | null
   readonly progress: RunProgress | null
-  /** L(w*) on the observation rows, nats per token, once sampling has found it. */
+  /** L(w*) on the observation rows in nats per token, once it is known. */
   readonly initialLoss?: number | null
-  /** Fraction done of each component, in order; empty outside of sampling. */
+  /** Fraction done of each component, in order; empty outside sampling. */
   readonly components: readonly { readonly component: string; readonly fraction: number }[]
-  /** Tokens per second now and then, oldest first: [seconds since start, rate] pairs. */
+  /** Sampling speed over time, oldest first: [seconds since start, tokens per second]. */
   readonly rates: Float64Array
   readonly traces: readonly TraceRecord[]
   readonly events: readonly { readonly at: string; readonly event: RunEvent }[]
@@ -62,7 +65,7 @@ export interface TraceNotice {
   readonly points: readonly TracePointRecord[]
 }
 
-/** A place in a configuration that is not right: `path` as in "sampler.draws", "" for the whole. */
+/** A problem in a configuration. `path` is a key such as "sampler.draws", or "" for the whole. */
 export interface ConfigurationProblem {
   readonly path: string
   readonly message: string
@@ -70,7 +73,7 @@ export interface ConfigurationProblem {
 
 export interface ConfigurationCheck {
   readonly problems: readonly ConfigurationProblem[]
-  /** With every default filled in; null where there are problems. */
+  /** With all defaults filled in; null if there are problems. */
   readonly configuration: RunConfiguration | null
 }
 
@@ -89,13 +92,13 @@ export interface ModelDescription {
   readonly components: readonly string[]
 }
 
-/** Rows as they will be packed. */
+/** Rows as a run would pack them. */
 export interface CorpusPreview {
   readonly files: number
   readonly documents: number
-  /** Of the documents that were read: all of them, or those up to a limit of time. */
+  /** False if reading stopped at the time limit, so that counts cover only what was read. */
   readonly complete: boolean
-  /** Of the files that were read, and what was left out of folders; null for rows from a file. */
+  /** Files that were read, and those in folders that were skipped; null for rows from a file. */
   readonly contents: CorpusContents | null
   readonly rowsWanted: number
   readonly rowsThere: number
@@ -126,32 +129,32 @@ export interface Estimate {
   readonly diskBytes: number
   readonly machineMemoryBytes: number
   readonly diskFreeBytes: number
-  /** Rows through the loss, and through gradients, in tokens. */
+  /** Tokens of rows evaluated for losses, and of rows in gradients. */
   readonly lossTokens: number
   readonly gradientTokens: number
-  /** In words: what rate it rests on, and when that was measured. */
+  /** Sentence on the measured speed that the estimate uses, and when it was measured. */
   readonly basis: string
 }
 
-/** What a few components of a run came to in a short time, and what the whole is likely to need. */
+/** Result of sampling a few components briefly, and an estimate for the whole run. */
 export interface SignalPreview {
-  /** That the sampling took. */
+  /** Duration of the sampling. */
   readonly seconds: number
   readonly components: readonly {
     readonly component: string
     readonly rounds: number
     readonly reliability: number
     readonly lower: number
-    /** Rounds in all that it is likely to need for the target; null where the run has none. */
+    /** Total rounds likely needed for the target; null if the run has none. */
     readonly roundsNeeded: number | null
   }[]
-  /** Of sampling all components of the run here; null where too little was sampled to tell. */
+  /** Estimated duration of sampling the whole run here; null if too little was sampled. */
   readonly secondsForRun: number | null
-  /** What first order leaves out of the least linear of them; null where it was not looked at. */
+  /** Share that first order leaves out of the least linear component; null if not estimated. */
   readonly remainder: { readonly component: string; readonly share: number; readonly error: number } | null
-  /** What the corpus was; null for rows from a file. */
+  /** Contents of the corpus; null for rows from a file. */
   readonly corpus: CorpusContents | null
-  /** The same in a few sentences. */
+  /** Summary in a few sentences. */
   readonly words: string
 }
 
@@ -161,24 +164,24 @@ export interface FolderEntry {
   readonly folder: boolean
   readonly bytes: number
   readonly changedAt: string
-  /** A folder that holds a config.json with weights. */
+  /** Whether it is a folder with a config.json and weights. */
   readonly model: boolean
 }
 
 export interface FolderListing {
   readonly folder: string
-  /** Null at the top of what the window reaches. */
+  /** Null at the top of the window's reach. */
   readonly parent: string | null
-  /** Folders that were named for this window, beside the home folder. */
+  /** Additional folders that the window may access. */
   readonly places: readonly string[]
   readonly entries: readonly FolderEntry[]
-  /** More entries than are listed. */
+  /** Whether there are more entries than listed. */
   readonly cut: boolean
-  /** How many cannot be opened, and so are not listed: links that lead nowhere, and names that are not UTF-8. */
+  /** Number of unlisted entries that cannot be opened: broken links, and names that are not UTF-8. */
   readonly leftOut: number
 }
 
-/** Cluster × component means in units of each column's standard deviation, [clusters, components] row-major. */
+/** Mean of each component in each cluster, in standard deviations of the column, [clusters, components] row-major. */
 export interface HeatMap {
   readonly clusters: Int32Array
   readonly sizes: Int32Array

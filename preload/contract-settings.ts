@@ -9,7 +9,7 @@ const mostKeys = 1000
 
 export const settingsSchema = z.strictObject({
   theme: z.enum(themes).default('system'),
-  /** Keys of commands that are not the defaults: command → keys, as in "ctrl+shift+p" or "g". */
+  /** Changed keyboard shortcuts: command → keys, such as "ctrl+shift+p" or "g". */
   keys: z
     .record(name, z.array(text(60)).max(8))
     .refine((keys) => Object.keys(keys).length <= mostKeys, `there is room for the keys of ${mostKeys} commands`)
@@ -29,7 +29,7 @@ export const settingsSchema = z.strictObject({
 })
 export type Settings = z.output<typeof settingsSchema>
 
-/** Without defaults, which would set every setting that is not among the changes. */
+/** Without defaults, which would overwrite settings that are not among the changes. */
 export const settingsChanges = z.strictObject({
   theme: settingsSchema.shape.theme.unwrap().optional(),
   keys: settingsSchema.shape.keys.unwrap().optional(),
@@ -48,13 +48,13 @@ export interface AppState {
   readonly cores: number
   readonly memoryBytes: number
   readonly home: string
-  /** Null where none could be opened. */
+  /** Null if none could be opened. */
   readonly workspace: string | null
-  /** Why none could be opened, or why the one that is open can only be read. */
+  /** Why none could be opened, or why the open one is read-only. */
   readonly problem: string | null
-  /** The workspace that somebody else made, which *Trust this folder* lets be changed; null where there is none. */
+  /** Workspace made by somebody else, for *Trust this folder*; null if there is none. */
   readonly untrusted: string | null
-  /** What a person should know, each said once: settings that could not be read, labels that another copy has. */
+  /** Notes for the user, each shown once: unreadable settings, labels from another copy. */
   readonly notes: readonly string[]
   readonly settings: Settings
   readonly views: Readonly<Record<string, unknown>>

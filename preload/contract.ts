@@ -1,4 +1,4 @@
-/** The one vocabulary that a window, the terminal and the main side share. */
+/** Types and words shared by window, terminal and main side. */
 export { clusteringWords, groupCount, groupName, mayNotBeThere, ruleWords, stabilityWords } from './clustering-words'
 export * from './contract-annotations'
 export * from './contract-calls'

@@ -1,32 +1,32 @@
 import { plural } from './plural'
 
-/** How files of a corpus are read: records of a kind, or the whole file as one document. */
+/** How corpus files are read: as records of some format, or as one document of plain text. */
 export const corpusKinds = ['jsonl', 'json', 'csv', 'tsv', 'parquet', 'text'] as const
 export type CorpusKind = (typeof corpusKinds)[number]
 
-/** Files of a corpus that were read alike. */
+/** Files of a corpus with the same kind and extension. */
 export interface CorpusFiles {
   readonly kind: CorpusKind
-  /** End of their names in lower case, ".jsonl.gz"; "" where they have none. */
+  /** End of their names in lower case, such as ".jsonl.gz"; "" if they have none. */
   readonly extension: string
   readonly files: number
-  /** Those of nothing but white space do not count. */
+  /** Not counting documents of only whitespace. */
   readonly documents: number
 }
 
-/** Files and folders that were found in a corpus's folders and not read. */
+/** Files and folders found in a corpus's folders but not read. */
 export interface LeftOut {
-  /** In words, after "left out: ". */
+  /** Reason, to follow "left out: ". */
   readonly why: string
   readonly count: number
-  /** Paths of the first of them, from the configuration's folder. */
+  /** Paths of the first ones, relative to the configuration's folder. */
   readonly names: readonly string[]
 }
 
-/** What the files and folders of a corpus gave, and what of the folders was left out. */
+/** Contents of a corpus: what was read, and what was left out of its folders. */
 export interface CorpusContents {
   readonly read: readonly CorpusFiles[]
-  /** Records and files of nothing but white space. */
+  /** Records and files of only whitespace. */
   readonly blank: number
   readonly leftOut: readonly LeftOut[]
 }
@@ -43,11 +43,11 @@ const namesWords = ({ names, count }: LeftOut): string => {
   return `${shown.join(', ')}${count > shown.length ? ` and ${(count - shown.length).toLocaleString('en')} more` : ''}`
 }
 
-/** What was left out, in words; "" where nothing was. */
+/** Describes what was left out; "" if nothing was. */
 export const leftOutWords = ({ leftOut }: CorpusContents): string =>
   leftOut.length === 0 ? '' : `left out: ${leftOut.map((group) => `${namesWords(group)} (${group.why})`).join('; ')}`
 
-/** What a corpus gave and what was left out, in words without an end. */
+/** Describes what a corpus contains and what was left out, without a final full stop. */
 export const corpusWords = (contents: CorpusContents): string => {
   const { read, blank } = contents
   const files = read.length === 0 ? 'no file' : read.map(filesWords).join(', ')
@@ -55,5 +55,5 @@ export const corpusWords = (contents: CorpusContents): string => {
   return [files, without, leftOutWords(contents)].filter((part) => part !== '').join('; ')
 }
 
-/** The same as a sentence. */
+/** Describes the contents of a corpus in a sentence. */
 export const contentsWords = (contents: CorpusContents): string => `The corpus: ${corpusWords(contents)}.`

@@ -1,6 +1,6 @@
 import { withShortWords } from './quoting'
 
-/** What went wrong, by kind; the terminal's exit code follows from it. */
+/** Kinds of errors, and their exit codes. */
 export const errorKinds = {
   usage: 2,
   configuration: 3,
@@ -21,12 +21,12 @@ interface SpectroscopeErrorOptions extends ErrorOptions {
 }
 
 /**
- * An error that a user reads: `message` is one sentence that names the file or key, the place and the remedy.
- * Crosses processes as a plain object (`toPlain`, `fromPlain`).
+ * An error for the user. `message` is one sentence that names the file or key, the place and the remedy. Crosses
+ * processes as a plain object (`toPlain`, `fromPlain`).
  */
 export class SpectroscopeError extends Error {
   readonly kind: ErrorKind
-  /** Lists and numbers behind the sentence, for `--json`; they stay in the process that found them. */
+  /** Lists and numbers behind the sentence, for `--json`. They are not sent to other processes. */
   readonly details: Readonly<Record<string, unknown>>
 
   constructor(kind: ErrorKind, message: string, { details = {}, ...options }: SpectroscopeErrorOptions = {}) {
@@ -37,12 +37,12 @@ export class SpectroscopeError extends Error {
   }
 }
 
-/** What anything thrown says. */
+/** Message of any thrown value. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 export interface PlainError {
   readonly kind: ErrorKind | 'internal'
-  /** The whole sentence: what is wrong and where, then, after the last "; ", what to do. */
+  /** The whole sentence: the fault and its place, then, after the last "; ", the remedy. */
   readonly message: string
   readonly stack?: string
 }

@@ -1,7 +1,7 @@
 import { contextBridge, ipcRenderer, webUtils } from 'electron'
 import type { Bridge, CallAnswer } from './contract'
 
-/** All that the window can reach of the shell. What is said here is checked on the main side. */
+/** The only access of the window to the shell. Messages are checked on the main side. */
 const bridge: Bridge = {
   shell: 'electron',
   call: (method, parameters) => ipcRenderer.invoke('call', method, parameters) as Promise<CallAnswer>,

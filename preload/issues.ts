@@ -3,7 +3,7 @@ import { briefly, brieflyAll } from './quoting'
 
 type Issue = z.core.$ZodIssue
 
-/** What an alternative of a union takes, from its complaint about a value of another kind. */
+/** Type that an alternative of a union accepts, from its issue with a value of another type. */
 const taken = (issue: Issue): string | undefined => {
   if (issue.code === 'invalid_value') return issue.values.map((value) => JSON.stringify(value)).join(' or ')
   if (issue.code !== 'invalid_type') return undefined
@@ -12,18 +12,18 @@ const taken = (issue: Issue): string | undefined => {
 
 const bounding = new Set<Issue['code']>(['too_small', 'too_big', 'not_multiple_of'])
 
-/** What of an alternative says more than that the value is none of all. */
+/** Whether an issue of an alternative says more than that the value has the wrong type. */
 const tells = (issue: Issue): boolean =>
   issue.path.length > 0 || issue.code === 'unrecognized_keys' || bounding.has(issue.code)
 
 /**
- * The issue that says most: of a union, that of the alternative which the value agrees with furthest, or else all
- * that it takes.
+ * The most informative issue. For a union, that of the alternative that matches the value furthest, else a list of
+ * all accepted types.
  */
 export const telling = (issue: Issue): Issue => {
   if (issue.code !== 'invalid_union') return issue
   const all = issue.errors.flat().map(telling)
-  // A number out of range says more than that it is no "auto".
+  // "Out of range" is more informative than "not auto".
   const bounded = all.find(({ code, path }) => path.length === 0 && bounding.has(code))
   const [chosen] = bounded === undefined ? all.toSorted((a, b) => b.path.length - a.path.length) : [bounded]
   if (chosen !== undefined && tells(chosen)) return { ...chosen, path: [...issue.path, ...chosen.path] }
@@ -31,10 +31,10 @@ export const telling = (issue: Issue): Issue => {
   return kinds.length === 0 ? issue : { ...issue, message: `Invalid input: expected ${kinds.join(' or ')}` }
 }
 
-/** Whether more, or less, is asked for than there is room for; said before anything else. */
+/** Whether a value exceeds its bounds. Such issues are reported first. */
 export const isOutOfBounds = ({ code }: Issue): boolean => bounding.has(code)
 
-/** A place in a value: "clusters[3].members[17]"; "" for the whole. */
+/** Path in a value: "clusters[3].members[17]"; "" for the whole. */
 export const placeOf = (path: readonly PropertyKey[]): string =>
   path.reduce<string>((place, part) => {
     if (typeof part === 'number') return `${place}[${part}]`
@@ -66,8 +66,8 @@ const boundWords = (issue: Bounding): string => {
 }
 
 /**
- * What is wrong, as a clause without its end that quotes little of what was given: "it has 200, but it must have at
- * most 100 characters". It names what was given where the check was asked to report its input.
+ * Describes an issue as a clause that quotes little of the input: "it has 200, but it must have at most 100
+ * characters". Mentions the value if the check reports its input.
  */
 export const issueWords = (issue: Issue): string => {
   if (issue.code === 'too_big' || issue.code === 'too_small') return boundWords(issue)
@@ -79,15 +79,15 @@ export const issueWords = (issue: Issue): string => {
 }
 
 /**
- * What is wrong with one place of a configuration: `path` as in "corpus.files[0]", "" for the whole; `message` a
- * sentence without its end.
+ * A problem with one key of a configuration: `path` such as "corpus.files[0]", or "" for the whole, and `message`, a
+ * sentence without its full stop.
  */
 export interface ConfigurationIssue {
   readonly path: string
   readonly message: string
 }
 
-/** An issue in the words of the terminal. */
+/** Describes an issue and its place. */
 export const issueAt = (issue: Issue): ConfigurationIssue => {
   const place = placeOf(issue.path)
   if (issue.code === 'invalid_type' && /received undefined$/.test(issue.message)) {

@@ -1,7 +1,7 @@
 import type { AnnotationBody, AnnotationTarget, Label, LabelChanges, LabelStatus } from './contract-annotations'
 import type { ClusterNumber } from './records'
 
-/* What a change does to a label: the window foresees by these rules what the store will write. */
+/** Effects of changes on labels. The store applies these rules; the window predicts their results with them. */
 
 export const clusterTarget = (cluster: ClusterNumber): AnnotationTarget => `cluster:${cluster}`
 
@@ -15,7 +15,7 @@ export const parseTarget = (target: AnnotationTarget): ParsedTarget => {
   return { kind: kind as ParsedTarget['kind'], number: Number(number) }
 }
 
-/** The group that a target is; undefined for a merge or a part. */
+/** The group of a target; undefined for a merge or a part. */
 export const clusterOf = (target: AnnotationTarget): ClusterNumber | undefined => {
   const { kind, number } = parseTarget(target)
   return kind === 'cluster' ? number : undefined
@@ -32,16 +32,19 @@ export const labelOf = ({ name, note, tags, confidence, status, blindTest }: Lab
   blindTest
 })
 
-/** A name on one line, without space at its ends. */
+/** A name on one line, without spaces at its ends. */
 export const tidyName = (name: string): string => name.replace(/\s+/g, ' ').trim()
 
 const tidyTags = (tags: readonly string[]): string[] => [...new Set(tags.map(tidyName))].filter((tag) => tag !== '')
 
-/** A name makes labelled what was not unsure; its removal makes unseen what was labelled. */
+/**
+ * Status after a change of name: a name makes a cluster labelled, unless it is unsure; removing the name of a
+ * labelled one makes it unseen.
+ */
 export const statusAfterNaming = (name: string, before: LabelStatus): LabelStatus =>
   name !== '' ? (before === 'unsure' ? 'unsure' : 'labelled') : before === 'labelled' ? 'unseen' : before
 
-/** A label with changes made to it; a name changes the status too, where the changes do not say one themselves. */
+/** A label after changes. Changing the name also updates the status, unless the changes set it. */
 export const changedLabel = (label: Label, { name, note, tags, confidence, status }: LabelChanges): Label => {
   const named = name === undefined ? label.name : tidyName(name)
   return {
@@ -54,17 +57,17 @@ export const changedLabel = (label: Label, { name, note, tags, confidence, statu
   }
 }
 
-/** Whether a label says nothing at all, so that it need not be kept. */
+/** Whether a label is empty and need not be stored. */
 const saysNothing = ({ name, note, tags, confidence, status, blindTest }: Label): boolean =>
   name === '' && note === '' && tags.length === 0 && confidence === null && status === 'unseen' && blindTest === null
 
-/** Who says something, and when (ISO 8601 in UTC). */
+/** Author and time (ISO 8601 in UTC) of a change. */
 export interface Signature {
   readonly author: string
   readonly changedAt: string
 }
 
-/** What is said of a target after changes; null where that is nothing, and a cluster needs no annotation for it. */
+/** Annotation after changes; null if nothing remains and the target is a cluster. */
 export const changedBody = (
   target: AnnotationTarget,
   before: AnnotationBody | undefined,
@@ -75,7 +78,10 @@ export const changedBody = (
   return clusterOf(target) !== undefined && saysNothing(label) ? null : { ...before, ...label, ...signature }
 }
 
-/** Whether an annotation says what something is: no skip, and no merge or part about which nothing is said. */
+/**
+ * Whether an annotation has content. False for skipped clusters, and for merges and parts without a name, note or
+ * tag.
+ */
 export const isLabel = ({ name, note, tags, status }: Label): boolean =>
   status === 'labelled' ||
   status === 'unsure' ||

@@ -2,14 +2,14 @@ import type { Annotation, AnnotationTarget, LabelStatus } from './contract-annot
 import { clusterOf, clusterTarget, tidyName } from './label-rules'
 import type { ClusterNumber } from './records'
 
-/** What people say of a group. */
+/** Name and status of a group. */
 export interface Said {
-  /** "" where nobody named it. */
+  /** "" if it has no name. */
   readonly name: string
   readonly status: LabelStatus
 }
 
-/** What people say of groups: of the merge that one is read in, or of itself where the merge says nothing. */
+/** Name and status of every annotated group: those of its merge, or its own if the merge has none. */
 export const saidOf = (annotations: Iterable<Annotation>): Map<ClusterNumber, Said> => {
   const said = new Map<ClusterNumber, Said>()
   const merges: Annotation[] = []
@@ -32,13 +32,13 @@ export const saidOf = (annotations: Iterable<Annotation>): Map<ClusterNumber, Sa
 }
 
 /**
- * Groups that count as labelled, wherever labels are counted or chosen by: those of which people say so, themselves
- * or as one of a merge. Neither those that are unsure or skipped, nor those of which only a part has a label.
+ * Groups that count as labelled, wherever labels are counted or selected: labelled themselves or through a merge.
+ * Groups that are unsure or skipped, or of which only a part is labelled, do not count.
  */
 export const labelledGroups = (annotations: Iterable<Annotation>): Set<ClusterNumber> =>
   new Set([...saidOf(annotations)].flatMap(([group, { status }]) => (status === 'labelled' ? [group] : [])))
 
-/** How many of a clustering's clusters, which are numbered from 0, have each status; unseen ones are the rest. */
+/** Number of clusters by status, among those numbered from 0 to `clusters` - 1. Unseen ones are not counted. */
 export const countStatuses = (
   annotations: Iterable<Annotation>,
   clusters: number

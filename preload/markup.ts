@@ -8,8 +8,6 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;'
 }
 
-/**
- * A text as HTML and XML may hold it, in attributes too: markup as entities, with marks for what would not be seen.
- */
+/** Escapes a text for HTML and XML, including attributes, and marks invisible characters. */
 export const escapeMarkup = (text: string): string =>
   visibleText(text).replace(/[&<>"']/g, (character) => entities[character])

@@ -6,17 +6,17 @@ export * from './clustering-records'
 
 export type RunStatus = 'pending' | 'running' | 'interrupted' | 'failed' | 'finished'
 
-/** Stages in their order. Each one's results are stored in one transaction, together with its `StageRecord`. */
+/** Stages in order. Each one's results are stored in one transaction with its `StageRecord`. */
 export const stageNames = ['prepare', 'sample', 'neighbours', 'cluster'] as const
 export type StageName = (typeof stageNames)[number]
 
-/** A stage whose results are stored. */
+/** A finished stage. */
 export interface StageRecord {
   readonly stage: StageName
   readonly finishedAt: string
   /** Wall-clock seconds of work, over all interruptions. */
   readonly seconds: number
-  /** The engine that did the stage's work, where one did. */
+  /** The engine used, if any. */
   readonly engine?: EngineProvenance
   readonly versions?: Readonly<Record<string, string>>
   readonly threads?: number
@@ -29,38 +29,38 @@ export interface EngineProvenance {
   readonly version: string
 }
 
-/** Where a run's numbers come from; keys are added as stages learn them. */
+/** Origin of a run's numbers. Stages add keys as they learn them. */
 export interface Provenance {
   readonly seed?: number
   readonly modelHash?: string
   readonly tokenizerHash?: string
   readonly studyHash?: string
-  /** What the corpus was; of runs with rows from a file, and of those of versions before, there is nothing. */
+  /** Contents of the corpus. Absent for rows from a file and for runs of older versions. */
   readonly corpus?: CorpusContents
-  /** The one that computes; those before it, where a person had the run go on elsewhere. */
+  /** The current engine, and earlier ones if the run was resumed on another. */
   readonly engine?: EngineProvenance
   readonly enginesBefore?: readonly (EngineProvenance & { readonly until: string })[]
-  /** Why the engine failed, where that is what stopped the run; null once it goes on. */
+  /** Error of the engine if that stopped the run; null after it resumes. */
   readonly engineLost?: { readonly at: string; readonly message: string } | null
   readonly versions?: Readonly<Record<string, string>>
   readonly platform?: string
   readonly threads?: number
-  /** Of a run that came out of an annotated cluster set. */
+  /** For runs imported from an annotated set. */
   readonly imported?: ImportedProvenance
-  /** Of a run that was sampled in shards. */
+  /** For runs gathered from shards. */
   readonly gathered?: GatheredProvenance
-  /** Of a run that began with another's sums. */
+  /** For runs that continue another from its sums. */
   readonly continued?: { readonly run: string; readonly name: string }
-  /** Bytes of the sums that are kept of the run, so that it can be continued; null where they were given up. */
+  /** Size of the saved sums in bytes, with which the run can be continued; null if they were deleted. */
   readonly keptSums?: number | null
 }
 
-/** The shards that a run was gathered from. */
+/** Shards that a run was gathered from. */
 export interface GatheredProvenance {
   readonly folder: string
-  /** SHA-256 of all that decides the numbers, and of how they were divided. */
+  /** SHA-256 of everything that determines the numbers, and of the division into shards. */
   readonly set: string
-  /** Where and when each was sampled; empty before they are gathered. */
+  /** Where and when each shard was sampled; empty until gathered. */
   readonly shards: readonly {
     readonly host: string
     readonly processor: string
@@ -70,12 +70,12 @@ export interface GatheredProvenance {
   }[]
 }
 
-/** The run that an annotated cluster set was written from; the set's clustering is number 1 of the imported run. */
+/** Run that an annotated cluster set was exported from. The set's clustering becomes number 1 of the imported run. */
 export interface ImportedProvenance {
   readonly at: string
   /** Name of the file, without its folder. */
   readonly file: string
-  /** Name of the run in the file; absent in imports of earlier versions, which kept it. */
+  /** Name of the run in the file. Absent in imports by earlier versions. */
   readonly name?: string
   readonly run: {
     readonly id: string
@@ -85,29 +85,29 @@ export interface ImportedProvenance {
   }
   readonly stages: readonly StageRecord[]
   readonly clustering: { readonly number: number; readonly createdAt: string; readonly clusters: number }
-  /** Clusters of a selection; null where the whole clustering was exported. */
+  /** Exported clusters; null if the whole clustering was exported. */
   readonly selection: readonly ClusterNumber[] | null
 }
 
-/** Times are ISO 8601 in UTC. */
+/** A run. Times are ISO 8601 in UTC. */
 export interface RunRecord {
   /** Sortable by time: "20261122-101530-k3f9". */
   readonly id: string
   readonly name: string
   readonly status: RunStatus
-  /** What the run is at, or where it stopped; null before the first stage and after the last. */
+  /** Current stage, or the stage at which it stopped; null before the first and after the last. */
   readonly stage: StageName | null
   readonly stages: readonly StageRecord[]
   readonly createdAt: string
   readonly startedAt: string | null
   readonly finishedAt: string | null
   readonly configuration: RunConfiguration
-  /** The folder that the configuration's relative paths start from. */
+  /** Folder to which the configuration's paths are relative. */
   readonly baseFolder: string
   readonly provenance: Provenance
-  /** The sentence of the error that the run failed with. */
+  /** Error message with which the run failed. */
   readonly error: string | null
-  /** Tokens of the study; 0 before it is prepared. */
+  /** Number of studied tokens; 0 before rows are prepared. */
   readonly tokens: number
   readonly probeRows: number
   /** Components in the order of the susceptibility vector; empty before sampling is done. */
@@ -115,9 +115,9 @@ export interface RunRecord {
   /** L(w*) on the observation rows, nats per token; null before sampling is done. */
   readonly initialLoss: number | null
   readonly clusterings: readonly ClusteringRecord[]
-  /** Put aside by a person. */
+  /** Archived by the user. */
   readonly archived: boolean
-  /** Marked as deleted: out of sight, and gone for good once the workspace is closed. */
+  /** Marked as deleted: hidden, and removed when the workspace is closed. */
   readonly deleted: boolean
 }
 
@@ -134,15 +134,15 @@ export interface RunChanges {
   readonly startedAt?: string | null
   readonly finishedAt?: string | null
   readonly error?: string | null
-  /** Merged into what is known. */
+  /** Merged into the existing provenance. */
   readonly provenance?: Provenance
 }
 
 /** A document that occurs in probe rows. */
 export interface DocumentRecord {
-  /** Number of the document in reading order, among those of the whole corpus that are not empty. */
+  /** Number of the document in reading order, among the non-empty documents of the corpus. */
   readonly id: number
-  /** Path from the base folder, with slashes. */
+  /** Path relative to the base folder, with slashes. */
   readonly file: string
   /** Number of the record in the file, from 0. */
   readonly record: number
@@ -151,43 +151,40 @@ export interface DocumentRecord {
 
 /** Part of a row that comes from one document. */
 export interface Segment {
-  /** Column of the row where it starts. */
+  /** Position in the row where it starts. */
   readonly start: number
   /** `DocumentRecord.id` */
   readonly document: number
-  /** Index, within the document, of the token at that column. */
+  /** Index within the document of the token at that position. */
   readonly offset: number
 }
 
-/** Where a probe row comes from; subset "" and no segments for rows from a file. */
+/** Source of a probe row. For rows from a file, `subset` is "" and there are no segments. */
 export interface RowProvenance {
   readonly subset: string
   readonly segments: readonly Segment[]
 }
 
-/**
- * What a run measures, as token ids: three sets of rows, the studied targets of the probe rows, and where those come
- * from.
- */
+/** A study as token ids: three sets of rows, the studied targets of the probe rows, and their sources. */
 export interface StudyRecord {
   readonly sampling: readonly Int32Array[]
   readonly observation: readonly Int32Array[]
   readonly probe: readonly Int32Array[]
   /**
-   * Studied target positions (1 … T-1, ascending) of each probe row. Tokens are numbered probe row by probe row, then
-   * by position.
+   * Studied target positions (1 … T-1, ascending) of each probe row. Tokens are numbered by probe row, then by
+   * position.
    */
   readonly targets: readonly Int32Array[]
   readonly provenance: readonly RowProvenance[]
-  /** Those that occur in probe rows, by id. */
+  /** Documents that occur in probe rows, by id. */
   readonly documents: readonly DocumentRecord[]
-  /** SHA-256 over all ids and targets, hexadecimal. */
+  /** SHA-256 of all ids and targets, in hexadecimal. */
   readonly hash: string
-  /** Of a study that was just made from a corpus; the run's provenance keeps it. */
+  /** Only in a study just made from a corpus. The run's provenance stores it. */
   readonly contents?: CorpusContents
 }
 
-/** Susceptibilities χ̂ and their standard errors, both [tokens, components] row-major, nats². */
+/** Susceptibilities χ̂ and their standard errors in nats², both [tokens, components] row-major. */
 export interface SusceptibilityRecord {
   readonly tokens: number
   readonly components: readonly string[]
@@ -196,8 +193,8 @@ export interface SusceptibilityRecord {
 }
 
 /**
- * Of one component's column of χ̂, over all tokens: its standard deviation, and the root of the mean square of its
- * standard errors; nats².
+ * For one component's column of χ̂ over all tokens: its standard deviation, and the root mean square of its standard
+ * errors, in nats².
  */
 export interface ColumnSpread {
   readonly component: string
@@ -205,49 +202,52 @@ export interface ColumnSpread {
   readonly standardError: number
 }
 
-/** Bounds of a reliability: with 90 % confidence it is above the first, and with 90 % below the second. */
+/** Bounds of a reliability. It exceeds the first, and falls below the second, with 90 % confidence each. */
 export type ReliabilityBounds = readonly [low: number, high: number]
 
-/** What the methods that go in rounds say of one component (docs/method.md, sections 3b and 3c). */
+/** Diagnostics of one component in the methods with rounds (docs/method.md, sections 3b and 3c). */
 export interface BlockDiagnostics {
   readonly rounds: number
   readonly reliabilityBounds: ReliabilityBounds
   readonly centredReliabilityBounds: ReliabilityBounds
   /**
-   * Cosine of the mean gradients of both halves of the blocks; null where slopes are taken along single gradients.
+   * Cosine between the mean gradients of the two halves of the blocks; null if slopes are taken along single
+   * gradients.
    */
   readonly gradientCosine: number | null
-  /** ‖E∇φ‖ by the mean of all gradients; with single gradients, the mean of their norms. */
+  /** ‖E∇φ‖ from the mean of all gradients; with single gradients, the mean of their norms. */
   readonly gradientNorm: number
-  /** (Σw)²/(n Σw²) of the draws' weights w = exp(-nβ φ), 0 to 1: how far the posterior is from the prior. */
+  /**
+   * (Σw)²/(n Σw²) of the weights w = exp(-nβ φ) of the draws, 0 to 1. Near 1, the posterior is close to the prior.
+   */
   readonly effectiveShare: number
-  /** Of φ over draws, nats: mean under the posterior, and standard deviation under the prior. */
+  /** φ over draws in nats: mean under the posterior, and standard deviation under the prior. */
   readonly meanPhi: number
   readonly phiDeviation: number
-  /** What first order leaves out, where it was looked at. */
+  /** Orders above the first; null if not estimated. */
   readonly remainder: RemainderRecord | null
 }
 
-/** How much of a column's variance orders above the first are, by draws of the gradient method. */
+/** Share of the orders above the first in a column's variance, from draws of the gradient method. */
 export interface RemainderRecord {
   readonly draws: number
-  /** Variance over tokens of what is left out, as a share of the column's; and its standard error. */
+  /** Variance over tokens of the remainder, as a share of the column's, and its standard error. */
   readonly share: number
   readonly error: number
 }
 
-/** What sampling says of one component's chains (docs/method.md, sections 2 and 3). */
+/** Diagnostics of one component (docs/method.md, sections 2 and 3). */
 export interface DiagnosticsRecord {
   readonly component: string
   readonly splitRHat: number | null
-  /** Local learning coefficient estimate nβ (E[L] - L(w*)). */
+  /** Local learning coefficient nβ (E[L] - L(w*)). */
   readonly learningCoefficient: number
-  /** Of each chain: mean over draws, and at the last draw, of ‖u - u*‖. */
+  /** ‖u - u*‖ of each chain: mean over draws, and at the last draw. */
   readonly meanDistance: readonly number[]
   readonly finalDistance: readonly number[]
-  /** Of each chain: mean observation loss over draws. */
+  /** Mean loss of each chain over draws, in nats. */
   readonly meanLoss: readonly number[]
-  /** Reliability of the component's column of χ̂, and of it after the matrix's rows are centred. */
+  /** Reliability of the component's column of χ̂, before and after rows are centred. */
   readonly reliability: number
   readonly centredReliability: number
   readonly lossTrace: { readonly first: number; readonly last: number; readonly min: number; readonly max: number }
@@ -257,7 +257,7 @@ export interface DiagnosticsRecord {
     readonly step: number
     readonly message: string
   }[]
-  /** Of methods that go in rounds; null for chains. */
+  /** For the methods with rounds; null for chains. */
   readonly blocks: BlockDiagnostics | null
 }
 
@@ -279,7 +279,7 @@ export interface TracePointRecord {
   readonly distance: number
 }
 
-/** k nearest neighbours of every token, nearest first: both [tokens, k]. */
+/** k nearest neighbours of every token, nearest first, both [tokens, k]. */
 export interface NeighboursRecord {
   readonly k: number
   readonly indices: Int32Array

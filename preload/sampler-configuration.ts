@@ -2,11 +2,11 @@ import { z } from 'zod'
 import { limits } from './limits'
 import { count, factor } from './setting-bounds'
 
-/** How susceptibilities are estimated: docs of the method, sections 2 (psgld), 3b (gradient) and 3c (first-order). */
+/** Estimators of susceptibilities: docs/method.md, sections 2 (psgld), 3b (gradient) and 3c (first-order). */
 export const samplingMethods = ['first-order', 'gradient', 'psgld'] as const
 export type SamplingMethod = (typeof samplingMethods)[number]
 
-/** Settings of each preset; the first of a method is what its keys default to where no preset is named. */
+/** Settings of each preset. The first preset of a method provides its defaults. */
 export const presets = {
   'first-order': {
     method: 'first-order',
@@ -58,17 +58,17 @@ export const presets = {
 export type PresetName = keyof typeof presets
 export const presetNames = Object.keys(presets) as [PresetName, ...PresetName[]]
 
-/** The preset that a method's settings default to. */
+/** The preset that provides a method's defaults. */
 export const standardPreset = (method: SamplingMethod): PresetName =>
   presetNames.find((name) => presets[name].method === method)!
 
-/** The keys of `sampler` that a method has. */
+/** Keys of `sampler` that belong to a method. */
 export const samplerKeys = (method: SamplingMethod): readonly string[] => [
   'preset',
   ...Object.keys(presets[standardPreset(method)])
 ]
 
-/** Blocks of draws that are independent of one another: docs/method.md, sections 3b and 3c. */
+/** Independent blocks of draws (docs/method.md, sections 3b and 3c). */
 export const blockCount = 4
 
 const samplerFields = z.strictObject({
@@ -192,7 +192,7 @@ interface CommonSettings {
   readonly gamma: number
 }
 
-/** Chains of RMSprop-SGLD, with every default filled in: docs/method.md, section 2. */
+/** Settings of preconditioned SGLD, with all defaults filled in (docs/method.md, section 2). */
 export interface PsgldConfiguration extends CommonSettings {
   readonly method: 'psgld'
   readonly stepSize: number
@@ -212,7 +212,7 @@ interface BlockSettings extends CommonSettings {
   readonly keepSums: boolean
 }
 
-/** docs/method.md, section 3c. */
+/** Settings of the first-order estimator (docs/method.md, section 3c). */
 export interface FirstOrderConfiguration extends BlockSettings {
   readonly method: 'first-order'
   readonly pairs: number | 'auto'
@@ -220,30 +220,30 @@ export interface FirstOrderConfiguration extends BlockSettings {
   readonly remainderDraws: number
 }
 
-/** docs/method.md, section 3b. */
+/** Settings of the gradient estimator (docs/method.md, section 3b). */
 export interface GradientConfiguration extends BlockSettings {
   readonly method: 'gradient'
   readonly draws: number
 }
 
-/** The methods whose draws go to four independent blocks. */
+/** Settings of the methods whose draws form four independent blocks. */
 export type BlockConfiguration = FirstOrderConfiguration | GradientConfiguration
 
-/** Sampler settings with every default filled in. */
+/** Sampler settings with all defaults filled in. */
 export type SamplerConfiguration = PsgldConfiguration | BlockConfiguration
 
-/** Rounds of four blocks, at most. */
+/** Maximum number of rounds, each with one turn of every block. */
 export const roundsOf = (sampler: BlockConfiguration): number =>
   sampler.method === 'first-order' ? sampler.rounds : sampler.draws / blockCount
 
-/** A sampler's settings with what its preset, or its method's, has in place of those that are not given. */
+/** Fills in the defaults of a sampler's preset, or of its method. */
 export const completeSampler = (sampler: SamplerFields): SamplerConfiguration => {
   const preset = sampler.preset ?? standardPreset(methodOf(sampler))
   const given = Object.fromEntries(Object.entries(sampler).filter(([, value]) => value !== undefined))
   return { ...presets[preset], ...given, preset }
 }
 
-/** A sampler's settings in words, as reports and the terminal show them. */
+/** Describes sampler settings, for reports and the terminal. */
 export const samplerWords = (sampler: SamplerConfiguration): string => {
   const { nBeta, gamma } = sampler
   const common = `nβ ${nBeta}, γ ${gamma}`

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 
-/** A number of something that there must be one of, at least. */
+/** A positive integer. */
 export const count = (most: number) => z.int().min(1).max(most)
-/** A factor that neither vanishes nor overflows in float32. */
+/** A positive factor that neither vanishes nor overflows in float32. */
 export const factor = z.number().min(1e-12).max(1e30)
 
 const boundWords = (bound: number): string => {
@@ -10,9 +10,7 @@ const boundWords = (bound: number): string => {
   return Math.abs(bound) < 0.001 ? String(bound) : bound.toLocaleString('en', { maximumFractionDigits: 20 })
 }
 
-/**
- * The bounds of a number in a JSON schema, as a table or a form shows them: "0 to 1", "≥ 0, < 1"; "" without bounds.
- */
+/** Bounds of a number in a JSON schema, as text: "0 to 1", "≥ 0, < 1"; "" without bounds. */
 export const rangeWords = ({
   minimum,
   maximum,

@@ -1,25 +1,24 @@
 /**
- * How far a shard of a divided run is. `interrupted` has a checkpoint to go on from, and nobody is at it; `lost` is
- * claimed by a process that gives no sign of life, or is over as its scheduler says; a `damaged` one is sampled
- * again.
+ * State of a shard. `interrupted`: has a checkpoint, and no process is running it. `lost`: its process gives no sign
+ * of life, or its scheduler says that it has ended. `damaged`: its result is damaged and must be computed again.
  */
 export type ShardState = 'waiting' | 'at work' | 'interrupted' | 'lost' | 'done' | 'damaged'
 
 export interface ShardStatus {
   readonly index: number
-  /** Of the run's work that is divided. */
+  /** Share of the divided work of the run. */
   readonly share: number
   readonly chains: number
   readonly state: ShardState
-  /** Of its work, from 0 to 1. */
+  /** Fraction of its work that is done. */
   readonly fraction: number
   readonly host: string | null
   readonly pid: number | null
   /** ISO 8601. */
   readonly since: string | null
-  /** The scheduler's task. */
+  /** Task of the scheduler. */
   readonly job: string | null
-  /** Since its holder last gave a sign of life. */
+  /** Seconds since its process gave a sign of life. */
   readonly silentSeconds: number | null
   readonly secondsLeft: number | null
   /** What a search whose end can't be told has come to, and what will end it. */
@@ -35,35 +34,35 @@ export interface SetStatus {
   readonly fraction: number
   /** If as many shards go on being worked on as are now; null where that can't be told. */
   readonly secondsLeft: number | null
-  /** Commands of Slurm's for the shards that nobody is at. */
+  /** Slurm commands for the shards that no process is running. */
   readonly commands: readonly string[]
-  /** The command for them on a machine without Slurm; null where somebody is at all of them. */
+  /** Command for them on a machine without Slurm; null if all are running. */
   readonly here: string | null
 }
 
-/** What the window shows of a folder of shards. */
+/** State of a shard folder for the window. */
 export interface ShardFolder extends SetStatus {
   readonly kind: 'run' | 'clustering'
-  /** Name of the model, or id of the run that is clustered. */
+  /** Name of the model, or id of the clustered run. */
   readonly of: string
-  /** What the shards were gathered as in the workspace that is open; null where they were not. */
+  /** Result in the open workspace; null if not gathered there. */
   readonly gathered: { readonly run: string; readonly clustering: number | null; readonly finished: boolean } | null
 }
 
-/** What a division costs. Seconds are of one node at work, estimated. */
+/** Estimated cost of a division. Seconds are of one node. */
 interface Division {
   readonly tokens: number
   readonly components: number
   readonly shards: number
-  /** About an hour each, and few enough that what every shard does again costs little. */
+  /** Suggested number of shards: about an hour each, with little repeated work. */
   readonly sensibleShards: number
   readonly threads: number
-  /** Of all shards together, with what each of them does again. */
+  /** Over all shards, including work that each of them repeats. */
   readonly nodeSeconds: number
   readonly longestSeconds: number
-  /** What tasks are asked for, and how many of them. */
+  /** Memory requests, and the number of tasks with each. */
   readonly memoryMebibytes: readonly { readonly mebibytes: number; readonly tasks: number }[]
-  /** Of the folder when all is done. */
+  /** Size of the folder when all is done. */
   readonly diskBytes: number
   /** For sbatch's --time. */
   readonly timeLimit: string
@@ -75,20 +74,22 @@ interface Division {
   readonly assumption: string
 }
 
-/** What the clustering of a run will cost as shards. */
+/** Estimated cost of clustering a run in shards. */
 export interface ClusterShardPlan extends Division {
   readonly run: string
-  /** The whole, and those that stability is measured on. */
+  /** Number of matrices: the whole one and the comparisons for stability. */
   readonly matrices: number
-  /** Shards that search for neighbours; others, of the method acl, search for local clusters and wait for these. */
+  /**
+   * Shards that search for neighbours. With `acl`, further shards search for local clusters and need their results.
+   */
   readonly neighbourShards: number
 }
 
-/** What a run will cost as shards. */
+/** Estimated cost of a run in shards. */
 export interface ShardPlan extends Division {
   readonly engine: string
   readonly chains: number
-  /** Of `nodeSeconds`, what an undivided run would not need: starts, and the passes at w* that each shard repeats. */
+  /** Part of `nodeSeconds` that an undivided run would not need: starts, and passes at w* repeated by each shard. */
   readonly repeatedSeconds: number
   readonly secondsPerChain: number
 }

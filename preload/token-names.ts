@@ -2,12 +2,12 @@ import type { PatternName } from './contract-explore'
 import type { RuleCondition, RuleRecord, TokenCount } from './records'
 import { visibleToken } from './visible'
 
-/* How tokens name a cluster, in suggestions of the window and of the main side. */
+/** Names of clusters from their tokens, for suggestions by the window and the main side. */
 
-/** Share of a cluster from which on a token, a kind of token or a pattern names it. */
+/** Minimum share of a cluster for a token, a kind of token or a pattern to name it. */
 export const tellingShare = 0.6
 
-/** Kinds of tokens that have a name of their own, narrow ones before wide ones. */
+/** Kinds of tokens that have a name, narrow ones first. */
 const kinds: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['line breaks', /^\s*\n\s*$/],
   ['tabs', /^\t+$/],
@@ -31,7 +31,7 @@ const kinds: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['word continuations', /^\p{Ll}\p{L}*$/u]
 ]
 
-/** The kind that most tokens of a cluster of that size are of, as far as its most frequent ones tell. */
+/** The kind that names a cluster of the given size, judged by its most frequent tokens. */
 export const tokenKind = (size: number, topTokens: readonly TokenCount[]): string | undefined =>
   kinds.find(
     ([, pattern]) =>
@@ -40,14 +40,14 @@ export const tokenKind = (size: number, topTokens: readonly TokenCount[]): strin
 
 const longest = 40
 
-/** A token's text as a name, without space around it where there is something else. */
+/** Text of a token as a name, without surrounding spaces unless it has nothing else. */
 export const quotedToken = (text: string): string => {
   const trimmed = text.trim()
   const shown = visibleToken(trimmed === '' ? text : trimmed)
   return `“${shown.length > longest ? `${shown.slice(0, longest - 1)}…` : shown}”`
 }
 
-/** Patterns that make a name, as a plural. */
+/** Patterns that can name a cluster, in the plural. */
 export const patternPhrases: Readonly<Record<PatternName, string>> = {
   'repeated-bigram': 'repeated bigrams',
   'bracket-match': 'matching brackets',
@@ -89,12 +89,12 @@ const conditionName = (condition: RuleCondition): string => {
   }
 }
 
-/** Places of conditions in a name: what a token is, then what is around it, then where it is. */
+/** Order of conditions in a name: the token, its surroundings, its source. */
 const inName: readonly RuleCondition['on'][] = ['token', 'pattern', 'previous', 'next', 'position', 'subset']
 
 /**
- * A short name drawn from the best rule of a cluster, such as “the” after “of”; undefined where there is none, or
- * where its F1 is too low to name it.
+ * A short name from the best rule of a cluster, such as “the” after “of”; undefined if there is no rule or its F1 is
+ * too low.
  */
 export const nameOfRule = (rule: RuleRecord | undefined): string | undefined => {
   if (rule === undefined || rule.f1 < tellingShare || rule.conditions.length === 0) return undefined

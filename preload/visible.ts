@@ -1,4 +1,4 @@
-/** Scripts whose spelling needs joiners between letters. */
+/** Scripts that use joiners between letters. */
 const joiningScripts = [
   'Arab',
   'Syrc',
@@ -31,7 +31,10 @@ const shaping = new RegExp(
   'uy'
 )
 
-/** Controls, format characters, surrogates, private and unassigned characters, separators, and what has no ink. */
+/**
+ * Characters to mark: controls, format characters, surrogates, private and unassigned ones, separators, and blank
+ * ones.
+ */
 const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u
 const everyUnsafe = new RegExp(unsafe, 'gu')
 const otherSpaces = /(?! )\p{Zs}/gu
@@ -48,7 +51,7 @@ const shapes = (text: string, at: number): boolean => {
   return shaping.test(text)
 }
 
-/** Places of the characters of a text that a reader would not see as they are. */
+/** Positions of characters that a reader would not see as they are. */
 export const hiddenIn = (text: string): number[] =>
   unsafe.test(text) ? [...text.matchAll(everyUnsafe)].map(({ index }) => index).filter((at) => !shapes(text, at)) : []
 
@@ -60,24 +63,24 @@ const withMarks = (text: string): string => {
 }
 
 /**
- * Text on one line with a mark for everything that a terminal or a page would obey, hide or reorder by: ⏎ ⇥ for
- * controls, ␣ for other spaces, `\u{202e}` for the rest. Everything that comes from a file, a database or a message
- * goes through here, or through its two relatives below, before a person sees it. A second time changes nothing.
+ * Text on one line, with a mark for every character that a terminal or page would obey, hide or reorder by: ⏎ ⇥ for
+ * controls, ␣ for other spaces, `\u{202e}` for the rest. All text from files, databases and messages goes through
+ * this function or the two below before it is shown. Applying it again changes nothing.
  *
- * Combining marks stay, as do invisible characters that shape what stands around them: a joiner between pictures of
- * one emoji or between letters of a script that needs it (Arabic, the scripts of India), a variation selector after a
- * character that has variants. The same characters anywhere else get a mark.
+ * Combining marks stay, and so do invisible characters that affect their neighbours: a joiner within an emoji or
+ * between letters of a script that needs it (Arabic, the scripts of India), and a variation selector after a
+ * character with variants. Elsewhere these characters get a mark.
  */
 export const visibleText = (text: string): string => withMarks(text).replace(otherSpaces, '␣')
 
-/** As `visibleText`, for a page: spaces of any kind and line breaks stay. */
+/** Like `visibleText`, but keeps spaces of any kind and line breaks. */
 export const visibleLines = (text: string): string =>
   text.includes('\n') ? text.split(/\r?\n/).map(withMarks).join('\n') : withMarks(text)
 
-/** A token's text as one word: as `visibleText`, with spaces as · and ∅ for an empty text. */
+/** A token's text as one word: like `visibleText`, with spaces as · and ∅ for an empty text. */
 export const visibleToken = (text: string): string => (text === '' ? '∅' : visibleText(text).replaceAll(' ', '·'))
 
-/** JSON that says the same, with escapes for the characters that `visibleText` marks. */
+/** Equivalent JSON with escapes for the characters that `visibleText` marks. */
 export const visibleJson = (json: string): string =>
   json.replace(everyUnsafe, (character) =>
     character === '\n'

@@ -1,7 +1,7 @@
-/** Lists in lists, counted with those of the tables between them; our own frames have at most a dozen. */
+/** Limit of nested lists, including those of tables. The program's own frames have at most a dozen. */
 export const deepest = 64
 
-/** Type of the extension that holds a table, which is a frame within the frame. */
+/** Extension type of a table, which is a frame within the frame. */
 export const tableType = 5
 
 const refusal = (words: string): RangeError => new RangeError(`The frame ${words}.`)
@@ -9,7 +9,7 @@ const refusal = (words: string): RangeError => new RangeError(`The frame ${words
 /** Bytes of a number after its first byte, from 0xca on. */
 const numberBytes = [4, 8, 1, 2, 4, 8, 1, 2, 4, 8]
 
-/** Reads the structure of a frame without making anything of it. */
+/** Walks through the structure of a frame without decoding it. */
 class Walk {
   readonly #bytes: Uint8Array
   readonly #view: DataView
@@ -28,7 +28,7 @@ class Walk {
     if (this.#values > this.#mostValues) throw refusal(`holds more than ${this.#mostValues} values`)
   }
 
-  /** A length of 1, 2 or 4 bytes, by its place among the three types that have one. */
+  /** Reads a length of 1, 2 or 4 bytes, selected by `place`. */
   #length(place: number, end: number): number {
     const size = 1 << place
     if (this.#at + size > end) throw refusal('is cut off')
@@ -54,7 +54,7 @@ class Walk {
     this.value(start + length, depth + 1)
   }
 
-  /** Passes over what follows a value's first byte; the number of values that it holds. */
+  /** Skips what follows a value's first byte. Returns the number of values that it contains. */
   #content(head: number, end: number, depth: number): number {
     if (head < 0x80 || head >= 0xe0) return 0
     if (head < 0x90) return 2 * (head - 0x80)
@@ -71,7 +71,7 @@ class Walk {
     return 0
   }
 
-  /** One value that ends at `end`, below `depth` tables, lists and maps. */
+  /** Walks through one value that ends at `end`, nested in `depth` tables, lists and maps. */
   value(end: number, depth: number): void {
     /** Values still to come in each open list or map. */
     const open: number[] = []
@@ -93,8 +93,8 @@ class Walk {
 }
 
 /**
- * Throws a RangeError, before anything is made of it, for a frame that claims more than its bytes can hold, is cut
- * off, has bytes after its end, is nested deeper than `deepest`, or holds more than `mostValues` values.
+ * Checks a frame before decoding. Throws a RangeError if it claims more than its bytes can hold, is truncated, has
+ * bytes after its end, is nested deeper than `deepest`, or has more than `mostValues` values.
  */
 export const checkFrame = (bytes: Uint8Array, mostValues = Infinity): void =>
   new Walk(bytes, mostValues).value(bytes.length, 0)

@@ -1,6 +1,6 @@
 /**
- * Rows as columns: ten thousand objects with the same keys take less than half of the bytes that they take one by
- * one, and half the time to read.
+ * Rows stored as columns. Ten thousand objects with the same keys take less than half the bytes, and half the time to
+ * read.
  */
 export interface Table {
   readonly rows: number
@@ -9,10 +9,7 @@ export interface Table {
   readonly columns: readonly Column[]
 }
 
-/**
- * Values one by one; or texts, each once, and the place of each row's; or lists one after another, and where each
- * row's ends.
- */
+/** Values one by one; or distinct texts and each row's index; or concatenated lists and where each row's ends. */
 export type Column =
   | Int32Array
   | Float64Array
@@ -22,13 +19,13 @@ export type Column =
 
 type Row = Readonly<Record<string, unknown>>
 
-/** Fewer rows are not worth it. */
+/** Shorter lists are not worth it. */
 export const leastRows = 64
 
 const isRow = (value: unknown): value is Row =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 
-/** Keys that all rows have, in one order, none of them undefined; undefined where the rows are not alike. */
+/** Keys that all rows share in the same order, with defined values; undefined if the rows differ. */
 const commonKeys = (rows: readonly unknown[]): readonly string[] | undefined => {
   const [first] = rows
   if (!isRow(first)) return undefined
@@ -68,7 +65,7 @@ const columnOf = (values: readonly unknown[]): Column => {
   return values
 }
 
-/** Undefined for what is no long list of objects with the same keys. */
+/** Converts a list to a table; undefined unless it is a long list of objects with the same keys. */
 export const tableOf = (value: unknown): Table | undefined => {
   if (!Array.isArray(value) || value.length < leastRows) return undefined
   const rows: readonly unknown[] = value
@@ -118,7 +115,7 @@ const valuesOf = (column: unknown, rows: number): ArrayLike<unknown> => {
   throw broken()
 }
 
-/** Throws where it is no table that `tableOf` makes, or where `readKey` refuses one of its keys. */
+/** Converts a table back to rows. Throws a RangeError if it is not a valid table, or if `readKey` rejects a key. */
 export const rowsOf = (table: unknown, readKey: (key: unknown) => string): Row[] => {
   const { rows, keys, columns } = (typeof table === 'object' && table !== null ? table : {}) as Partial<
     Record<keyof Table, unknown>

@@ -3,12 +3,12 @@ import { checkFrame, tableType } from './wire-check'
 import { rowsOf, tableOf } from './wire-table'
 
 /**
- * Frames between a browser and `serve`: MessagePack, with typed arrays as extension types of their own bytes, little
- * endian, and long lists of like objects as tables.
+ * Frames between a browser and `serve`: MessagePack, with typed arrays as extension types (little endian) and long
+ * lists of similar objects as tables.
  */
 const codec = new ExtensionCodec<KeyReader>()
 
-/** Gives a key of a map or a table, or throws. */
+/** Checks a key of a map or table and returns it, or throws. */
 type KeyReader = (key: unknown) => string
 
 const textKey: KeyReader = (key) => {
@@ -16,7 +16,7 @@ const textKey: KeyReader = (key) => {
   return key
 }
 
-/** V8 makes room for all places up to one that is named: {"1023": null}, seven bytes of a frame, takes 12 kB. */
+/** V8 allocates all elements up to a numeric key: {"1023": null}, seven bytes in a frame, takes 12 kB. */
 const namingKey: KeyReader = (key) => {
   const name = textKey(key)
   if (/^\d{1,10}$/.test(name)) throw new RangeError(`A key of the frame is a number (${name}).`)
@@ -44,7 +44,7 @@ for (const [type, constructor] of numberArrays) {
     decode: (bytes) => {
       if (bytes.length % constructor.BYTES_PER_ELEMENT !== 0)
         throw new RangeError('A typed array of the frame has a broken length.')
-      // A Buffer of Node shares its memory with others, and its slice() does too.
+      // A Node Buffer shares its memory with others, and so does its slice().
       const own = new Uint8Array(bytes.length)
       own.set(bytes)
       return new constructor(own.buffer)
@@ -52,7 +52,7 @@ for (const [type, constructor] of numberArrays) {
   })
 }
 
-// MessagePack would take these for something else, without a word.
+// MessagePack would silently encode these as something else.
 codec.register({
   type: 6,
   encode: (value: unknown) => {
@@ -79,26 +79,29 @@ codec.register({
   decode: (bytes, _, key) => rowsOf(unpacked(bytes, key), key)
 })
 
-/** Keys whose value is undefined are left out; Uint8Array is MessagePack's own binary type. */
+/** Encodes a value. Drops keys whose value is undefined. Uint8Array is MessagePack's binary type. */
 export const encode = (value: unknown): Uint8Array<ArrayBuffer> =>
   pack(value, { extensionCodec: codec, ignoreUndefined: true, context: textKey })
 
-/** Throws where the bytes are no whole frame, or claim more than they hold. Byte arrays may be views of `bytes`. */
+/**
+ * Decodes a frame. Throws a RangeError if the bytes are not one complete frame or claim more than they hold. Byte
+ * arrays may be views of `bytes`.
+ */
 export const decode = (bytes: Uint8Array): unknown => {
   checkFrame(bytes)
   return unpacked(bytes, textKey)
 }
 
 /**
- * Reads a frame of someone who may mean harm: takes time and memory in proportion to its bytes, by a small factor.
- * Throws besides where it holds more than `mostValues` values, or has a number for a key.
+ * Decodes an untrusted frame, in time and memory proportional to its bytes. Also throws if it has more than
+ * `mostValues` values, or a numeric key.
  */
 export const decodeStrictly = (bytes: Uint8Array, mostValues: number): unknown => {
   checkFrame(bytes, mostValues)
   return unpacked(bytes, namingKey)
 }
 
-/** The id of a frame that begins with it, as ours do, whatever is wrong with the rest; undefined if there is none. */
+/** The id of a frame that begins with it, even if the rest is invalid; undefined if there is none. */
 export const idOf = (bytes: Uint8Array): number | undefined => {
   const [map, text, i, d] = bytes
   if (map <= 0x80 || map > 0x8f || text !== 0xa2 || i !== 0x69 || d !== 0x64) return undefined
@@ -111,11 +114,11 @@ export const idOf = (bytes: Uint8Array): number | undefined => {
   }
 }
 
-/** What a browser sends: a call, or how to close while runs are at work. */
+/** Sent by a browser: a call, or how to close while runs are in progress. */
 export type ClientFrame =
   | { readonly id: number; readonly call: string; readonly parameters: unknown }
   | { readonly closing: 'keep-running' | 'checkpoint' | 'stay' }
 
-/** What `serve` sends: the answer of a call, or a notice. */
+/** Sent by `serve`: the answer of a call, or a notice. */
 export type ServerFrame =
   { readonly id: number; readonly answer: unknown } | { readonly notice: string; readonly data: unknown }
