@@ -5,7 +5,7 @@ import type { Workspace } from '../store/store'
 import { clusteredColumns } from './transfer'
 import { fingerprintOf, programVersion } from './versions'
 
-/** What to cluster of a run's matrix. */
+/** Part of a run's matrix to cluster, and its comparisons. */
 export interface ClusteringOrder {
   readonly columns: readonly number[]
   /** Number of parts of the draws used for comparison; 0 for none. */

@@ -8,7 +8,7 @@ import type { ClusteringConfiguration, RunConfiguration } from '../../preload/co
 import type { CorpusPreview, EngineRate, SignalPreview } from '../../preload/contract'
 import type { ClusteringDescription, EngineProvenance, LayoutRecord, StudyRecord } from '../../preload/records'
 
-/** What the compute process must read. Paths are absolute. */
+/** Input of the compute process. Paths are absolute. */
 export interface PrepareRequest {
   readonly configuration: RunConfiguration
   readonly baseFolder: string
@@ -24,7 +24,7 @@ export interface TokenTexts {
   readonly words: readonly string[]
 }
 
-/** What the shell and the store need to know of a model and its rows. */
+/** Facts about a model and its rows that the shell and the store need. */
 export interface Prepared {
   readonly modelHash: string
   readonly tokenizerHash: string | null

@@ -219,7 +219,7 @@ const outOfMemoryWords = (shards: readonly ShardStatus[]): string => {
 /** Longer words in a message are cut (quoting.ts), which would break a command. */
 const longestCommand = 200
 
-/** What to do about unfinished shards: run them, or wait. */
+/** Remedy for unfinished shards: run them, or wait. */
 const remedyFor = ({ folder, shards, commands }: SetStatus): string => {
   const unattended = shards.filter(({ state }) => idle.has(state))
   if (unattended.length === 0) return 'wait for them'

@@ -130,7 +130,7 @@ const outOfMemory = (
   return new SpectroscopeError('engine', sentence, { cause: error, details: { ...memory, commands } })
 }
 
-/** What a shard's work runs with. */
+/** Tools of a shard's work. */
 export interface ShardTools {
   readonly compute: Compute
   readonly stopwatch: Stopwatch

@@ -11,7 +11,7 @@ export type Retry = 'safe' | 'journalled' | 'never'
 
 export interface StoreCall {
   readonly session: StoreSession
-  /** The same for every attempt at a call. */
+  /** Equal for all attempts at a call. */
   readonly id: string
 }
 
