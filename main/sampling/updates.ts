@@ -131,7 +131,7 @@ export class ReplicaUpdates extends PlainLane {
     })
   }
 
-  /** Adds losses of studied tokens to the replica's sums, or keeps them until φ is known. */
+  /** Adds losses of studied tokens to the replica's sums, or stores them until φ is known. */
   protected takeIn(
     { claims, losses: kept, sums }: Replica,
     indices: Int32Array,

@@ -7,12 +7,12 @@ export const componentBytes = (weights: number, tokens: number, { method, nBeta 
   4 * tokens * (method === 'gradient' && nBeta > 0 ? 16 : 8) +
   4 * weights * (4 * (method === 'first-order' && nBeta > 0 ? 4 : 3) + 1)
 
-/** Bytes of blocks that are sampled together. */
+/** Limit for the blocks that are sampled at the same time, in bytes. */
 export const waveBytes = (): number => Math.max(2 ** 28, Math.min(2 ** 32, totalmem() / 6))
 
 /**
- * Components in the order given, in waves whose blocks are held together; what shares a program stays together. The
- * numbers do not depend on it.
+ * Divides components into waves whose blocks are in memory at the same time. Components with a common program stay in
+ * one wave. Does not affect the numbers.
  */
 export const wavesOf = (
   components: readonly string[],
