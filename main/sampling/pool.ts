@@ -24,14 +24,14 @@ interface Slot {
 }
 
 /** Lanes of one kind, and the tasks waiting for them. */
-interface Crew {
+interface LaneGroup {
   readonly slots: Slot[]
   readonly queue: Job[]
   /** Error of the last lane, set when no lane is left. */
   failure: Error | undefined
 }
 
-const crew = (): Crew => ({ slots: [], queue: [], failure: undefined })
+const laneGroup = (): LaneGroup => ({ slots: [], queue: [], failure: undefined })
 
 /** Placeholder for a dead lane until its replacement is open and takes over its tasks. */
 const absent: Lane = {
@@ -84,8 +84,8 @@ export class Pool {
   readonly #pick: ((waiting: number) => number) | undefined
   /** Owner of each program. */
   readonly #owners = new Map<string, Slot>()
-  readonly #evaluating = crew()
-  readonly #updating: Crew | undefined
+  readonly #evaluating = laneGroup()
+  readonly #updating: LaneGroup | undefined
   readonly #shared = new Map<number, Prefix>()
   readonly #reclaimer = new Reclaimer()
   #lastKey = 0
@@ -100,7 +100,7 @@ export class Pool {
     this.#run = run
     this.#openLane = openLane
     this.#pick = pick
-    this.#updating = updating > 0 ? crew() : undefined
+    this.#updating = updating > 0 ? laneGroup() : undefined
   }
 
   /** Opens the given numbers of lanes. `pick` chooses among the waiting tasks, for tests. */
@@ -115,7 +115,7 @@ export class Pool {
     const opened = await Promise.allSettled(kinds.map((kind) => openLane(run, kind)))
     for (const [at, lane] of opened.entries())
       if (lane.status === 'fulfilled')
-        pool.#crewOf(kinds[at]).slots.push({ kind: kinds[at], lane: lane.value, jobs: [], programs: new Set() })
+        pool.#groupOf(kinds[at]).slots.push({ kind: kinds[at], lane: lane.value, jobs: [], programs: new Set() })
     const failed = opened.find((lane) => lane.status === 'rejected')
     if (failed !== undefined) {
       await pool.close()
@@ -129,22 +129,22 @@ export class Pool {
     return this.#evaluating.slots.every(({ lane }) => lane.stacks)
   }
 
-  #crewOf(kind: LaneKind): Crew {
+  #groupOf(kind: LaneKind): LaneGroup {
     return kind === 'updating' && this.#updating !== undefined ? this.#updating : this.#evaluating
   }
 
-  get #crews(): readonly Crew[] {
+  get #groups(): readonly LaneGroup[] {
     return this.#updating === undefined ? [this.#evaluating] : [this.#evaluating, this.#updating]
   }
 
   get #slots(): readonly Slot[] {
-    return this.#crews.flatMap(({ slots }) => slots)
+    return this.#groups.flatMap(({ slots }) => slots)
   }
 
   /** Runs a task. `cost` is in floating-point operations. */
   run<K extends TaskKind>(task: TaskOf<K>, cost: number): Promise<ResultOf<K>> {
     return new Promise<TaskResult>((resolve, reject) => {
-      const { queue, failure } = this.#crewOf(isUpdating(task) ? 'updating' : 'evaluating')
+      const { queue, failure } = this.#groupOf(isUpdating(task) ? 'updating' : 'evaluating')
       if (failure !== undefined) return reject(failure)
       queue.push({ task, cost, program: programOf(task, this.#run), resolve, reject, attempts: 0 })
       if (queue.length === 1) queueMicrotask(() => this.#assign())
@@ -171,7 +171,7 @@ export class Pool {
    * replica may be done already.
    */
   drop(): void {
-    for (const { queue } of this.#crews) {
+    for (const { queue } of this.#groups) {
       const [left, dropped] = [
         queue.filter(({ task }) => task.kind === 'update'),
         queue.filter(({ task }) => task.kind !== 'update')
@@ -183,7 +183,7 @@ export class Pool {
   }
 
   get #isIdle(): boolean {
-    return this.#crews.every(({ queue }) => queue.length === 0) && this.#slots.every(({ jobs }) => jobs.length === 0)
+    return this.#groups.every(({ queue }) => queue.length === 0) && this.#slots.every(({ jobs }) => jobs.length === 0)
   }
 
   /** Resolves when no task is waiting or running. */
@@ -204,7 +204,7 @@ export class Pool {
   }
 
   #assign(): void {
-    for (const { queue, slots } of this.#crews) this.#assignTo(slots, queue, depth)
+    for (const { queue, slots } of this.#groups) this.#assignTo(slots, queue, depth)
     if (this.#updating !== undefined && this.#evaluating.queue.length === 0)
       this.#assignTo(this.#evaluating.slots, this.#updating.queue, 1)
   }
@@ -277,10 +277,10 @@ export class Pool {
       (replica) => Atomics.load(this.#run.replicas[replica].claims, claimOf(first.task)) !== 0
     )
     const give = (failure: Error): void => {
-      const crew = this.#crewOf(slot.kind)
-      crew.slots.splice(crew.slots.indexOf(slot), 1)
-      if (crew.slots.length === 0) crew.failure = failure
-      for (const job of [...jobs, ...crew.queue.splice(0)]) job.reject(failure)
+      const group = this.#groupOf(slot.kind)
+      group.slots.splice(group.slots.indexOf(slot), 1)
+      if (group.slots.length === 0) group.failure = failure
+      for (const job of [...jobs, ...group.queue.splice(0)]) job.reject(failure)
       slot.jobs = []
       this.#settle()
     }
