@@ -23,7 +23,7 @@ import type { Architecture, Weights } from '../models/architecture'
 import { componentSlices, sliceSize } from '../models/components'
 import { tensorShapes } from '../models/architectures'
 import { usualTile } from '../sampling/columns'
-import { groupsOf } from '../sampling/groups'
+import { programGroups } from '../sampling/groups'
 import { rowsAtOnce, tokensFor } from '../sampling/rows'
 import { partCount } from '../sampling/splits'
 import { type StageSizes, partsOf, lanesOf, stageBytes as usualStageBytes, stageSizes } from '../sampling/stages'
@@ -228,7 +228,7 @@ const samplingBytes = (
     plan,
     sampler,
     chains,
-    hasDevice(engine) ? groupsOf(chains) : chains.map((_, chain) => [chain]),
+    hasDevice(engine) ? programGroups(chains) : chains.map((_, chain) => [chain]),
     atOnce
   )
   const sizes = sizesOf(plan, chains)

@@ -39,7 +39,7 @@ export const observedSlice = ({ input, pairs }: BlocksPlan, turn: number): numbe
   input.sampler.method === 'first-order' ? 2 * pairs * (turn + 1) : turn + 1
 
 /** Draw blocks that go through a stage together: all, unless the activations of their rows at w* exceed the limit. */
-function* turnsTogether(
+function* replicasPerStage(
   { input, observed, stageBytes }: BlocksPlan,
   { run }: Wave,
   replicas: readonly number[],
@@ -47,10 +47,10 @@ function* turnsTogether(
 ): Generator<readonly number[]> {
   const meanLength = targetsIn(observed) / observed.length
   const bytes = prefixBytes(input.model.architecture, Math.ceil(rowsPerTurn * meanLength))
-  const together = Math.max(1, Math.floor(stageBytes / bytes))
+  const count = Math.max(1, Math.floor(stageBytes / bytes))
   const numbers = [...new Set(replicas.map((at) => run.replicas[at].chain))].sort((a, b) => a - b)
-  for (let first = 0; first < numbers.length; first += together) {
-    const some = numbers.slice(first, first + together)
+  for (let first = 0; first < numbers.length; first += count) {
+    const some = numbers.slice(first, first + count)
     yield replicas.filter((at) => some.includes(run.replicas[at].chain))
   }
 }
@@ -69,8 +69,8 @@ function* spans(
     blocks.reduce((most, block) => Math.max(most, targetsOf(block)), 1)
   )
   const wished = Math.ceil((4 * lanes.evaluating) / Math.max(1, replicas))
-  const together = Math.max(1, Math.min(wished, Math.floor(stageBytes / bytes)))
-  for (let first = 0; first < blocks.length; first += together) yield [first, Math.min(blocks.length, first + together)]
+  const count = Math.max(1, Math.min(wished, Math.floor(stageBytes / bytes)))
+  for (let first = 0; first < blocks.length; first += count) yield [first, Math.min(blocks.length, first + count)]
 }
 
 function* gradientStages(
@@ -85,8 +85,8 @@ function* gradientStages(
   } = plan
   const rowsPerTurn = (sampler.method === 'first-order' ? 2 : 1) * sampler.observationBatch
   for (let step = steps.gradients; step < steps.base; step++) {
-    for (const together of turnsTogether(plan, wave, replicas, rowsPerTurn)) {
-      const pending = together.filter((replica) => wave.isPending(replica, step))
+    for (const atOnce of replicasPerStage(plan, wave, replicas, rowsPerTurn)) {
+      const pending = atOnce.filter((replica) => wave.isPending(replica, step))
       if (pending.length === 0) continue
       const slices = new SharedSlices(
         plan,
@@ -121,8 +121,8 @@ function* observedStages(
   round: number,
   replicas: readonly number[]
 ): Generator<BlocksStage> {
-  for (const together of turnsTogether(plan, wave, replicas, plan.input.sampler.observationBatch)) {
-    const pending = together.filter((replica) => wave.isPending(replica, plan.steps.observed))
+  for (const atOnce of replicasPerStage(plan, wave, replicas, plan.input.sampler.observationBatch)) {
+    const pending = atOnce.filter((replica) => wave.isPending(replica, plan.steps.observed))
     if (pending.length === 0) continue
     const slices = new SharedSlices(
       plan,

@@ -3,13 +3,13 @@ import type { BlocksProgress } from './blocks-progress'
 import { type BlocksStage, gradientPlace, gradientSlices, observedSlice } from './blocks-schedule'
 import type { BlocksState } from './blocks-state'
 import type { Wave } from './blocks-wave'
-import { groupsAlike, mostTogether } from './groups'
+import { taskGroups, mostInTask } from './groups'
 import { meanGradientFactors } from './mean-gradient'
 import type { OperationCounts } from './operation-counts'
 import type { Pool } from './pool'
 import { drawsOf } from './rounds'
 import { type RowBlock, targetsOf } from './rows'
-import type { GradientDraw, Operations, SlopeFactors, Together } from './tasks'
+import type { GradientDraw, Operations, SlopeFactors, ReplicaGroup } from './tasks'
 
 type StageOf<K extends BlocksStage['kind']> = Extract<BlocksStage, { readonly kind: K }>
 
@@ -42,12 +42,12 @@ export class BlocksTasks {
   start(stage: BlocksStage, keys: readonly number[]): readonly Promise<void>[] {
     switch (stage.kind) {
       case 'gradients':
-        return this.#groups(stage.replicas, mostTogether, (replica) => this.#chain(replica)).map((group) =>
+        return this.#groups(stage.replicas, mostInTask, (replica) => this.#chain(replica)).map((group) =>
           this.#gradients(stage, keys, group)
         )
       case 'base':
         return stage.blocks.flatMap((block, i) =>
-          this.#groups(stage.replicas[i], mostTogether, () => 0).map((group) =>
+          this.#groups(stage.replicas[i], mostInTask, () => 0).map((group) =>
             this.#baseLosses(block, stage.first + i, keys[i], group)
           )
         )
@@ -56,14 +56,14 @@ export class BlocksTasks {
           .filter((replica) => this.#wave.isPending(replica, this.#plan.steps.direction))
           .map((replica) => this.#direction(replica, stage.round))
       case 'observed':
-        return this.#groups(stage.replicas, this.#slopesTogether, (replica) => this.#chain(replica)).map((group) =>
+        return this.#groups(stage.replicas, this.#mostInSlopeTask, (replica) => this.#chain(replica)).map((group) =>
           this.#observedSlope(stage, keys, group)
         )
       case 'probe':
         return stage.blocks.flatMap((block, i) => {
           const step = this.#plan.steps.probe + stage.first + i
           const pending = stage.replicas[i].filter((replica) => this.#wave.isPending(replica, step))
-          return this.#groups(pending, this.#slopesTogether, () => 0).map((group) =>
+          return this.#groups(pending, this.#mostInSlopeTask, () => 0).map((group) =>
             this.#probeSlopes(block, stage.first + i, stage.round, keys[i], group)
           )
         })
@@ -75,14 +75,14 @@ export class BlocksTasks {
   }
 
   /** Limit of replicas in a slope task, which computes several points for each. */
-  get #slopesTogether(): number {
-    return Math.max(1, Math.floor(mostTogether / this.#plan.slopePoints))
+  get #mostInSlopeTask(): number {
+    return Math.max(1, Math.floor(mostInTask / this.#plan.slopePoints))
   }
 
-  #groups(replicas: readonly number[], most: number, alike: (replica: number) => number): readonly Together[] {
+  #groups(replicas: readonly number[], most: number, alike: (replica: number) => number): readonly ReplicaGroup[] {
     if (!this.#pool.stacks) return replicas.map((replica) => ({ replicas: [replica], width: 1 }))
     const components = this.#wave.run.replicas.map(({ component }) => component)
-    return groupsAlike(components, replicas, most, alike)
+    return taskGroups(components, replicas, most, alike)
   }
 
   #cost(replica: number, blocks: readonly RowBlock[], kind: keyof Operations): number {
@@ -92,7 +92,7 @@ export class BlocksTasks {
   async #gradients(
     { round, step, slices }: StageOf<'gradients'>,
     keys: readonly number[],
-    group: Together
+    group: ReplicaGroup
   ): Promise<void> {
     const [first] = group.replicas
     const { method } = this.#plan.input.sampler
@@ -128,7 +128,7 @@ export class BlocksTasks {
     )
   }
 
-  async #baseLosses(block: RowBlock, number: number, prefix: number, group: Together): Promise<void> {
+  async #baseLosses(block: RowBlock, number: number, prefix: number, group: ReplicaGroup): Promise<void> {
     const cost = group.replicas.reduce((sum, replica) => sum + this.#cost(replica, [block], 'losses'), 0)
     const losses = await this.#pool.run<'baseLosses'>({ kind: 'baseLosses', ...group, prefix }, cost)
     group.replicas.forEach((replica, at) => {
@@ -169,7 +169,7 @@ export class BlocksTasks {
   async #observedSlope(
     { round, slices }: StageOf<'observed'>,
     keys: readonly number[],
-    group: Together
+    group: ReplicaGroup
   ): Promise<void> {
     const [first] = group.replicas
     const sliceOf = (replica: number): number => observedSlice(this.#plan, this.#wave.turn(replica, round))
@@ -197,7 +197,13 @@ export class BlocksTasks {
     this.#progress.advance(first, cost, slice.targets * points * group.replicas.length)
   }
 
-  async #probeSlopes(block: RowBlock, number: number, round: number, prefix: number, group: Together): Promise<void> {
+  async #probeSlopes(
+    block: RowBlock,
+    number: number,
+    round: number,
+    prefix: number,
+    group: ReplicaGroup
+  ): Promise<void> {
     const points = this.#plan.slopePoints
     const cost = group.replicas.reduce((sum, replica) => sum + points * this.#cost(replica, [block], 'losses'), 0)
     const factors = group.replicas.map((replica) => this.#slopeFactors(replica, round))

@@ -3,11 +3,11 @@ import type { ChainsPlan } from './chains-plan'
 import type { ChainsProgress } from './chains-progress'
 import { type ChainsStage, pendingIn } from './chains-schedule'
 import type { ChainsState } from './chains-state'
-import { groupsOf } from './groups'
+import { programGroups } from './groups'
 import type { OperationCounts } from './operation-counts'
 import type { Pool } from './pool'
 import { type RowBlock, targetsOf } from './rows'
-import type { Operations, StepPart, StepResult, Together } from './tasks'
+import type { Operations, StepPart, StepResult, ReplicaGroup } from './tasks'
 
 type StageOf<K extends ChainsStage['kind']> = Extract<ChainsStage, { readonly kind: K }>
 
@@ -36,7 +36,7 @@ export class ChainsTasks {
   start(stage: ChainsStage, keys: readonly number[]): Promise<void>[] {
     const pending = new Set(pendingIn(stage, this.#state))
     const groups = this.#mayStack(stage)
-      ? groupsOf(this.#state.run.replicas.map(({ component }) => component))
+      ? programGroups(this.#state.run.replicas.map(({ component }) => component))
       : [...pending].map((replica) => [replica])
     const order = groups.flatMap((group) => {
       const replicas = group.filter((replica) => pending.has(replica))
@@ -92,16 +92,16 @@ export class ChainsTasks {
     return kind === 'step' && this.#plan.lanes.updating > 0 ? this.#state.run.replicas[replica].weights.length : 0
   }
 
-  async #work(stage: ChainsStage, together: Together, keys: readonly number[]): Promise<void> {
-    const [replica] = together.replicas
+  async #work(stage: ChainsStage, group: ReplicaGroup, keys: readonly number[]): Promise<void> {
+    const [replica] = group.replicas
     switch (stage.kind) {
       case 'step':
-        return this.#step(stage, together, keys)
+        return this.#step(stage, group, keys)
       case 'gaussian':
         await this.#pool.run<'gaussian'>({ kind: 'gaussian', replica, draw: stage.draw }, 0)
         return
       case 'losses':
-        return this.#losses(stage, together, keys)
+        return this.#losses(stage, group, keys)
       case 'commit':
         return this.#commit(stage.draw, replica)
     }
@@ -112,12 +112,16 @@ export class ChainsTasks {
     this.#state.fail(replica, what)
   }
 
-  async #step({ step, blocks, part }: StageOf<'step'>, together: Together, prefixes: readonly number[]): Promise<void> {
-    const { replicas } = together
+  async #step(
+    { step, blocks, part }: StageOf<'step'>,
+    group: ReplicaGroup,
+    prefixes: readonly number[]
+  ): Promise<void> {
+    const { replicas } = group
     const inChunks = this.#state.run.replicas[replicas[0]].parts.length > 0
     const results = inChunks
       ? await Promise.all(replicas.map((replica) => this.#stepInChunks(replica, step, blocks, prefixes, part)))
-      : await this.#stepTogether(together, step, blocks, prefixes, part)
+      : await this.#stepAsOneTask(group, step, blocks, prefixes, part)
     for (const [at, { lossSum, finite }] of results.entries()) {
       const replica = replicas[at]
       if (!Number.isFinite(lossSum)) this.#fail(replica, `the loss is not finite at step ${step}`)
@@ -128,8 +132,8 @@ export class ChainsTasks {
   }
 
   /** One task for all replicas, then the updates if updating lanes do them. */
-  async #stepTogether(
-    { replicas, width }: Together,
+  async #stepAsOneTask(
+    { replicas, width }: ReplicaGroup,
     step: number,
     blocks: readonly RowBlock[],
     prefixes: readonly number[],
@@ -184,7 +188,11 @@ export class ChainsTasks {
     return finite.every(Boolean)
   }
 
-  async #losses(stage: StageOf<'losses'>, { replicas, width }: Together, prefixes: readonly number[]): Promise<void> {
+  async #losses(
+    stage: StageOf<'losses'>,
+    { replicas, width }: ReplicaGroup,
+    prefixes: readonly number[]
+  ): Promise<void> {
     const { blocks, first } = stage
     const { observation, input } = this.#plan
     const isProbe = first >= observation.length
@@ -196,7 +204,7 @@ export class ChainsTasks {
       // With more threads than before, a resumed stage has more blocks and may be partly done.
       const done = Math.max(0, this.#state.blocks[replica] - first)
       const own = blocks.slice(done)
-      const sums = await this.#blocksTogether(replica, own, prefixes.slice(done), isProbe, phis[0])
+      const sums = await this.#lossesByBlock(replica, own, prefixes.slice(done), isProbe, phis[0])
       return this.#takeLosses(stage, replica, own, sums)
     }
     const [block] = blocks
@@ -229,7 +237,7 @@ export class ChainsTasks {
   }
 
   /** One task per block, then one that adds up their losses. */
-  async #blocksTogether(
+  async #lossesByBlock(
     replica: number,
     blocks: readonly RowBlock[],
     prefixes: readonly number[],

@@ -104,7 +104,7 @@ export const meanPhi = (losses: Float64Array, initialLoss: number): number =>
   losses.reduce((sum, loss) => sum + (loss - initialLoss), 0) / losses.length
 
 /** The two halves of the draws of each of a component's chains, without failed chains. */
-const groupsOf = async ({ chains, sums }: SampledChains, component: string): Promise<Group[]> => {
+const drawGroupsOf = async ({ chains, sums }: SampledChains, component: string): Promise<Group[]> => {
   const groups: Group[] = []
   for (const [at, { component: own, failure, initialLoss, losses }] of chains.entries()) {
     if (own !== component || failure !== null) continue
@@ -143,7 +143,7 @@ export const columnsOf = async (
   const { tokens, initialLoss, chains } = sampled
   const alive = chains.filter(({ failure }) => failure === null)
   checkFailures(settings, alive)
-  const full = sampler.estimator === 'two-chain' ? await groupsOf(sampled, 'full') : null
+  const full = sampler.estimator === 'two-chain' ? await drawGroupsOf(sampled, 'full') : null
   const components = asked.filter((name) => alive.some(({ component }) => component === name))
   const parts = 2
   const shape = { tokens, columns: components.length, matrices: matrices.parts + parts }
@@ -151,7 +151,7 @@ export const columnsOf = async (
     const reliabilities: number[] = []
     const centred = new CentredHalves(tokens, components.length)
     for (const [column, component] of components.entries()) {
-      const { susceptibilities, standardErrors, halves } = estimate(await groupsOf(sampled, component), full)
+      const { susceptibilities, standardErrors, halves } = estimate(await drawGroupsOf(sampled, component), full)
       const rounded = [new Float32Array(halves[0]), new Float32Array(halves[1])] as const
       const values = [new Float32Array(susceptibilities), new Float32Array(standardErrors), ...rounded]
       for (const [matrix, own] of values.entries()) await columns.put(matrix, column, own)

@@ -123,7 +123,7 @@ export interface ProbeRows {
  * Replicas of one task. They share a program and belong to a group of `width` replicas (groups.ts), of which the task
  * may have only some.
  */
-export interface Together {
+export interface ReplicaGroup {
   readonly replicas: readonly number[]
   readonly width: number
 }
@@ -181,7 +181,7 @@ interface Calls {
    * chunks.
    */
   readonly step: {
-    readonly parameters: Together & { readonly step: number; readonly prefixes: readonly number[] } & StepPart
+    readonly parameters: ReplicaGroup & { readonly step: number; readonly prefixes: readonly number[] } & StepPart
     readonly result: readonly StepResult[]
   }
   /** Computes the gradient over one chunk into `parts[part]` of the replica. Returns the summed loss. */
@@ -222,7 +222,7 @@ interface Calls {
    * sums, or stores them until φ is known.
    */
   readonly losses: {
-    readonly parameters: Together & { readonly prefix: number; readonly probe: ProbeRows | null }
+    readonly parameters: ReplicaGroup & { readonly prefix: number; readonly probe: ProbeRows | null }
     readonly result: readonly number[]
   }
   /**
@@ -260,17 +260,17 @@ interface Calls {
    * of each block.
    */
   readonly pair: {
-    readonly parameters: Together & { readonly pair: number; readonly slices: readonly [SharedSlice, SharedSlice] }
+    readonly parameters: ReplicaGroup & { readonly pair: number; readonly slices: readonly [SharedSlice, SharedSlice] }
     readonly result: readonly (readonly [GradientDraw, GradientDraw])[]
   }
   /** Sets the blocks' `gradient` to that of φ at u* + z/√γ over a slice, and leaves the weights in their `point`. */
   readonly base: {
-    readonly parameters: Together & { readonly draw: number; readonly slice: SharedSlice }
+    readonly parameters: ReplicaGroup & { readonly draw: number; readonly slice: SharedSlice }
     readonly result: readonly GradientDraw[]
   }
   /** Summed loss of a block of observation rows at the weights left by `base`. */
   readonly baseLosses: {
-    readonly parameters: Together & { readonly prefix: number }
+    readonly parameters: ReplicaGroup & { readonly prefix: number }
     readonly result: readonly number[]
   }
   /**
@@ -291,7 +291,7 @@ interface Calls {
    * the indices of the rows. Returns the slopes summed over all target positions.
    */
   readonly slopes: {
-    readonly parameters: Together & {
+    readonly parameters: ReplicaGroup & {
       readonly prefix: number
       readonly indices: Int32Array | null
       readonly claim: number

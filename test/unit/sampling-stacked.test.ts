@@ -7,7 +7,7 @@ import type { Graph } from '../../main/engine/core/graph'
 import { openOnnxCpu } from '../../main/engine/onnx/executor'
 import { componentSlices, flatten } from '../../main/models/components'
 import type { SamplingResult } from '../../main/sampling/estimates'
-import { groupsOf, mostTogether } from '../../main/sampling/groups'
+import { programGroups, mostInTask } from '../../main/sampling/groups'
 import type { ChainsInput } from '../../main/sampling/input'
 import { localLane } from '../local-lane'
 import { type OpenLane } from '../../main/sampling/lane'
@@ -81,7 +81,7 @@ describe('groups of replicas', () => {
   it('share a program, are as even as can be, and leave out what has all weights', () => {
     const chains = (components: readonly string[], count: number) =>
       components.flatMap((component) => new Array<string>(count).fill(component))
-    expect(groupsOf(chains(['embed', 'head:0.0', 'head:0.1', 'head:1.0', 'mlp:0', 'full'], 2))).toEqual([
+    expect(programGroups(chains(['embed', 'head:0.0', 'head:0.1', 'head:1.0', 'mlp:0', 'full'], 2))).toEqual([
       [0, 1],
       [2, 3, 4, 5],
       [6, 7],
@@ -89,9 +89,9 @@ describe('groups of replicas', () => {
       [10],
       [11]
     ])
-    const sizes = groupsOf(chains(['head:3.0', 'head:3.1', 'head:3.2'], 11)).map(({ length }) => length)
+    const sizes = programGroups(chains(['head:3.0', 'head:3.1', 'head:3.2'], 11)).map(({ length }) => length)
     expect(sizes).toEqual([11, 11, 11])
-    expect(groupsOf(chains(['mlp:2'], mostTogether + 1)).map(({ length }) => length)).toEqual([9, 8])
+    expect(programGroups(chains(['mlp:2'], mostInTask + 1)).map(({ length }) => length)).toEqual([9, 8])
   })
 })
 
