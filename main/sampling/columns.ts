@@ -83,7 +83,7 @@ const transposed = (columns: Float32Array, width: number): Float32Array => {
 }
 
 /** Part of a column: the tokens first … first + count - 1, stored at `place`. */
-interface Piece {
+interface Segment {
   readonly first: number
   readonly count: number
   readonly place: number
@@ -126,7 +126,7 @@ export class Columns {
     }
   }
 
-  *#pieces(matrix: number, column: number): Generator<Piece> {
+  *#segments(matrix: number, column: number): Generator<Segment> {
     const { tokens, columns } = this.shape
     for (let first = 0; first < tokens; first += this.tileTokens) {
       const count = Math.min(this.tileTokens, tokens - first)
@@ -136,7 +136,7 @@ export class Columns {
 
   /** Writes a column, [tokens]. */
   async put(matrix: number, column: number, values: Float32Array): Promise<void> {
-    for (const { first, count, place } of this.#pieces(matrix, column)) {
+    for (const { first, count, place } of this.#segments(matrix, column)) {
       await this.storage.write(place, values.subarray(first, first + count))
     }
   }
@@ -144,7 +144,7 @@ export class Columns {
   /** Reads a column, [tokens]. */
   async column(matrix: number, column: number): Promise<Float32Array> {
     const values = new Float32Array(this.shape.tokens)
-    for (const { first, count, place } of this.#pieces(matrix, column)) {
+    for (const { first, count, place } of this.#segments(matrix, column)) {
       await this.storage.read(place, values.subarray(first, first + count))
     }
     return values
