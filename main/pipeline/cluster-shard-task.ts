@@ -2,7 +2,7 @@ import type { ClusteringProgress } from '../clustering/cluster'
 import { clusterResultState } from './cluster-results'
 import { clusteringProgress } from './progress'
 import { readClusterSet, type ClusterShard, type ClusterSet } from './cluster-set'
-import type { Companion } from './companion'
+import type { AbortScope } from './abort-scope'
 import { aboutShard, checkDone, chooseShard, reporting, withShard, type ShardTaskOptions } from './shard-task'
 import { mostThreadsHere } from './room'
 import { checkBuild } from './shard-set'
@@ -46,12 +46,12 @@ const workWith = (
   set: ClusterSet,
   shard: ClusterShard,
   options: ShardTaskOptions,
-  companion: Companion
+  scope: AbortScope
 ): Promise<number> => {
   const { onEvent, checkpointSeconds, threads = Math.min(threadsOfShard(set), mostThreadsHere()) } = options
   const stage = shard.search === null ? 'neighbours' : 'cluster'
   onEvent({ type: 'stage', stage, detail: `shard ${shard.index} of ${set.shards.length}, ${threads} threads` })
-  return reporting(folder, set, shard.index, options, companion, async ({ compute, stopwatch, reporter }) => {
+  return reporting(folder, set, shard.index, options, scope, async ({ compute, stopwatch, reporter }) => {
     stopwatch.start(stage)
     const off = compute.on('clustering', (report) => {
       const left = report.stage === 'cluster' ? undefined : report.secondsLeft
@@ -67,7 +67,7 @@ const workWith = (
         about: aboutShard(set, shard.index, threads),
         secondsBefore: stopwatch.seconds
       }
-      await companion.during((signal) => compute.call('clusterShard', request, { signal }))
+      await scope.during((signal) => compute.call('clusterShard', request, { signal }))
       return stopwatch.seconds
     } finally {
       off()
@@ -99,7 +99,7 @@ export const runClusterShard = async (
     shards: set.shards.length,
     finds: shard.search === null ? 'neighbours' : 'local clusters'
   } as const
-  const work = (companion: Companion): Promise<number> => workWith(folder, set, shard, options, companion)
+  const work = (scope: AbortScope): Promise<number> => workWith(folder, set, shard, options, scope)
   const isDone = async (): Promise<boolean> => (await clusterResultState(folder, set, index)) === 'done'
   const seconds = await withShard(folder, index, options, work, isDone)
   if (seconds === null) return { ...summary, already: true, seconds: 0 }

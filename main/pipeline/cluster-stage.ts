@@ -3,7 +3,7 @@ import type { ClusteringRecord, StageName } from '../../preload/records'
 import { wholeVariant } from '../clustering/variants'
 import { checkGathered } from './cluster-set'
 import { clusteringOrder } from './clustering-order'
-import { Companion } from './companion'
+import { AbortScope } from './abort-scope'
 import { compareWith } from './comparisons'
 import { describeWith } from './describe'
 import type { PartProgress } from './describe'
@@ -63,7 +63,7 @@ export class ClusterStage {
     for (const note of notes) this.#work.options.onEvent({ type: 'note', ...note })
     if (this.#gathered !== undefined) await checkGathered(this.#gathered, fingerprint)
     const reused = await sendMatrix(this.#work.workspace, this.#work.run, compute, configuration)
-    const companion = new Companion(this.#work.options.signal)
+    const scope = new AbortScope(this.#work.options.signal)
     let stage: StageName = 'neighbours'
     const next = async (detail?: string): Promise<void> => {
       stage = 'cluster'
@@ -89,7 +89,7 @@ export class ClusterStage {
         this.#work.options.onEvent({ type: 'progress', progress: clusteringProgress(report) })
       ),
       compute.on('neighbours', () => {
-        if (!reused) kept = keep().catch(companion.fail)
+        if (!reused) kept = keep().catch(scope.fail)
       })
     ]
     const request = {
@@ -105,7 +105,7 @@ export class ClusterStage {
       gathered: this.#gathered
     }
     try {
-      const structure = await companion.during(async (signal) => {
+      const structure = await scope.during(async (signal) => {
         await compute.call('cluster', { ...request, variant: wholeVariant }, { signal })
         await kept
         off.splice(0).forEach((remove) => remove())
@@ -129,11 +129,11 @@ export class ClusterStage {
 
   /** Describes a clustering. It is stored already, so after a failure only the description is repeated. */
   async #describe(record: ClusteringRecord): Promise<void> {
-    const companion = new Companion(this.#work.options.signal)
+    const scope = new AbortScope(this.#work.options.signal)
     const onProgress = (part: PartProgress): void =>
       this.#work.options.onEvent({ type: 'progress', progress: describingProgress(part) })
     await this.#work.session.use('describe', (compute) =>
-      companion.during((signal) =>
+      scope.during((signal) =>
         describeWith(compute, this.#work.workspace, this.#work.run, record, this.#clusteredBy === compute, {
           signal,
           onProgress

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { samplerWords } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import type { GatheredProvenance, StageRecord, TracePointRecord } from '../../preload/records'
-import { Companion } from './companion'
+import { AbortScope } from './abort-scope'
 import { diagnosticsRecords } from './diagnostics'
 import { threadsThatFit } from './fitting-threads'
 import { basisOf, begunPath, keptPath } from './kept-sums'
@@ -70,8 +70,8 @@ export class SampleStage {
     const prepared = await this.#preparing.prepared(compute)
     const { threads, warning } = await threadsThatFit(configuration, this.#work.run.baseFolder, prepared)
     if (warning !== undefined) this.#work.options.onEvent({ type: 'note', message: warning, warning: true })
-    const companion = new Companion(this.#work.options.signal)
-    const tracer = this.#tracer(companion.fail)
+    const scope = new AbortScope(this.#work.options.signal)
+    const tracer = this.#tracer(scope.fail)
     let initialLoss = NaN
     const off = [
       compute.on('sampling', (report) => {
@@ -102,7 +102,7 @@ export class SampleStage {
       ...this.#keeping(prepared)
     }
     try {
-      const sampled = await companion.during((signal) => compute.call('sample', request, { signal }))
+      const sampled = await scope.during((signal) => compute.call('sample', request, { signal }))
       await tracer.end()
       await this.#keepSampled(compute, sampled, { ...this.#work.completed('sample'), threads, engine: prepared.engine })
     } finally {
@@ -120,7 +120,7 @@ export class SampleStage {
     const { components, engine } = prepared
     const set = await readyShards(gathered.folder, gathered.set)
     const results = set.shards.map(({ index }) => resultPath(gathered.folder, index))
-    const { sampled, shards } = await new Companion(this.#work.options.signal).during((signal) =>
+    const { sampled, shards } = await new AbortScope(this.#work.options.signal).during((signal) =>
       compute.call(
         'gather',
         { components, sampler, set: gathered.set, results, ...this.#keeping(prepared) },

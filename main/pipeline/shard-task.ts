@@ -7,7 +7,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { claim, staleSeconds } from '../base/claims'
 import type { Claim, HeldClaim } from '../base/claims'
 import { makeFolder } from '../base/files'
-import { Companion } from './companion'
+import { AbortScope } from './abort-scope'
 import type { ShardAbout } from './messages'
 import { samplingProgress } from './progress'
 import { mostThreadsHere } from './room'
@@ -146,7 +146,7 @@ export const reporting = async <T>(
   set: ScriptSet,
   index: number,
   { onEvent, checkpointSeconds }: ShardTaskOptions,
-  companion: Companion,
+  scope: AbortScope,
   work: (tools: ShardTools) => Promise<T>
 ): Promise<T> => {
   const session = new ComputeSession((message) => onEvent({ type: 'note', message }))
@@ -161,7 +161,7 @@ export const reporting = async <T>(
   } finally {
     await session.close()
     await stopwatch.close()
-    await reporter.close({ silently: companion.hasFailed })
+    await reporter.close({ silently: scope.hasFailed })
   }
 }
 
@@ -170,7 +170,7 @@ const sampleWith = (
   set: ShardSet,
   shard: Shard,
   options: ShardTaskOptions,
-  companion: Companion
+  scope: AbortScope
 ): Promise<SampledShard> => {
   const { onEvent, checkpointSeconds, threads = Math.min(threadsOfShard(set), mostThreadsHere()) } = options
   const own = shardFolder(folder, shard.index)
@@ -181,7 +181,7 @@ const sampleWith = (
   const from = hasCheckpoint(own) ? ', from its checkpoint' : ''
   const what = `shard ${shard.index} of ${set.shards.length}, ${shard.chains.length} chains, ${threads} threads`
   onEvent({ type: 'stage', stage: 'sample', detail: `${what}${from}` })
-  return reporting(folder, set, shard.index, options, companion, async ({ compute, stopwatch, reporter }) => {
+  return reporting(folder, set, shard.index, options, scope, async ({ compute, stopwatch, reporter }) => {
     const off = [
       compute.on('sampling', (report) => {
         reporter.progress(report.fractionDone, report.secondsLeft)
@@ -190,7 +190,7 @@ const sampleWith = (
       compute.on('chainEnded', ({ message }) => onEvent({ type: 'note', message }))
     ]
     try {
-      const { engine } = await companion.during(() => compute.call('openSet', { folder, withModel: true }))
+      const { engine } = await scope.during(() => compute.call('openSet', { folder, withModel: true }))
       stopwatch.start('sample')
       const request = {
         components,
@@ -208,7 +208,7 @@ const sampleWith = (
         secondsBefore: stopwatch.seconds,
         about: { ...aboutShard(set, shard.index, threads), engine }
       }
-      const { failed } = await companion.during((ending) => compute.call('sampleShard', request, { signal: ending }))
+      const { failed } = await scope.during((ending) => compute.call('sampleShard', request, { signal: ending }))
       return { seconds: stopwatch.seconds, failed }
     } finally {
       off.forEach((remove) => remove())
@@ -269,7 +269,7 @@ export const withShard = async <T>(
   folder: string,
   index: number,
   options: ShardTaskOptions,
-  work: (companion: Companion) => Promise<T>,
+  work: (scope: AbortScope) => Promise<T>,
   isDone: () => Promise<boolean> = () => Promise.resolve(existsSync(resultPath(folder, index)))
 ): Promise<T | null> => {
   if (await isDone()) return null
@@ -277,13 +277,13 @@ export const withShard = async <T>(
   await makeFolder(own)
   const held = await claimShard(folder, index, options, isDone)
   if (held === null) return null
-  const companion = new Companion(options.signal)
+  const scope = new AbortScope(options.signal)
   const taken = `Shard ${index} of ${folder} was taken over by another process, so this one stops.`
-  held.lost.addEventListener('abort', () => companion.fail(new SpectroscopeError('workspace', taken)))
+  held.lost.addEventListener('abort', () => scope.fail(new SpectroscopeError('workspace', taken)))
   try {
     if (await isDone()) return null
     await tidy(own, false)
-    const done = await work(companion)
+    const done = await work(scope)
     await tidy(own, true)
     return done
   } catch (error) {
@@ -309,7 +309,7 @@ export const runShard = async (folder: string, index: number, options: ShardTask
   const set = await readSet(folder)
   const shard = chooseShard(folder, set.shards, index)
   const summary = { folder, shard: index, shards: set.shards.length, chains: shard.chains.length }
-  const sample = (companion: Companion): Promise<SampledShard> => sampleWith(folder, set, shard, options, companion)
+  const sample = (scope: AbortScope): Promise<SampledShard> => sampleWith(folder, set, shard, options, scope)
   const isDone = async (): Promise<boolean> => (await resultState(folder, set, index)) === 'done'
   const sampled = await withShard(folder, index, options, sample, isDone)
   if (sampled === null) return { ...summary, already: true, seconds: 0, failedChains: [] }

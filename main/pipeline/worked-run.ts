@@ -1,6 +1,6 @@
 import type { RunChanges, RunRecord, StageName, StageRecord } from '../../preload/records'
 import type { Workspace } from '../store/store'
-import { interruption } from './companion'
+import { interruption } from './abort-scope'
 import { ComputeSession } from './session'
 import type { RunOptions } from './run-options'
 import { Stopwatch } from './stopwatch'

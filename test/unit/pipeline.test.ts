@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { Companion } from '../../main/pipeline/companion'
+import { AbortScope } from '../../main/pipeline/abort-scope'
 import { componentDiagnostics, diagnosticsRecords } from '../../main/pipeline/diagnostics'
 import { clusteringProgress, samplingProgress } from '../../main/pipeline/progress'
 import { nextStage } from '../../main/pipeline/run-stages'
@@ -18,28 +18,28 @@ const endless = (signal: AbortSignal): Promise<never> =>
 
 describe('a long call', () => {
   it('gives its result', async () => {
-    await expect(new Companion(new AbortController().signal).during(async () => 3)).resolves.toBe(3)
+    await expect(new AbortScope(new AbortController().signal).during(async () => 3)).resolves.toBe(3)
   })
 
   it('ends with the first error of what is done beside it', async () => {
-    const companion = new Companion(new AbortController().signal)
-    const call = companion.during(endless)
-    companion.fail(new Error('the disk is full'))
-    companion.fail(new Error('later'))
+    const scope = new AbortScope(new AbortController().signal)
+    const call = scope.during(endless)
+    scope.fail(new Error('the disk is full'))
+    scope.fail(new Error('later'))
     await expect(call).rejects.toThrow('the disk is full')
   })
 
   it('ends as interrupted when the user stops it, whatever the call itself says', async () => {
     const user = new AbortController()
-    const call = new Companion(user.signal).during(endless)
+    const call = new AbortScope(user.signal).during(endless)
     user.abort()
     await expect(call).rejects.toMatchObject({ kind: 'interrupted' })
-    await expect(new Companion(user.signal).during(async () => 3)).rejects.toMatchObject({ kind: 'interrupted' })
+    await expect(new AbortScope(user.signal).during(async () => 3)).rejects.toMatchObject({ kind: 'interrupted' })
   })
 
   it('keeps a sentence of its own when the user stops it, so that a checkpoint that could not be written is told', async () => {
     const user = new AbortController()
-    const call = new Companion(user.signal).during((signal) =>
+    const call = new AbortScope(user.signal).during((signal) =>
       endless(signal).catch(() => {
         throw new SpectroscopeError('storage', 'No space is left.')
       })

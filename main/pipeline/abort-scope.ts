@@ -4,7 +4,7 @@ export const interruption = (cause?: unknown): SpectroscopeError =>
   new SpectroscopeError('interrupted', 'The run was interrupted.', { cause })
 
 /** Ends a long call when the user stops the run, or when work running in parallel fails. */
-export class Companion {
+export class AbortScope {
   readonly #controller = new AbortController()
   readonly #user: AbortSignal
   #failure: { readonly error: unknown } | undefined
