@@ -10,18 +10,18 @@ import type { PartProgress } from './describe'
 import { clusteringProgress, describingProgress } from './progress'
 import type { Compute } from './session'
 import { sendMatrix, storeNeighbours } from './transfer'
-import { counted } from './worked-run'
-import type { WorkedRun } from './worked-run'
+import { counted } from './active-run'
+import type { ActiveRun } from './active-run'
 
 /** The stages that cluster a run's matrix and describe the clusters. */
 export class ClusterStage {
-  readonly #work: WorkedRun
+  readonly #work: ActiveRun
   /** Folder of the shards being gathered, if any. */
   readonly #gathered: string | undefined
   /** The compute process that holds the matrix and the neighbours of the current clustering. */
   #clusteredBy: Compute | undefined
 
-  constructor(work: WorkedRun, gathered: string | undefined) {
+  constructor(work: ActiveRun, gathered: string | undefined) {
     this.#work = work
     this.#gathered = gathered
   }

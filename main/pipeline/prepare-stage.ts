@@ -6,15 +6,15 @@ import { interruption } from './abort-scope'
 import type { Prepared } from './messages'
 import { preparingProgress } from './progress'
 import type { Compute } from './session'
-import { counted } from './worked-run'
-import type { WorkedRun } from './worked-run'
+import { counted } from './active-run'
+import type { ActiveRun } from './active-run'
 
 /** Reads the model and the rows. Reads them again if the compute process was replaced. */
 export class PrepareStage {
-  readonly #work: WorkedRun
+  readonly #work: ActiveRun
   #prepared: { readonly by: Compute; readonly what: Prepared } | undefined
 
-  constructor(work: WorkedRun) {
+  constructor(work: ActiveRun) {
     this.#work = work
   }
 

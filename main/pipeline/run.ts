@@ -16,7 +16,7 @@ import { clusteringName } from './clustering-name'
 import { ClusterStage } from './cluster-stage'
 import { PrepareStage } from './prepare-stage'
 import { SampleStage } from './sample-stage'
-import { WorkedRun } from './worked-run'
+import { ActiveRun } from './active-run'
 import { createRun } from './create-run'
 
 /** Errors after which a new run is deleted if it fails during preparation. */
@@ -27,13 +27,13 @@ const failures = new Set(['sampling', 'clustering', 'internal'])
 
 /** Runs the stages of one run, or clusters it again. */
 class Runner {
-  readonly #work: WorkedRun
+  readonly #work: ActiveRun
   readonly #preparing: PrepareStage
   readonly #sampling: SampleStage
   readonly #clustering: ClusterStage
 
   constructor(workspace: Workspace, run: RunRecord, options: RunOptions, gathered?: string) {
-    this.#work = new WorkedRun(workspace, run, options)
+    this.#work = new ActiveRun(workspace, run, options)
     this.#preparing = new PrepareStage(this.#work)
     this.#sampling = new SampleStage(this.#work, this.#preparing)
     this.#clustering = new ClusterStage(this.#work, gathered)

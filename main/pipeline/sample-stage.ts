@@ -13,16 +13,16 @@ import type { Compute } from './session'
 import { resultPath } from './shard-set'
 import { storeMatrix } from './transfer'
 import { fingerprintOf, programVersion } from './versions'
-import { counted } from './worked-run'
+import { counted } from './active-run'
 import type { PrepareStage } from './prepare-stage'
-import type { WorkedRun } from './worked-run'
+import type { ActiveRun } from './active-run'
 
 /** The stage that samples a run, or gathers its shards. */
 export class SampleStage {
-  readonly #work: WorkedRun
+  readonly #work: ActiveRun
   readonly #preparing: PrepareStage
 
-  constructor(work: WorkedRun, preparing: PrepareStage) {
+  constructor(work: ActiveRun, preparing: PrepareStage) {
     this.#work = work
     this.#preparing = preparing
   }

@@ -11,7 +11,7 @@ import { threadsOf } from './create-run'
 export const counted = (count: number): string => count.toLocaleString('en')
 
 /** A run in progress: its record, and what its stages share. */
-export class WorkedRun {
+export class ActiveRun {
   readonly workspace: Workspace
   readonly options: RunOptions
   readonly session: ComputeSession
