@@ -21,7 +21,7 @@ import { fitting, parsed, UnfitRows } from './fitting'
 import type { Context } from './parameters'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
-import { knownClustering, knownRun, knownStudy, knownTexts, Memory } from './facts'
+import { knownClustering, knownRun, knownStudy, knownTexts, Cache } from './facts'
 import { ruleRow } from './row-schemas'
 
 /** SQL for the text of a token id; the id in angle brackets if the run has no tokenizer. */
@@ -318,7 +318,7 @@ const centralOrder = async (connection: DuckDBConnection, run: string, tokens: I
     .map((place) => tokens[place])
 }
 
-const orders = new Memory(16)
+const orders = new Cache(16)
 
 const orderOf = (
   connection: DuckDBConnection,

@@ -15,7 +15,7 @@ import type { StudyMemory } from './study-memory'
 import { getSubsetsOfRows, getTexts } from './token-columns'
 
 /** Caches the most recently used results. */
-export class Memory {
+export class Cache {
   readonly #entries = new Map<string, Promise<unknown>>()
 
   constructor(private readonly most: number) {}
@@ -37,11 +37,11 @@ export class Memory {
   }
 }
 
-const facts = new Memory(32)
+const facts = new Cache(32)
 /** Caches a small result under a key that names everything it depends on, until `forgetFacts`. */
-export const remembered = <T>(key: string, load: () => Promise<T>): Promise<T> => facts.get(key, load)
+export const cached = <T>(key: string, load: () => Promise<T>): Promise<T> => facts.get(key, load)
 /** Large results: tens of megabytes for a million tokens. */
-const studies = new Memory(2)
+const studies = new Cache(2)
 
 /** Call whenever results of a run are stored, replaced or deleted. */
 export const forgetFacts = (): void => {

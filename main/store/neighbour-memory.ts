@@ -1,7 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { forEachBlock } from './blocks'
-import { Memory } from './facts'
+import { Cache } from './facts'
 
 /**
  * k neighbours of every token, and the tokens that list each token, at 12 bytes per listing. Edges of a cluster are
@@ -77,7 +77,7 @@ const readNeighbourMemory = async (
  * Cache of one graph, because it takes hundreds of megabytes for a million tokens. Dropped when its edges have not
  * been used for a while.
  */
-const kept = new Memory(1)
+const kept = new Cache(1)
 const keptMilliseconds = 300_000
 let forgetting: NodeJS.Timeout | undefined
 

@@ -8,7 +8,7 @@ import { missingGroup } from '../base/group-tree'
 import { forEachBlock } from './blocks'
 import { bestRules, checkedRules } from './clusters'
 import { select } from './database'
-import { knownClustering, knownSubsets, knownTexts, remembered } from './facts'
+import { knownClustering, knownSubsets, knownTexts, cached } from './facts'
 import { UnfitRows } from './fitting'
 import type { KnownClustering } from './facts'
 import { countGroups, mostTopTokens } from './group-counts'
@@ -143,7 +143,7 @@ export const getOverview = async (
 ): Promise<PackedOverview> => {
   const known = await knownClustering(connection, runId, clusteringNumber)
   const { number: run, clustering } = known
-  return remembered(`overview ${clustering.number} ${runId}`, async () => {
+  return cached(`overview ${clustering.number} ${runId}`, async () => {
     const rules = await bestRules(connection, run, clustering.number)
     const packer = await packerOf(
       connection,
