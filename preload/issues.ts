@@ -35,7 +35,7 @@ export const telling = (issue: Issue): Issue => {
 export const isOutOfBounds = ({ code }: Issue): boolean => bounding.has(code)
 
 /** Path in a value: "clusters[3].members[17]"; "" for the whole. */
-export const placeOf = (path: readonly PropertyKey[]): string =>
+export const pathText = (path: readonly PropertyKey[]): string =>
   path.reduce<string>((place, part) => {
     if (typeof part === 'number') return `${place}[${part}]`
     return place === '' ? briefly(String(part)) : `${place}.${briefly(String(part))}`
@@ -89,7 +89,7 @@ export interface ConfigurationIssue {
 
 /** Describes an issue and its place. */
 export const issueAt = (issue: Issue): ConfigurationIssue => {
-  const place = placeOf(issue.path)
+  const place = pathText(issue.path)
   if (issue.code === 'invalid_type' && /received undefined$/.test(issue.message)) {
     return { path: place, message: `"${place}" is missing; add it` }
   }

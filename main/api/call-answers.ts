@@ -2,7 +2,7 @@ import { declarationOf } from '../../preload/contract-calls'
 import type { CallAnswer } from '../../preload/contract-notices'
 import { SpectroscopeError, toPlain } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
-import { issueWords, placeOf, telling } from '../../preload/issues'
+import { issueWords, pathText, telling } from '../../preload/issues'
 import { complainAtLength } from '../base/printed'
 import type { CallHandlers } from './context'
 
@@ -18,7 +18,7 @@ const checkedParameters = (name: string, { parameters: schema }: Declaration, pa
     const checked = schema.safeParse(parameters, { reportInput: true })
     if (checked.success) return checked.data
     const issue = telling(checked.error.issues[0])
-    const place = placeOf(issue.path)
+    const place = pathText(issue.path)
     throw refusal(shortened(`${place === '' ? '' : `${shortened(place, 100)}: `}${issueWords(issue)}`, 300))
   } catch (error) {
     throw error instanceof SpectroscopeError ? error : refusal('its parameters cannot be read')

@@ -109,7 +109,7 @@ const startOf = async (file: string): Promise<string> => {
  * The run and clustering that saved labels belong to: the original, or a run imported from it. Otherwise a sentence
  * that says why there is none.
  */
-const placeOf = (
+const clusteringFor = (
   runs: readonly RunRecord[],
   saved: SavedLabels
 ): { readonly run: string; readonly clustering: number } | string => {
@@ -147,7 +147,7 @@ const restoreLabels = async (workspace: Workspace, file: string, saved: readonly
   let [labels, clusterings] = [0, 0]
   let labelsBefore: string | null = null
   for (const one of saved) {
-    const place = placeOf(runs, one)
+    const place = clusteringFor(runs, one)
     if (typeof place === 'string') {
       left.push(place)
       continue
@@ -184,7 +184,8 @@ const restoreSet = async (workspace: Workspace, file: string): Promise<Restored>
     annotations: annotationsOf(set),
     cleared: null
   }
-  if (typeof placeOf(await workspace.listRuns(), saved) !== 'string') return restoreLabels(workspace, file, [saved])
+  if (typeof clusteringFor(await workspace.listRuns(), saved) !== 'string')
+    return restoreLabels(workspace, file, [saved])
   const imported = await importRun(workspace, set, file, accountName())
   return { ...nothing, from: file, labels: saved.annotations.length, clusterings: 1, imported: imported.run }
 }

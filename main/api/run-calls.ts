@@ -30,7 +30,7 @@ const withSettings = (configuration: object, { engine, threads }: Settings): obj
 })
 
 /** The configuration key that an error message names first, as in `"corpus.files[0]": …`. */
-const placeOf = (sentence: string): string => /^"([\w.[\]]+)"/.exec(sentence)?.[1] ?? 'model'
+const keyNamedFirst = (sentence: string): string => /^"([\w.[\]]+)"/.exec(sentence)?.[1] ?? 'model'
 
 export interface CheckedBy {
   readonly settings: Settings
@@ -50,7 +50,7 @@ const fileProblems = async (
     return []
   } catch (error) {
     if (!(error instanceof SpectroscopeError)) throw error
-    return [{ path: placeOf(error.message), message: error.message }]
+    return [{ path: keyNamedFirst(error.message), message: error.message }]
   }
 }
 

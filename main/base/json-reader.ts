@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { SpectroscopeError } from '../../preload/errors'
-import { placeOf } from '../../preload/issues'
+import { pathText } from '../../preload/issues'
 import { faultCode } from './faults'
 import { isLfsPointer, pointerRemedy } from './git-lfs'
 
@@ -57,7 +57,7 @@ export class JsonReader {
 
   /** Makes an error at the current place, or at `below` within it. */
   fault(what: string, remedy: string, below: readonly PropertyKey[] = []): SpectroscopeError {
-    const place = placeOf([...this.#path, ...below])
+    const place = pathText([...this.#path, ...below])
     return new SpectroscopeError('input', `${this.file}: ${place === '' ? '' : `at ${place}, `}${what}; ${remedy}.`)
   }
 

@@ -134,7 +134,7 @@ export const clustersText = ({ run, name, tokens, clustering, clusters }: Cluste
 /** Width of the columns for a token's source. */
 const placeWidth = 30
 
-const placeOf = ({ subset, file, record }: TokenInContext, width: number): string => {
+const sourceText = ({ subset, file, record }: TokenInContext, width: number): string => {
   const where = file === null ? '' : `${visibleText(file)}${record === null ? '' : `#${record}`}`
   const name = visibleText(subset)
   return [name, clipStart(where, Math.max(10, width - textWidth(name) - 1))].filter((part) => part !== '').join(' ')
@@ -144,7 +144,7 @@ const contextLine = (token: TokenInContext, sides: number, page: Page): Visible 
   const shown = visibleToken(token.text)
   const left = padStart(clipStart(token.before.map(visibleText).join(''), sides), sides)
   const right = padEnd(clip(token.after.map(visibleText).join(''), sides), sides)
-  const place = placeOf(token, page.width - 2 * sides - textWidth(shown) - 6)
+  const place = sourceText(token, page.width - 2 * sides - textWidth(shown) - 6)
   return line`${left} ${page.bold(`⟦${shown}⟧`)} ${`${right}  ${place}`.trimEnd()}`
 }
 

@@ -228,18 +228,18 @@ const meetingsOf = (search: Search, round: number): Meeting[] => {
   const { range, blocks, blockSize } = search
   const end = roundUp(range.to, lanes)
   const startOf = (block: number): number => Math.min(end, range.from + block * blockSize)
-  const placeOf = (block: number): TokenRange => ({ from: startOf(block), to: startOf(block + 1) })
+  const rangeOf = (block: number): TokenRange => ({ from: startOf(block), to: startOf(block + 1) })
   const meeting = (block: number, other: TokenRange, mutual: boolean): Meeting => ({
-    ...placeOf(block),
+    ...rangeOf(block),
     otherFrom: other.from,
     otherTo: other.to,
     mutual
   })
   const all = Array.from({ length: blocks }, (_, block) => block)
-  if (round === 0) return all.map((block) => meeting(block, placeOf(block), false))
+  if (round === 0) return all.map((block) => meeting(block, rangeOf(block), false))
   if (round < blocks) {
     const pairs = all.slice(0, blocks / 2).map((pair) => blocksOfPair(blocks, round - 1, pair))
-    return pairs.map(([block, other]) => meeting(block, placeOf(other), true))
+    return pairs.map(([block, other]) => meeting(block, rangeOf(other), true))
   }
   const outside = outsideOf(search)
   return all.map((block) => meeting(block, outside[(round - blocks + block) % outside.length], false))

@@ -33,7 +33,7 @@ const placeIn = ({ sql, type }: Omit<Place, 'within'>, keys: readonly string[]):
   return placeIn({ sql: `map_extract_value(${sql}, ${literal(key)}${bytes})`, type: type.valueType }, rest)
 }
 
-const placeOf = (columns: ReadonlyMap<string, DuckDBType>, path: string): Place | undefined => {
+const columnAt = (columns: ReadonlyMap<string, DuckDBType>, path: string): Place | undefined => {
   const whole = columns.get(path)
   if (whole !== undefined) return { sql: quoted(path), type: whole, within: '' }
   const [column, ...keys] = path.split('.')
@@ -91,7 +91,7 @@ export async function* readParquet(
   try {
     const source = `read_parquet(${literal(pattern)})`
     const columns = await columnsOf(connection, source)
-    const [text, subset] = [placeOf(columns, fields.textField), placeOf(columns, fields.subsetField)]
+    const [text, subset] = [columnAt(columns, fields.textField), columnAt(columns, fields.subsetField)]
     if (text === undefined)
       throw new SpectroscopeError(
         'input',

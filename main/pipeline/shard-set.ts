@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { blockCount, modernised, parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
-import { issueWords, placeOf, telling } from '../../preload/issues'
+import { issueWords, pathText, telling } from '../../preload/issues'
 import { index, limits, path as pathOf, text as textOf } from '../../preload/limits'
 import type { StudyRecord } from '../../preload/records'
 import { decode, encode } from '../../preload/wire'
@@ -208,7 +208,7 @@ export const readSetFile = async <T>(path: string, schema: z.ZodType<T>, words: 
   const parsed = schema.safeParse(value, { reportInput: true })
   if (parsed.success) return parsed.data
   const issue = telling(parsed.error.issues[0])
-  throw damaged(`"${placeOf(issue.path)}": ${issueWords(issue)}`, parsed.error)
+  throw damaged(`"${pathText(issue.path)}": ${issueWords(issue)}`, parsed.error)
 }
 
 /** Reads the shard set in a folder. Throws the errors of `readSetFile`. */

@@ -54,12 +54,12 @@ export interface Undone {
 }
 
 const kinds = ['cluster', 'merge', 'part'] as const
-const placeOf = (target: AnnotationTarget): number[] => {
+const sortKey = (target: AnnotationTarget): number[] => {
   const { kind, number } = parseTarget(target)
   return [kinds.indexOf(kind), number]
 }
 const byTarget = (a: { target: AnnotationTarget }, b: { target: AnnotationTarget }): number => {
-  const [[kind, number], [otherKind, otherNumber]] = [placeOf(a.target), placeOf(b.target)]
+  const [[kind, number], [otherKind, otherNumber]] = [sortKey(a.target), sortKey(b.target)]
   return kind - otherKind || number - otherNumber
 }
 
