@@ -118,7 +118,7 @@ export const levelStability = (
 ): LevelStability => ({ kind, groups, stableGroups, stableShare, error, nullShare })
 
 /** Members of each group of a partition, in ascending order. -1 means no group. */
-export const groupsOf = (membership: Int32Array): Int32Array[] => {
+export const membersByGroup = (membership: Int32Array): Int32Array[] => {
   const groups = Array.from(sizesOf(membership), (size) => new Int32Array(size))
   const filled = new Int32Array(groups.length)
   membership.forEach((group, token) => {

@@ -1,5 +1,5 @@
 import { groupKinds, type GroupKind } from '../../preload/records'
-import { groupsOf } from './stability'
+import { membersByGroup } from './stability'
 
 /** A group in a tree of clusters. */
 export interface TreeGroup {
@@ -63,7 +63,7 @@ const above = (nodes: readonly Node[], membership: Int32Array, kind: GroupKind):
  */
 export const treeOf = (levels: readonly Int32Array[]): TreeGroup[] => {
   const kinds = kindsOf(levels.length)
-  let top: Node[] = bySize(groupsOf(levels[levels.length - 1]))
+  let top: Node[] = bySize(membersByGroup(levels[levels.length - 1]))
     .filter(({ length }) => length > 0)
     .map((members) => ({ kind: 'cluster', members, children: [] }))
   for (let level = levels.length - 2; level >= 0; level--) {

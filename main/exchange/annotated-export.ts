@@ -11,7 +11,7 @@ import { momentsOf } from './moments'
 import type { MatrixMoments } from './moments'
 import { refuseToReplace } from './output'
 import type { Overwrite } from './output'
-import { chosenClusters, clusteringOf, groupsOf } from './selection'
+import { chosenClusters, clusteringOf, groupNumbers } from './selection'
 import type { Selection } from './selection'
 import { Source, contextTokens } from './annotated-source'
 import { labelInFile, momentsInFile, headOf } from './annotated-head'
@@ -204,7 +204,7 @@ export const exportAnnotatedSet = async (
     run,
     clustering,
     selection,
-    selection ?? groupsOf(clustering),
+    selection ?? groupNumbers(clustering),
     tree,
     membership,
     strengths,

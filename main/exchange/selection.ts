@@ -10,7 +10,7 @@ import type { GroupTree } from '../base/group-tree'
 export type Selection = 'all' | 'labelled' | readonly ClusterNumber[]
 
 /** Numbers of all groups of a clustering: clusters, then the groups above them, unclustered tokens last. */
-export const groupsOf = ({ clusters, groupsAbove, leftoverSize }: ClusteringRecord): ClusterNumber[] => [
+export const groupNumbers = ({ clusters, groupsAbove, leftoverSize }: ClusteringRecord): ClusterNumber[] => [
   ...Array.from({ length: clusters + groupsAbove }, (_, group) => group),
   ...(leftoverSize > 0 ? [leftoverCluster] : [])
 ]
@@ -29,7 +29,7 @@ export const clusteringOf = (run: RunRecord, number: number | undefined): Cluste
 }
 
 /**
- * The selected groups in the order of `groupsOf`, or null for all. A selected group includes everything below it, but
+ * The selected groups in the order of `groupNumbers`, or null for all. A selected group includes everything below it, but
  * nothing above it. Throws an `input` error if the selection is empty or names a missing group.
  */
 export const chosenClusters = (
@@ -40,7 +40,7 @@ export const chosenClusters = (
   annotations: readonly Annotation[]
 ): ClusterNumber[] | null => {
   if (selection === 'all') return null
-  const groups = groupsOf(clustering)
+  const groups = groupNumbers(clustering)
   const chosen = selection === 'labelled' ? labelledGroups(annotations) : new Set(selection)
   const missing = [...chosen].find((cluster) => !groups.includes(cluster))
   if (missing !== undefined) throw missingGroup(run.id, clustering, missing)

@@ -113,7 +113,7 @@ export const taskMemory = (set: ScriptSet): ReadonlyMap<number, number> => {
 }
 
 /** Groups tasks with equal memory requests. `memory` is null if the batch script already requests enough. */
-const groupsOf = (
+const memoryGroups = (
   set: ScriptSet,
   shards: readonly number[],
   asked: ReadonlyMap<number, number>

@@ -6,7 +6,7 @@ import { inProcessPool } from '../../main/base/pool'
 import { partitionTokens } from '../../main/clustering/cluster'
 import { ladderOf, levelsOf } from '../../main/clustering/communities'
 import { noiseOf, shapelessMatrix, spreadOf } from '../../main/clustering/shapeless'
-import { groupsOf, stabilityOf, stableParts } from '../../main/clustering/stability'
+import { membersByGroup, stabilityOf, stableParts } from '../../main/clustering/stability'
 import { comparedLayers, structureOf, type Partitioned, type Structure } from '../../main/clustering/structure'
 import { executeTask } from '../../main/clustering/execute-task'
 import { treeOf } from '../../main/clustering/tree'
@@ -107,7 +107,7 @@ const stable = ({ clusters }: Structure): NewGroup[] =>
 
 /** Share of planted groups that one of the found ones meets with a Jaccard index of a half or more. */
 const recovered = (groups: readonly NewGroup[], truth: readonly number[]): number => {
-  const planted = groupsOf(Int32Array.from(truth))
+  const planted = membersByGroup(Int32Array.from(truth))
   const met = planted.filter((members) =>
     groups.some((group) => {
       const own = new Set(members)
@@ -147,7 +147,7 @@ describe('stability', () => {
   it('does not change with the numbers of the halves’ clusters', () => {
     const { uniform } = randomNumbers(4)
     const membership = (): Int32Array => Int32Array.from({ length: 300 }, () => Math.floor(uniform() * 12) - 1)
-    const groups = groupsOf(membership())
+    const groups = membersByGroup(membership())
     const halves = [membership(), membership()] as const
     const renumbered = halves.map((half) => half.map((group) => (group < 0 ? group : 11 - group))) as [
       Int32Array,
