@@ -130,7 +130,7 @@ export const summaryOf = ({ id, tokens, components }: RunRecord, clustering: Clu
 })
 
 /** Runs `work` on a clustering of a run. An `interrupted` error says how to resume. */
-export const sayingHowToGoOn = async <T>(run: string, work: () => Promise<T>): Promise<T> => {
+export const withResumeAdvice = async <T>(run: string, work: () => Promise<T>): Promise<T> => {
   try {
     return await work()
   } catch (error) {
@@ -150,7 +150,7 @@ export const clusterAgain = (
   withWorkspace(folder, 'write', async (workspace) => {
     const record = await workspace.findRun(run)
     const configuration = changedClustering(record.configuration.clustering, changes)
-    return sayingHowToGoOn(record.id, async () =>
+    return withResumeAdvice(record.id, async () =>
       summaryOf(record, await recluster(workspace, record, configuration, options))
     )
   })

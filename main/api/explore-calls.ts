@@ -1,6 +1,6 @@
 import type { ClusteringRecord } from '../../preload/records'
 import { SpectroscopeError } from '../../preload/errors'
-import { describeKept } from '../pipeline/describe'
+import { describeStored } from '../pipeline/describe'
 import { layOut } from '../pipeline/lay-out'
 import type { CallHandlers, WorkbenchContext } from './context'
 import type { Jobs } from './jobs'
@@ -45,7 +45,7 @@ export const exploreCalls = (
       key: `description ${run} ${number}`
     } as const
     await jobs.start(about, async ({ signal, progress }) =>
-      describeKept(workspace, await workspace.getRun(run), number, { signal, onProgress: progress })
+      describeStored(workspace, await workspace.getRun(run), number, { signal, onProgress: progress })
     ).done
   }
 

@@ -88,7 +88,7 @@ const leastOverlap = 0.5
  * with labels to the run's latest clustering. Returns null if there are no labels to transfer, or the run has its
  * own.
  */
-export const bringLabels = async (
+export const transferLabels = async (
   workspace: Workspace,
   { id, clusterings, provenance: { continued } }: RunRecord,
   author: string

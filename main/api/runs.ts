@@ -16,7 +16,7 @@ import { quoted } from '../pipeline/shard-scripts'
 import { assessHealth, reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'
 import { inTreeOrder } from './clusters'
-import { bringLabels } from './label-transfer'
+import { transferLabels } from './label-transfer'
 import { accountName } from './run-labels'
 import { withWorkspace } from './workspaces'
 
@@ -118,7 +118,7 @@ export const resume = (folder: string, text: string, options: RunOptions): Promi
 /** Waits for a run, then transfers the labels of the run that it continues, if any. */
 const withLabels = async (workspace: Workspace, working: Promise<RunRecord>): Promise<RunRecord> => {
   const run = await working
-  await bringLabels(workspace, run, accountName())
+  await transferLabels(workspace, run, accountName())
   return run
 }
 

@@ -24,7 +24,7 @@ import { readSet } from '../pipeline/shard-set'
 import { setStatus } from '../pipeline/shard-status'
 import { defaultShardFolder, gatherRun, shardRun } from '../pipeline/shards'
 import type { ShardOptions } from '../pipeline/shards'
-import { changedClustering, sayingHowToGoOn, summaryOf } from './clusters'
+import { changedClustering, withResumeAdvice, summaryOf } from './clusters'
 import type { ClusteringChanges } from './clusters'
 import { working } from './runs'
 import { withWorkspace } from './workspaces'
@@ -182,7 +182,7 @@ export const gather = async (
   if (holdsClustering(path)) {
     const { run: id } = await readClusterSet(path)
     return withWorkspace(workspaceFolder, 'write', (workspace) =>
-      sayingHowToGoOn(id, async () => {
+      withResumeAdvice(id, async () => {
         const { run, clustering } = await gatherClustering(workspace, path, options)
         return summaryOf(run, clustering)
       })

@@ -20,7 +20,7 @@ import type { Reach } from './reach'
 import { ReceivedFiles } from './received-files'
 import { Jobs } from './jobs'
 import { WorkspaceKeeper } from './keeper'
-import { bringLabels } from './label-transfer'
+import { transferLabels } from './label-transfer'
 import { labelCalls } from './labels'
 import { modelCalls } from './model-calls'
 import { nameCalls } from './name-calls'
@@ -262,7 +262,7 @@ class OpenWorkbench implements Workbench {
           )
       },
       completed: async (run) => {
-        const changed = await bringLabels(keeper.workspace, run, this.#author())
+        const changed = await transferLabels(keeper.workspace, run, this.#author())
         if (changed !== null) this.#emit('annotations', changed)
       },
       measured: (run, rate) => this.#estimates.keepActual(run, keeper.workspace.folder, rate)

@@ -29,8 +29,8 @@ export const clusteringOf = (run: RunRecord, number: number | undefined): Cluste
 }
 
 /**
- * The selected groups in the order of `groupNumbers`, or null for all. A selected group includes everything below it, but
- * nothing above it. Throws an `input` error if the selection is empty or names a missing group.
+ * The selected groups in the order of `groupNumbers`, or null for all. A selected group includes everything below it,
+ * but nothing above it. Throws an `input` error if the selection is empty or names a missing group.
  */
 export const chosenClusters = (
   run: RunRecord,

@@ -4,8 +4,8 @@ import type { ClusteringRecord, GroupKind, RunRecord, StudyRecord } from '../../
 import type { Workspace } from '../store/store'
 import { interruption } from './abort-scope'
 import type { DescribeRequest } from './messages'
-import { besideRuns } from './session'
-import type { BesideOptions, Compute } from './session'
+import { inNewProcess } from './session'
+import type { ProcessOptions, Compute } from './session'
 import { clusteredColumns, sendMatrix } from './transfer'
 
 /** Progress of long work outside the stages, such as a description or a layout. */
@@ -15,7 +15,7 @@ export interface PartProgress {
   readonly secondsLeft?: number
 }
 
-export interface PartOptions extends BesideOptions {
+export interface PartOptions extends ProcessOptions {
   readonly onProgress?: (progress: PartProgress) => void
 }
 
@@ -115,7 +115,7 @@ export const describeWith = async (
  * Describes a stored clustering that has no description, in a new compute process. Throws an `input` error if there
  * is no such clustering.
  */
-export const describeKept = async (
+export const describeStored = async (
   workspace: Workspace,
   run: RunRecord,
   clustering: number,
@@ -128,5 +128,5 @@ export const describeKept = async (
       `Run ${run.id} has no clustering ${clustering}; it has ` +
         `${run.clusterings.map(({ number }) => number).join(', ') || 'none'}.`
     )
-  await besideRuns('describe', options, (compute) => describeWith(compute, workspace, run, record, false, options))
+  await inNewProcess('describe', options, (compute) => describeWith(compute, workspace, run, record, false, options))
 }

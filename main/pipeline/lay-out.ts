@@ -4,7 +4,7 @@ import { layoutNeighbours } from '../clustering/layout'
 import type { Workspace } from '../store/store'
 import { relayPart } from './describe'
 import type { PartOptions } from './describe'
-import { besideRuns } from './session'
+import { inNewProcess } from './session'
 import type { Compute } from './session'
 import { clusteredColumns, sendColumns, sendNeighbours } from './transfer'
 
@@ -66,5 +66,5 @@ export const layOut = async (workspace: Workspace, run: RunRecord, options: LayO
       'usage',
       `Run ${run.id} has no susceptibilities to lay out tokens by; resume it, or use the cluster graph.`
     )
-  return besideRuns('layOut', options, (compute) => layOutWith(compute, workspace, run, options))
+  return inNewProcess('layOut', options, (compute) => layOutWith(compute, workspace, run, options))
 }

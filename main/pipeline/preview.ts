@@ -8,7 +8,7 @@ import { componentNames } from '../models/components'
 import { outlineModel } from '../models/load'
 import { relayPart } from './describe'
 import type { PartOptions } from './describe'
-import { besideRuns } from './session'
+import { inNewProcess } from './session'
 
 /** Seconds after which a preview shows what has been read so far. */
 const previewSeconds = 10
@@ -24,7 +24,7 @@ export const previewCorpus = (
   rows: number,
   options: PartOptions
 ): Promise<CorpusPreview> =>
-  besideRuns('preview', options, async (compute) => {
+  inNewProcess('preview', options, async (compute) => {
     const off = relayPart(compute, [0, 1], 'reading the corpus', options.onProgress)
     try {
       return await compute.call('preview', { configuration, baseFolder, rows, seconds: previewSeconds })
@@ -40,7 +40,7 @@ export const previewSignalApart = (
   seconds: number,
   options: PartOptions
 ): Promise<SignalPreview> =>
-  besideRuns('preview', options, async (compute) => {
+  inNewProcess('preview', options, async (compute) => {
     const off = relayPart(compute, [0, 1], 'sampling some components', options.onProgress)
     try {
       return await compute.call(

@@ -92,7 +92,7 @@ export class ComputeSession {
   }
 }
 
-export interface BesideOptions {
+export interface ProcessOptions {
   /** Aborting kills the compute process at once and throws an `interrupted` error. */
   readonly signal: AbortSignal
   /** Gets messages, such as that a compute process died. */
@@ -100,9 +100,9 @@ export interface BesideOptions {
 }
 
 /** Runs work outside the stages in a new compute process. */
-export const besideRuns = async <T>(
+export const inNewProcess = async <T>(
   use: ComputeUse,
-  { signal, onNote }: BesideOptions,
+  { signal, onNote }: ProcessOptions,
   work: (compute: Compute) => Promise<T>
 ): Promise<T> => {
   const stopped = (cause?: unknown): SpectroscopeError =>

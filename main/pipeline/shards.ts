@@ -16,7 +16,7 @@ import { readyShards } from './shard-task'
 import { preparingProgress } from './progress'
 import { resumeRun, startRun } from './run'
 import type { RunOptions, StartOptions } from './run-options'
-import { besideRuns } from './session'
+import { inNewProcess } from './session'
 import { checkBuild, modelFolder, dealShards, readSet, setPath, studyPath, writeSet, writeStudy } from './shard-set'
 import type { ShardSet } from './shard-set'
 import { perTaskFor, plainScript, sbatchScript, submitScript, threadsOfShard } from './shard-scripts'
@@ -61,7 +61,7 @@ const prepare = (
   baseFolder: string,
   { onEvent, signal }: ShardOptions
 ): Promise<Prepared> =>
-  besideRuns('prepare', { signal, onNote: (message) => onEvent({ type: 'note', message }) }, async (compute) => {
+  inNewProcess('prepare', { signal, onNote: (message) => onEvent({ type: 'note', message }) }, async (compute) => {
     const off = compute.on('preparing', ({ done, total }) =>
       onEvent({ type: 'progress', progress: preparingProgress(done, total) })
     )

@@ -67,10 +67,10 @@ export const replacing =
     session.replacing((connection) => change(connection, ...parameters))
 
 /** Handler for a long write in its own transaction. Other calls continue meanwhile. */
-export const changingBeside =
+export const changingInParallel =
   <A extends readonly unknown[], R>(change: Query<A, R>): Handler<A, R> =>
   ({ session }, ...parameters) =>
-    session.changingBeside((connection) => change(connection, ...parameters))
+    session.changingInParallel((connection) => change(connection, ...parameters))
 
 /** Handler that writes in the transaction of a run. */
 export const inRun =

@@ -8,7 +8,7 @@ import { saveDescription } from './descriptions'
 import { getEdges } from './edges'
 import { knownClustering, knownRun, knownStudy } from './facts'
 import { getGallery, getTokenDetails } from './gallery'
-import { changingBeside, reading, readingRun, safe } from './method'
+import { changingInParallel, reading, readingRun, safe } from './method'
 import * as overview from './overview'
 import { bytes, cluster, clustering, context, doubles, floats, integers, object, run } from './parameters'
 import type { Context } from './parameters'
@@ -45,7 +45,7 @@ const galleryQuery = clustersCalls.tokens.parameters.omit({ run: true, clusterin
  */
 export const explorationMethods = {
   /** Replaces the description of a clustering, and stores counts of tokens and subsets of each group. */
-  saveDescription: safe([run, clustering, description], changingBeside(saveDescription)),
+  saveDescription: safe([run, clustering, description], changingInParallel(saveDescription)),
   isDescribed: safe(
     [run, clustering],
     reading(async (connection, id: string, number: number) => (await knownClustering(connection, id, number)).described)
@@ -101,7 +101,7 @@ export const explorationMethods = {
   /** Replaces the run's layout for one preprocessing. */
   saveLayout: safe(
     [run, z.boolean(), layout],
-    changingBeside(async (connection, id: string, whiten: boolean, places: LayoutRecord) =>
+    changingInParallel(async (connection, id: string, whiten: boolean, places: LayoutRecord) =>
       columns.saveLayout(connection, id, await runNumber(connection, id), whiten, places)
     )
   ),

@@ -224,7 +224,7 @@ export class StoreSession {
   }
 
   /** A long change in its own transaction. Other calls continue until it commits. */
-  changingBeside<T>(work: Work<T>): Promise<T> {
+  changingInParallel<T>(work: Work<T>): Promise<T> {
     return this.connected(async (connection) => {
       if (this.#options.readOnly) throw this.#readOnlyError()
       await connection.run('BEGIN TRANSACTION')

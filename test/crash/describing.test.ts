@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { describeKept } from '../../main/pipeline/describe'
+import { describeStored } from '../../main/pipeline/describe'
 import { layOut } from '../../main/pipeline/lay-out'
 import { previewCorpus } from '../../main/pipeline/preview'
 import { recluster, resumeRun, startRun } from '../../main/pipeline/run'
@@ -153,7 +153,7 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
     expect(left.number).toBe(record.number + 1)
     expect(await workspace.isDescribed(run.id, left.number)).toBe(false)
     const told: number[] = []
-    await describeKept(workspace, run, left.number, {
+    await describeStored(workspace, run, left.number, {
       signal: new AbortController().signal,
       onProgress: ({ fraction }) => told.push(fraction)
     })
@@ -164,7 +164,7 @@ describe.skipIf(!isBuilt || !hasProc)('beside and after the stages of a run', ()
 
   it('it is refused for a clustering that is not there', async () => {
     await expect(
-      describeKept(workspace, reference, 99, { signal: new AbortController().signal })
+      describeStored(workspace, reference, 99, { signal: new AbortController().signal })
     ).rejects.toMatchObject({ kind: 'input' })
   })
 
