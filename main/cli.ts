@@ -88,7 +88,7 @@ const commandIn =
       .command(usage)
       .description(description)
       .addOption(
-        new Option('-w, --workspace <folder>', 'folder that keeps the runs')
+        new Option('-w, --workspace <folder>', 'workspace folder')
           .env('SPECTROSCOPE_WORKSPACE')
           .default(defaultWorkspace)
           .argParser(pathIn)
@@ -466,11 +466,11 @@ command(
   )
   .option(
     '--folder <dir>',
-    'a folder that the window reaches, beside the workspace and your home folder; may be repeated',
+    'a folder that the window may access besides the workspace and your home folder; may be repeated',
     (folder: string, before: readonly string[] | undefined) => [...(before ?? []), folder]
   )
-  .option('--link', 'print another address for a browser to a `serve` that runs already, and end')
-  .option('--no-open', 'print the address and open no browser')
+  .option('--link', 'print another browser address of a running `serve`, and exit')
+  .option('--no-open', 'print the address without opening a browser')
   .action(({ workspace, json, trust, folder: folders = [], ...options }: ServeOptions, self: Command) =>
     (options.link === true ? printLink : serveUntilStopped)({
       ...options,

@@ -76,7 +76,7 @@ export const configurationSchema = z
   })
   .refine((value) => (value.corpus === undefined) !== (value.rows === undefined), {
     path: ['corpus'],
-    message: 'give either "corpus" or "rows", and not both'
+    message: 'give either "corpus" or "rows", but not both'
   })
 
 export type CorpusConfiguration = z.output<typeof corpusSchema>

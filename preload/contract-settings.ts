@@ -12,7 +12,7 @@ export const settingsSchema = z.strictObject({
   /** Changed keyboard shortcuts: command → keys, such as "ctrl+shift+p" or "g". */
   keys: z
     .record(name, z.array(text(60)).max(8))
-    .refine((keys) => Object.keys(keys).length <= mostKeys, `there is room for the keys of ${mostKeys} commands`)
+    .refine((keys) => Object.keys(keys).length <= mostKeys, `at most ${mostKeys} commands can have their own keys`)
     .default({}),
   /** Folder that opens at the start; empty for the default. */
   workspace: z.union([z.literal(''), path]).default(''),

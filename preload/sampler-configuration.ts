@@ -180,7 +180,7 @@ export const samplerSchema = samplerFields.superRefine((sampler, context) => {
   if (method === 'gradient' && sampler.draws !== undefined && sampler.draws % blockCount !== 0) {
     issue(
       'draws',
-      `the gradient method takes draws in rounds of ${blockCount}, and ${sampler.draws} is no multiple of ` +
+      `the gradient method takes draws in rounds of ${blockCount}, but ${sampler.draws} is not a multiple of ` +
         `${blockCount}; give one`
     )
   }

@@ -60,7 +60,7 @@ class Walk {
     if (head < 0x90) return 2 * (head - 0x80)
     if (head < 0xa0) return head - 0x90
     if (head < 0xc0) this.#skip(head - 0xa0, end)
-    else if (head === 0xc1) throw refusal('has a type that there is not')
+    else if (head === 0xc1) throw refusal('has an unknown type')
     else if (head >= 0xc4 && head < 0xc7) this.#skip(this.#length(head - 0xc4, end), end)
     else if (head >= 0xc7 && head < 0xca) this.#extension(this.#length(head - 0xc7, end), end, depth)
     else if (head >= 0xca && head < 0xd4) this.#skip(numberBytes[head - 0xca], end)

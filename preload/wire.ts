@@ -12,7 +12,7 @@ const codec = new ExtensionCodec<KeyReader>()
 type KeyReader = (key: unknown) => string
 
 const textKey: KeyReader = (key) => {
-  if (typeof key !== 'string') throw new RangeError('A key of the frame is no text.')
+  if (typeof key !== 'string') throw new RangeError('A key of the frame is not a text.')
   return key
 }
 
@@ -57,13 +57,13 @@ codec.register({
   type: 6,
   encode: (value: unknown) => {
     if (value instanceof Map || value instanceof Set || value instanceof ArrayBuffer)
-      throw new TypeError(`A frame carries no ${value.constructor.name}.`)
+      throw new TypeError(`A frame cannot contain a ${value.constructor.name}.`)
     if (ArrayBuffer.isView(value) && !(value instanceof Uint8Array))
-      throw new TypeError(`A frame carries no ${value.constructor.name}.`)
+      throw new TypeError(`A frame cannot contain a ${value.constructor.name}.`)
     return null
   },
   decode: () => {
-    throw new RangeError('The frame has a type that there is not.')
+    throw new RangeError('The frame has an unknown type.')
   }
 })
 

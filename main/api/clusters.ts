@@ -111,8 +111,8 @@ export const changedClustering = (base: ClusteringSettings | false, changes: Clu
   const kept = Object.fromEntries(Object.entries(own).filter(([key]) => !keysOfMethod[other].includes(key)))
   const foreign = Object.keys(given).find((key) => keysOfMethod[other].includes(key))
   if (foreign !== undefined) {
-    const what = `${optionOf(foreign)} is a setting of the method ${other}, and this clustering's is ${method}`
-    throw new SpectroscopeError('usage', `${what}; give --method ${other} too, or leave it out.`)
+    const what = `${optionOf(foreign)} is a setting of the method ${other}, but this clustering uses ${method}`
+    throw new SpectroscopeError('usage', `${what}; add --method ${other}, or omit the option.`)
   }
   const parsed = clusteringSchema.safeParse({ ...kept, ...given, method }, { reportInput: true })
   if (parsed.success) return parsed.data

@@ -42,7 +42,7 @@ const installableOf = (name: string): Installable => {
   if (found === undefined)
     throw new SpectroscopeError(
       'usage',
-      `Nothing to install is named "${name}"; choose one of ${Object.keys(installable).join(', ')}.`
+      `"${name}" cannot be installed; choose one of ${Object.keys(installable).join(', ')}.`
     )
   return found
 }
@@ -79,7 +79,7 @@ export const installEngine = async ({ name, confirm, onEvent, signal }: InstallR
   const found = installableOf(name)
   const { engine, what, detail } = found
   const plan = await found.plan(signal)
-  if (plan.whole) onEvent({ type: 'note', message: `${what} is installed already, in ${plan.folder}.` })
+  if (plan.whole) onEvent({ type: 'note', message: `${what} is already installed in ${plan.folder}.` })
   else if (!(await confirm(shown(found, plan))))
     return { engine, installed: false, device: null, version: null, tokensPerSecond: null }
   else {
@@ -102,7 +102,10 @@ export const installEngine = async ({ name, confirm, onEvent, signal }: InstallR
   }
   const { available, remedy, device, version, tokensPerSecond } = await measureEngineApart(engine)
   if (!available)
-    throw new SpectroscopeError('engine', `${engine} is installed but does not start: ${remedy ?? 'it says nothing'}`)
+    throw new SpectroscopeError(
+      'engine',
+      `${engine} is installed but does not start: ${remedy ?? 'no reason was given'}`
+    )
   return { engine, installed: true, device, version, tokensPerSecond }
 }
 

@@ -30,7 +30,7 @@ export const exploreCalls = (
     const { folder, readOnly } = context.workspace()
     if (!readOnly) return
     const remedy = 'trust the folder, or open a copy in a writable place'
-    throw new SpectroscopeError('workspace', `${folder}: ${what}, and nothing can be written; ${remedy}.`)
+    throw new SpectroscopeError('workspace', `${folder}: ${what}, and the workspace is read-only; ${remedy}.`)
   }
 
   /** Describes a clustering if needed. Concurrent calls share one job. */

@@ -41,9 +41,9 @@ const described = async (folder: string, name: string): Promise<FolderEntry | un
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
-  ENOTDIR: 'is no folder',
-  EACCES: 'may not be read by you',
-  EPERM: 'may not be read by you'
+  ENOTDIR: 'is not a folder',
+  EACCES: 'cannot be read with your permissions',
+  EPERM: 'cannot be read with your permissions'
 }
 
 const entriesOf = async (folder: string): Promise<Dirent[]> => {

@@ -79,7 +79,7 @@ export const reachOf = ({ workspaces, places }: ReachSettings): Reach => {
     },
     check: async (path) => {
       if (await has(path)) return
-      const where = `${briefly(resolve(path))} is in no folder that this window reaches`
+      const where = `${briefly(resolve(path))} is outside the folders that this window may access`
       throw new SpectroscopeError('input', `${where}; \`spectroscope serve --folder DIR\` adds one.`)
     }
   }

@@ -62,11 +62,11 @@ export const addEngineCommands = ({ command, answer }: CommandMaker): void => {
     })
   engines
     .command('remove <name>')
-    .description('Take away what an installation of that name has brought, and free its disk.')
+    .description('Remove an installation and free its disk space.')
     .action((name: string, _options: object, self: { optsWithGlobals: () => Common }) =>
       answer(self.optsWithGlobals(), async () => {
         const { engine } = await removeEngine(name)
-        return { json: { engine, removed: true }, text: line`What was installed for ${engine} is removed.` }
+        return { json: { engine, removed: true }, text: line`Removed what was installed for ${engine}.` }
       })
     )
 }

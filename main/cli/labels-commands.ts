@@ -220,7 +220,7 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
       selectionIn,
       'all'
     )
-    .option('--raw-cells', 'csv and npy: no apostrophe before text of tables that a spreadsheet would compute')
+    .option('--raw-cells', 'csv and npy: put no apostrophe before table text that a spreadsheet would evaluate')
     .option('--overwrite', 'replace the folder or file if it is there, and an earlier export')
     .option('--overwrite-file <name>', 'replace the file of that name, even if it is no export of this program')
     .action(
@@ -250,7 +250,7 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
     'restore work'
   )
     .option('--from <file>', 'a file, or a name that --list shows; without it only a damaged database is restored')
-    .option('--list', 'show what there is to restore from, and change nothing')
+    .option('--list', 'list what can be restored from, and change nothing')
     .action((folder: string | undefined, { from, list, ...options }: RestoreOptions) => {
       const workspace = folder ?? options.workspace
       return answer({ ...options, workspace }, async () => {
@@ -258,7 +258,7 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
         const sources = await restoreSources(workspace)
         const json = { ...restored, sources }
         if (restored !== null && restored.from !== null) return { json, text: restoredText(restored) }
-        const whole = 'The database is whole and has all labels of the journal, so nothing was restored.'
+        const whole = 'The database is intact and has all labels of the journal, so nothing was restored.'
         const head = restored === null ? [] : [whole, '']
         return { json, text: lines(head, sourcesText(sources, page())) }
       })
@@ -266,11 +266,11 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
 
   command(
     'import <file>',
-    'Import an annotated cluster set as a run of its own, or its labels into a run.',
+    'Import an annotated cluster set as a new run, or its labels into a run.',
     'import first.json',
     'import first.json --into latest'
   )
-    .option('--into <run>', 'give the labels to the clusters of this run, matched by their tokens')
+    .option('--into <run>', 'transfer the labels to the clusters of this run, matched by tokens')
     .option('--clustering <number>', "one of that run's clusterings; the latest by default", clusteringNumber)
     .action((file: string, { into, clustering, ...options }: ImportOptions) =>
       answer(options, async () => {

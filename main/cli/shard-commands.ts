@@ -71,13 +71,13 @@ export const launcherOption = (): Option =>
   ).argParser(launcherIn)
 
 export const planOption = (): Option =>
-  new Option('--plan', 'say what it will cost, and how many shards are sensible; write nothing')
+  new Option('--plan', 'show the cost and a suggested number of shards; write nothing')
 
 /** Throws a `usage` error for options that need --shards. */
 export const checkWithShards = (given: Readonly<Record<string, unknown>>): void => {
   const option = Object.keys(given).find((name) => given[name] !== undefined)
   if (option === undefined) return
-  throw new SpectroscopeError('usage', `${option} is for a clustering in shards; give --shards too, or leave it out.`)
+  throw new SpectroscopeError('usage', `${option} needs --shards; add --shards, or omit the option.`)
 }
 
 const shardText = ({ folder, script, shards, tokens, components }: ShardSummary): Visible => {
@@ -88,8 +88,8 @@ const shardText = ({ folder, script, shards, tokens, components }: ShardSummary)
     `${what} in ${plural(shards.length, 'shard')} of ${range} of the work, in ${folder}.`,
     `On Slurm: bash ${quoted(script)}`,
     `Elsewhere: spectroscope shards run ${quoted(folder)} 0 (to ${shards.length - 1}), on any machine that has the ` +
-      'folder; run-all.sh there does them in turn.',
-    `How far it is: spectroscope shards status ${quoted(folder)}`,
+      'folder; run-all.sh there runs all of them.',
+    `Progress: spectroscope shards status ${quoted(folder)}`,
     `Then: spectroscope gather ${quoted(folder)}`
   )
 }
@@ -104,11 +104,11 @@ const planText = (plan: ShardPlan, config: string): Visible => {
   return lines(
     `${plural(plan.tokens, 'token')} × ${plural(plan.components, 'component')}, ${chains}, on ${plan.engine}.`,
     `${plural(shards, 'shard')} of ${plural(plan.threads, 'thread')}: ${times}.`,
-    `Of these, ${fixed(repeatedSeconds / 3600, 2)} node hours are starts and passes at w* that each shard does again.`,
+    `Of these, ${fixed(repeatedSeconds / 3600, 2)} node hours are starts and passes at w* that each shard repeats.`,
     `Memory: ${memory.join(', ')}. Disk: ${gigabytesIn(plan.diskBytes)}. Time limit: ${timeLimit}.`,
     plan.notes.map((note) => `Note: ${note}`),
     plan.assumption,
-    shards === sensibleShards ? [] : [`Sensible for this study: --shards ${sensibleShards}.`],
+    shards === sensibleShards ? [] : [`Suggested for this study: --shards ${sensibleShards}.`],
     `Next: spectroscope shard ${quoted(config)} --shards ${shards} --sbatch=--time=${timeLimit}`
   )
 }
@@ -128,7 +128,7 @@ export const clusterPlanText = (plan: ClusterShardPlan): Visible => {
       `Time limit: ${plan.timeLimit}.`,
     plan.notes.map((note) => `Note: ${note}`),
     plan.assumption,
-    neighbourShards === sensibleShards ? [] : [`Sensible for this run: --shards ${sensibleShards}.`],
+    neighbourShards === sensibleShards ? [] : [`Suggested for this run: --shards ${sensibleShards}.`],
     `Next: spectroscope cluster ${plan.run} --shards ${neighbourShards} --sbatch=--time=${plan.timeLimit}, ` +
       'with the same settings'
   )
@@ -202,7 +202,7 @@ export const addShardCommands = ({ command, group, answer }: CommandMaker, check
       wholeIn(1, limits.shards)
     )
     .addOption(planOption())
-    .option('--engine <name>', 'compute on this engine, which only the machines that sample need to have')
+    .option('--engine <name>', 'engine to use; only the machines that sample need it')
     .option('-i, --into <folder>', 'shard folder; by default beside the configuration, with its name')
     .option(
       '-t, --threads <count>',
@@ -211,10 +211,10 @@ export const addShardCommands = ({ command, group, answer }: CommandMaker, check
     )
     .addOption(atOnceOption())
     .addOption(sbatchOption())
-    .option('--link-model', 'leave the model where it is, in place of a copy in the folder')
+    .option('--link-model', 'refer to the model in place instead of copying it into the folder')
     .addOption(setupOption())
     .addOption(launcherOption())
-    .option('--checkpoint-every <seconds>', 'seconds between two checkpoints of a shard', numberIn(0, secondsOfDay))
+    .option('--checkpoint-every <seconds>', 'seconds between checkpoints of a shard', numberIn(0, secondsOfDay))
     .action((config: string, given: ShardOptions) => {
       const { workspace, trust, json, plan, engine, shards, threads, into, ...more } = given
       const { linkModel, checkpointEvery, ...scripts } = more
@@ -225,7 +225,7 @@ export const addShardCommands = ({ command, group, answer }: CommandMaker, check
           return { json: planned, text: planText(planned, config) }
         }
         if (shards === undefined) {
-          const remedy = 'give the number of shards, or --plan to see which is sensible'
+          const remedy = 'give the number of shards, or --plan for a suggestion'
           throw new SpectroscopeError('usage', `--shards is missing; ${remedy}.`)
         }
         const summary = await watched((watch) =>
@@ -240,10 +240,10 @@ export const addShardCommands = ({ command, group, answer }: CommandMaker, check
       })
     })
 
-  const shardsCommand = group('shards', 'Work on the shards of a divided run or clustering, or show how far they are.')
+  const shardsCommand = group('shards', 'Run the shards of a divided run or clustering, or show their progress.')
   shardsCommand(
     'run <folder> <index>',
-    'Work on one shard, from its checkpoint if it has one.',
+    'Run one shard, from its checkpoint if it has one.',
     'shards run study-shards 0',
     'shards run /scratch/study 3 --threads 8'
   )

@@ -89,14 +89,12 @@ const watchStatus = async (folder: string): Promise<SetStatus> => {
 export const addShardStatus = ({ command, answer }: Pick<CommandMaker, 'command' | 'answer'>): void => {
   command(
     'status <folder>',
-    'Show how far the shards of a divided run are: state, host, job, memory, time left, and what to run.',
+    'Show the progress of a divided run: state, host, job, memory, time left, and commands to run.',
     'shards status study-shards',
     'shards status /scratch/study --watch',
     'shards status study-shards --json'
   )
-    .addOption(
-      new Option('--watch', `show it again every ${watchSeconds} seconds, until all are done`).conflicts('json')
-    )
+    .addOption(new Option('--watch', `refresh every ${watchSeconds} seconds until all are done`).conflicts('json'))
     .action((folder: string, { watch, ...options }: StatusOptions) =>
       answer(options, async () => {
         const status = await (watch === true ? watchStatus(folder) : statusOfShards(folder))

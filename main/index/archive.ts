@@ -66,7 +66,7 @@ export const checkUnpacked = async (archive: string, platform: NodeJS.Platform =
   for (const entry of await readdir(beside, { recursive: true, withFileTypes: true })) {
     const path = relative(beside, join(entry.parentPath, entry.name))
     if (!entry.isDirectory() && !known.has(path) && !installed.test(path))
-      throw damaged(join(beside, path), 'is no part of the program')
+      throw damaged(join(beside, path), 'does not belong to the program')
   }
   let next = 0
   const check = async (): Promise<void> => {
@@ -76,7 +76,7 @@ export const checkUnpacked = async (archive: string, platform: NodeJS.Platform =
       const own = await hashOf(join(beside, path)).catch((cause: unknown) => {
         throw damaged(join(beside, path), 'cannot be read', cause)
       })
-      if (own !== hash) throw damaged(join(beside, path), 'is not as it was packed')
+      if (own !== hash) throw damaged(join(beside, path), 'was changed after packing')
     }
   }
   await Promise.all(Array.from({ length: atOnce }, check))

@@ -31,15 +31,15 @@ const readInto = async <A extends ArrayBufferView>(
   const isRead = await withFile(path, async (file) => {
     const { header, start, end } = await checkFile(file, format)
     if ((JSON.parse(header.toString()) as MatricesOf).fingerprint !== fingerprint || end - start !== into.byteLength)
-      throw new Error('is of another set')
+      throw new Error('is from another set')
     await readSection(file, start, into)
     return true
   })
   if (isRead !== true) {
     throw new SpectroscopeError(
       'input',
-      `${path} is missing, damaged or of another set; give the command \`spectroscope cluster --shards\` again, ` +
-        'which writes it anew and keeps what is done.'
+      `${path} is missing, damaged or from another set; run \`spectroscope cluster --shards\` again, ` +
+        'which rewrites it and keeps finished shards.'
     )
   }
   return into

@@ -136,21 +136,18 @@ export const planClusterShards = (
 export const writeClusterSet = (folder: string, set: ClusterSet): Promise<void> =>
   writeFileAtomically(clusterSetPath(folder), JSON.stringify(set, null, 1))
 
-const again = 'make it anew with `spectroscope cluster --shards`'
+const again = 'create it again with `spectroscope cluster --shards`'
 
 /** Reads the clustering set in a folder. Throws the errors of `readSetFile`. */
 export const readClusterSet = (folder: string): Promise<ClusterSet> =>
   readSetFile(clusterSetPath(folder), setSchema, {
     command: 'spectroscope cluster --shards',
-    otherwise: 'no clustering in shards of this version of the program',
+    otherwise: 'not a clustering in shards of this version of the program',
     remedy: again
   })
 
 /** Throws an `input` error if the shards belong to a clustering with another fingerprint. */
 export const checkGathered = async (folder: string, fingerprint: string): Promise<void> => {
   if ((await readClusterSet(folder)).fingerprint === fingerprint) return
-  throw new SpectroscopeError(
-    'input',
-    `${folder} holds shards of a clustering of other numbers than the run has now; ${again}.`
-  )
+  throw new SpectroscopeError('input', `The shards in ${folder} do not match the run as it is now; ${again}.`)
 }

@@ -45,7 +45,7 @@ type SegmentHeader = Omit<StateHeader, 'round'>
 const blocksOf = ({ from, to }: Segment): number => 2 * Math.max(32, Math.ceil((to - from) / 8192))
 
 const interrupted = (): SpectroscopeError =>
-  new SpectroscopeError('interrupted', 'The shard was interrupted; run it again to go on from its checkpoint.')
+  new SpectroscopeError('interrupted', 'The shard was interrupted; run it again to resume from its checkpoint.')
 
 const isSame = (header: Buffer, { set, shard, segment }: SegmentHeader): boolean => {
   const found = JSON.parse(header.toString()) as SegmentHeader

@@ -106,7 +106,7 @@ export const inNewProcess = async <T>(
   work: (compute: Compute) => Promise<T>
 ): Promise<T> => {
   const stopped = (cause?: unknown): SpectroscopeError =>
-    new SpectroscopeError('interrupted', 'The work was stopped before its end.', { cause })
+    new SpectroscopeError('interrupted', 'The work was stopped before it finished.', { cause })
   if (signal.aborted) throw stopped()
   const session = new ComputeSession(onNote ?? (() => {}), signal)
   const stop = (): void => void session.kill()

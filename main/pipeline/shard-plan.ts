@@ -194,7 +194,7 @@ export const planShards = async (
 }
 
 const basisWords = ({ engine, gigaflopsPerSecond }: MeasuredRate): string =>
-  `${(gigaflopsPerSecond ?? 0).toFixed(1)} GFLOP/s, as ${engine} does on one thread of this machine,`
+  `${(gigaflopsPerSecond ?? 0).toFixed(1)} GFLOP/s, the speed of ${engine} on one thread of this machine,`
 
 const grouped = (count: number): string => count.toLocaleString('en')
 

@@ -173,7 +173,7 @@ const startOf = ({ setup = [], launcher, checkpointSeconds }: ScriptOptions): st
     ...(checkpointSeconds === undefined
       ? []
       : [`export SPECTROSCOPE_CHECKPOINT_SECONDS="\${SPECTROSCOPE_CHECKPOINT_SECONDS:-${checkpointSeconds}}"`]),
-    '# Starts the program, in one word or several; SPECTROSCOPE names another way.',
+    '# Command that starts the program, in one or more words. SPECTROSCOPE overrides it.',
     launcher === undefined
       ? `program=(${quoted(nodeProgram())} ${quoted(entryPath('cli'))})\n` +
         'if ! [ -e "${program[1]}" ]; then program=(spectroscope); fi'
@@ -218,12 +218,12 @@ export const sbatchScript = (set: ScriptSet, options: ScriptOptions): string => 
     ...sbatch
   ]
   return `#!/bin/bash
-# Works on ${set.shards.length} shards of a run, ${perTask === 1 ? 'one' : perTask} a task. submit.sh queues all.
-# Some of them: sbatch --array=2,5 sbatch.sh. Options of the command line count more than these.
-# The folder may be moved, or reached by another path: nothing here names it.
+# Runs ${set.shards.length} shards of a run, ${perTask === 1 ? 'one' : perTask} per task. submit.sh queues all of them.
+# To queue some: sbatch --array=2,5 sbatch.sh. Options on the command line override these.
+# The folder may be moved or mounted elsewhere, because nothing here names it.
 ${lines.map((line) => `#SBATCH ${line}`).join('\n')}
 
-# Slurm runs a copy of this script, and says where it was.
+# Slurm runs a copy of this script and knows the path of the original.
 place() {
   local found
   local pattern='s|^ *Command=\\(.*\\)/[^/]*$|\\1|p'
@@ -243,7 +243,7 @@ exec >>"$folder/logs/$SLURM_ARRAY_TASK_ID.log" 2>&1
 
 ${startOf(start)}
 
-# USR1 comes before the time limit, TERM before another end of the job: both end the shard with a checkpoint.
+# USR1 arrives before the time limit, TERM before any other end of the job. Both stop the shard with a checkpoint.
 again= stopped= process= status=0
 stop() { stopped=1; if [ -n "$process" ]; then kill -TERM "$process" 2>/dev/null; fi; }
 trap 'again=limit; stop' USR1
@@ -259,7 +259,7 @@ ${tasksAfter(set)}for (( shard = first; shard < first + ${perTask} && shard < en
   wait "$process"
   code=$?
   if [ "$code" -ne 0 ]; then status=$code ended=$shard; fi
-  # A process that was killed goes on from its checkpoint, but not for ever.
+  # A killed shard resumes from its checkpoint, a limited number of times.
   if [ "$code" -gt 130 ] && [ -z "$again" ] && [ "\${SLURM_RESTART_COUNT:-0}" -lt ${retries} ]; then again=killed; fi
   if [ "$code" -ge 130 ] || [ -n "$stopped" ]; then break; fi
 done
@@ -294,7 +294,7 @@ export const submitScript = (set: ScriptSet, { atOnce }: ScriptOptions): string 
           ...linesOf(waiting, '--dependency=afterok$jobs ').map((line) => `${line} || exit`)
         ]
   return `#!/bin/bash
-# Queues all shards on Slurm; what is done already ends at once. Takes options of sbatch: submit.sh --partition=long
+# Queues all shards on Slurm. Finished ones end at once. Passes its arguments to sbatch: submit.sh --partition=long
 ${ownFolder}
 mkdir -p "$folder/logs"
 export SPECTROSCOPE_FOLDER=$folder
@@ -307,8 +307,8 @@ ${queued.join('\n')}
  * waits for them.
  */
 export const plainScript = (set: ScriptSet, start: ScriptOptions): string => `#!/bin/bash
-# Works on all shards of a run in turn, or on those given: run-all.sh 0 3. Start it on as many machines as there are:
-# each takes shards that no other has, and ends when all are done. Started again, it goes on from checkpoints.
+# Runs all shards one after another, or those given: run-all.sh 0 3. Start it on as many machines as you have:
+# each takes shards that no other is running, and ends when all are done. Run again, it resumes from checkpoints.
 ${ownFolder}
 ${startOf(start)}
 
@@ -319,7 +319,7 @@ for index in \${@:-$(seq 0 ${set.shards.length - 1})}; do
   status=$?
   case "$status" in 0) ;; 130) exit 130 ;; 5) busy+=("$index") ;; *) failed=$status ;; esac
 done
-# Those that others had: done by now, waited for, or gone on with where the other died.
+# Shards that other machines were running: wait for them, or take them over if their process died.
 for index in "\${busy[@]}"; do
   "\${program[@]}" shards run "$folder" "$index"
   status=$?

@@ -228,7 +228,7 @@ export const readSet = async (folder: string): Promise<ShardSet> => {
 export const checkBuild = ({ program }: { readonly program: string }, folder: string): void => {
   if (program === buildVersion) return
   const what = `The shards in ${folder} were made by build ${program} of the program, and this is ${buildVersion}`
-  throw new SpectroscopeError('usage', `${what}; use that build, or make them anew in another folder.`)
+  throw new SpectroscopeError('usage', `${what}; use that build, or create them again in another folder.`)
 }
 
 /** Folder and weights file of a set's model, for `loadModel`. */

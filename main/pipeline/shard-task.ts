@@ -125,7 +125,7 @@ const outOfMemory = (
   const memory = isKilled ? reporter.memoryAfterKill() : null
   if (memory === null) return undefined
   const commands = runCommands(folder, set, [index], new Map([[index, memoryToAsk(memory)]]))
-  const fewer = 'where it was started otherwise, give it more memory or fewer --threads'
+  const fewer = 'without Slurm, give it more memory or fewer --threads'
   const sentence = `${memoryWords(index, memory)}; run it with more: \`${commands.join(' && ')}\`, or ${fewer}.`
   return new SpectroscopeError('engine', sentence, { cause: error, details: { ...memory, commands } })
 }

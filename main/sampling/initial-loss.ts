@@ -14,7 +14,9 @@ import { sharedCopy } from './shared-arrays'
 export const checkInitialLoss = (loss: number, precision: Precision | undefined): void => {
   if (Number.isFinite(loss)) return
   const remedy =
-    precision === 'float16' ? `${halfRemedy}, or check that its weights are whole` : 'check that its weights are whole'
+    precision === 'float16'
+      ? `${halfRemedy}, or check that its weights are complete`
+      : 'check that its weights are complete'
   throw new SpectroscopeError(
     'sampling',
     `The loss of the model as given is not finite on the observation rows; ${remedy}.`

@@ -69,7 +69,7 @@ export const openStore = async (
   const path = resolve(folder)
   const child = spawnChild<StoreProcess>(entryPath('store'), {
     lost: (words) => {
-      const remedy = 'open the workspace again, what was saved before is kept'
+      const remedy = 'open the workspace again (saved data is safe)'
       return new StoreLost('storage', `${folder}: the store process ended unexpectedly (${words}); ${remedy}.`)
     }
   })

@@ -185,7 +185,7 @@ const checkSizes = (
   for (const [group, size] of sizes) {
     const count = counts.get(group) ?? 0
     if (count === size || !isChosen(group)) continue
-    throw new UnfitRows('memberships', where, `cluster ${group} has ${count} tokens and is said to have ${size}`)
+    throw new UnfitRows('memberships', where, `cluster ${group} has ${count} tokens, but its stored size is ${size}`)
   }
 }
 

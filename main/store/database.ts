@@ -51,7 +51,7 @@ const knownError = (folder: string, error: unknown): SpectroscopeError | undefin
     )
   }
   if (/No space left on device|not enough space|Disk quota exceeded/i.test(message)) {
-    return of('storage', 'no space is left on the device; free some space and try again. What was saved before is kept')
+    return of('storage', 'no space is left on the device; free some space and try again. Saved data is safe')
   }
   if (/failed to offload data block|Out of Memory Error/i.test(message))
     return of('storage', 'there is not enough memory or temporary disk space for this; free some and try again')
@@ -62,18 +62,18 @@ const knownError = (folder: string, error: unknown): SpectroscopeError | undefin
       message
     )
   ) {
-    return of('workspace', `${databaseName} is damaged or no database; ${remedy}`)
+    return of('workspace', `${databaseName} is damaged or not a database; ${remedy}`)
   }
   if (/^(Conversion|Out of Range) Error|Malformed JSON/.test(message)) {
-    return of('workspace', `${databaseName} has a value that is not of this program (${firstLine(error)}); ${remedy}`)
+    return of(
+      'workspace',
+      `${databaseName} contains a value that this program did not write (${firstLine(error)}); ${remedy}`
+    )
   }
   if (/read-only mode/.test(message))
     return of('workspace', 'the workspace is open for reading only; open it for writing to change it')
   if (/database has been invalidated/.test(message))
-    return of(
-      'storage',
-      'the database stopped after an earlier error; open the workspace again. What was saved before is kept'
-    )
+    return of('storage', 'the database stopped after an earlier error; open the workspace again. Saved data is safe')
   return undefined
 }
 
@@ -89,7 +89,7 @@ export const databaseError = (folder: string, error: unknown): unknown =>
     : error)
 
 /** Remedy for a database that cannot be opened. */
-const remedy = '`spectroscope restore` puts back a copy and the labels'
+const remedy = '`spectroscope restore` restores a copy and the labels'
 
 /** Whether a workspace could not be opened because its database is damaged or missing. */
 export const isDamage = (error: unknown): boolean =>
@@ -122,7 +122,7 @@ const kindOf = async (path: string): Promise<'file' | 'folder' | undefined> => {
 
 const checkMarker = async (folder: string): Promise<void> => {
   const damaged = (cause?: unknown): SpectroscopeError =>
-    workspaceError(folder, `${markerName} is damaged, or this is no workspace; choose another folder`, cause)
+    workspaceError(folder, `${markerName} is damaged, or this is not a workspace; choose another folder`, cause)
   let marker: unknown
   try {
     marker = JSON.parse((await readPlain(join(folder, markerName))).toString('utf8'))
@@ -200,7 +200,7 @@ const prepareFolder = async (folder: string, { create, readOnly }: OpenOptions):
   else if (!create)
     throw workspaceError(
       folder,
-      `this folder is no workspace (it has no ${markerName}); check the path, or start a run there, which ` +
+      `this folder is not a workspace (it has no ${markerName}); check the path, or start a run there, which ` +
         'makes it one'
     )
   if (marker !== undefined && database === undefined) {
@@ -262,7 +262,7 @@ const checkedVersion = async (
     throw workspaceError(folder, `${databaseName} is a database of another program; choose another folder`)
   }
   if (flaw !== undefined) {
-    const caution = 'nothing of it was read'
+    const caution = 'nothing was read from it'
     throw workspaceError(folder, `${databaseName} ${flaw}, so ${caution}; choose another workspace, or ${remedy}`)
   }
   // The marker is written after the first tables.

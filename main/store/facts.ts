@@ -119,7 +119,7 @@ export const knownClustering = async (
       clustering.leftoverSize
     )
     if (tokens !== known.tokens) {
-      const what = `${tokens} tokens in clusters and left over, and ${known.tokens} in the study`
+      const what = `${tokens} tokens clustered or unclustered, but ${known.tokens} in the study`
       throw new UnfitRows('clusterings', where, what)
     }
     return { ...known, clustering, described, sizes, tree: new GroupTree(nodes) }

@@ -4,7 +4,7 @@ import { briefly } from '../../preload/quoting'
 /** Rows that this program would not write. `databaseError` turns it into a sentence about the workspace. */
 export class UnfitRows extends Error {
   constructor(table: string, row: string, what: string) {
-    super(`the table "${table}" has rows that are not of this program (${row}: ${what})`)
+    super(`the table "${table}" has rows that this program did not write (${row}: ${what})`)
   }
 }
 

@@ -127,8 +127,11 @@ const refuseForeign = (path: string, { lines, unreadable }: JournalContent, byte
   if (lines.length > 0) return
   const last = bytes.toString('utf8', bytes.lastIndexOf(newline) + 1).trim()
   if (unreadable.length === 0 && (last.startsWith(lineStart) || lineStart.startsWith(last))) return
-  const remedy = 'move it elsewhere: the labels of the database are then written anew'
-  throw new SpectroscopeError('workspace', `${path} is no journal of this program, and is left as it is; ${remedy}.`)
+  const remedy = 'move it elsewhere, and it is rewritten from the database'
+  throw new SpectroscopeError(
+    'workspace',
+    `${path} is not a journal of this program and was left unchanged; ${remedy}.`
+  )
 }
 
 /**

@@ -91,7 +91,7 @@ const difference = (found: readonly StoredObject[], expected: readonly StoredObj
   const known = new Set(expected.map(named))
   const foreign = found.filter((object) => !own.has(keyOf(object)))
   const other = foreign.find((object) => !known.has(named(object)))
-  if (other !== undefined) return `has ${named(other)}, which is not of this program`
+  if (other !== undefined) return `has ${named(other)}, which this program did not create`
   if (foreign.length > 0) return `has ${named(foreign[0])} with other columns, defaults or rules than this program's`
   const missing = expected.find((object) => !there.has(keyOf(object)))
   return missing === undefined ? undefined : `lacks ${named(missing)}`

@@ -140,10 +140,7 @@ export const findColumns = async (connection: DuckDBConnection, run: number): Pr
 export const getColumns = async (connection: DuckDBConnection, runId: string, run: number): Promise<Columns> => {
   const columns = await findColumns(connection, run)
   if (columns === undefined)
-    throw new SpectroscopeError(
-      'input',
-      `Run ${runId} has no susceptibilities yet; \`resume ${runId}\` goes on with it.`
-    )
+    throw new SpectroscopeError('input', `Run ${runId} has no susceptibilities yet; \`resume ${runId}\` continues it.`)
   return columns
 }
 
@@ -232,7 +229,7 @@ export const readHalf = async (
   for (const part of parts) {
     if ((await addPart(connection, { run, part, first, count: rows }, sums)) === rows) continue
     const remedy = 'sample it again with this version of the program'
-    throw new SpectroscopeError('input', `Run ${runId} keeps no part ${part} of its draws; ${remedy}.`)
+    throw new SpectroscopeError('input', `Run ${runId} has no saved part ${part} of its draws; ${remedy}.`)
   }
   for (let i = 0; i < sums.length; i++) sums[i] /= parts.length
   return new Float32Array(sums)

@@ -232,13 +232,13 @@ const notesOf = (
     ? []
     : [
         `${path}: ${placesText(unreadable)} cannot be read, so labels may be missing` +
-          (kept === null ? '.' : `; the file as it was is kept as ${kept}.`)
+          (kept === null ? '.' : `; the original file is kept as ${kept}.`)
       ]),
   ...(foreign.length === 0
     ? []
     : [
         `${path} has ${foreign.length} change${foreign.length === 1 ? '' : 's'} that the database never had, ` +
-          'as two copies of a workspace were mixed; the labels shown are those of the database; ' +
+          'because two copies of a workspace were mixed; the labels shown are those of the database; ' +
           `\`spectroscope restore --from ${kept ?? path}\` adds the others.`
       ])
 ]

@@ -128,7 +128,7 @@ export const listRuns = (connection: DuckDBConnection): Promise<RunRecord[]> => 
 
 const noRun = (text: string): SpectroscopeError => {
   const what = `There is no run "${briefly(text)}" in this workspace`
-  return new SpectroscopeError('input', `${what}; \`runs\` lists those there are.`)
+  return new SpectroscopeError('input', `${what}; \`runs\` lists all runs.`)
 }
 
 export const getRun = async (connection: DuckDBConnection, run: string): Promise<RunRecord> => {
@@ -157,7 +157,7 @@ export const findRun = async (connection: DuckDBConnection, text: string): Promi
   if (matches === undefined) throw noRun(text)
   if (matches.length > 1) {
     const those = `${matches.length} runs (${brieflyAll(matches.map(({ id }) => id))})`
-    throw new SpectroscopeError('input', `"${briefly(text)}" fits ${those}; give the id of one.`)
+    throw new SpectroscopeError('input', `"${briefly(text)}" matches ${those}; give the id of one.`)
   }
   return matches[0]
 }

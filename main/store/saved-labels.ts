@@ -41,7 +41,7 @@ const parsed = (file: string, text: string): unknown => {
   } catch (error) {
     throw new SpectroscopeError(
       'input',
-      `${file} is no whole JSON, perhaps because it was cut off; give another backup.`,
+      `${file} is not complete JSON, perhaps because it was cut off; give another backup.`,
       { cause: error }
     )
   }
@@ -58,7 +58,7 @@ export const readLabelBackup = async (file: string): Promise<SavedLabels[]> => {
   const { path, message } = checked.error.issues[0]
   throw new SpectroscopeError(
     'input',
-    `${file} is no backup of labels that this program can read (${path.join('.')}: ${message}); give another one.`
+    `${file} is not a label backup that this program can read (${path.join('.')}: ${message}); give another one.`
   )
 }
 
@@ -66,7 +66,7 @@ export const readLabelBackup = async (file: string): Promise<SavedLabels[]> => {
 export const readJournalLabels = async (file: string): Promise<SavedLabels[]> => {
   const { lines } = await readJournal(file, readFile)
   if (lines.length === 0)
-    throw new SpectroscopeError('input', `${file} has no changes of labels that can be read; give another file.`)
+    throw new SpectroscopeError('input', `${file} contains no readable label changes; give another file.`)
   const clusterings = new Map<
     string,
     { run: string; clustering: number; bodies: Map<AnnotationTarget, AnnotationBody | null> }

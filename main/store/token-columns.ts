@@ -26,7 +26,7 @@ const readTokens = async (
   const tokens = await tokensOf(connection, runId, run)
   const [{ count }] = await select(connection, 'SELECT count(*) AS count FROM tokens WHERE run = $1', [run])
   if (Number(count) !== tokens) {
-    throw new UnfitRows('studies', `run ${run}`, `it says ${tokens} tokens and there are ${Number(count)}`)
+    throw new UnfitRows('studies', `run ${run}`, `it says ${tokens} tokens, but there are ${Number(count)}`)
   }
   const [left, right] = [new Int32Array(tokens), new Int32Array(tokens)]
   await forEachBlock(connection, `SELECT token, ${columns.join(', ')} FROM tokens WHERE run = $1`, [run], (block) => {

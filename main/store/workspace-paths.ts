@@ -21,7 +21,7 @@ export const newRunId = (now: Date): RunId =>
 /** Checks the form of a run id. Throws a `workspace` error that names it if this program cannot have made it. */
 export const checkedRunId = (workspace: string, id: string): RunId => {
   if (runIdForm.test(id)) return id as RunId
-  const what = `${workspace}: the run id "${briefly(id)}" is none that this program gives, so something else wrote it`
+  const what = `${workspace}: the run id "${briefly(id)}" does not have this program's form, so something else wrote it`
   throw new SpectroscopeError('workspace', `${what}; ask for an annotated set of the run, and import that.`)
 }
 

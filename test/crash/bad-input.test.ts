@@ -57,7 +57,7 @@ describe.skipIf(!isBuilt)('an engine that cannot be used', () => {
     await expectRefusal(
       ['engines', 'install', 'abacus'],
       'usage',
-      /Nothing to install is named "abacus"; choose one of cuda, tfjs/
+      /"abacus" cannot be installed; choose one of cuda, tfjs/
     )
     await refuse(
       'engine',

@@ -176,7 +176,7 @@ describe.skipIf(!isBuilt)('a clustering in shards', () => {
       2,
       'holds shards of another clustering, or the same one in 2 shards; choose another folder.'
     )
-    await refused(divided, 2, '--into is for a clustering in shards; give --shards too, or leave it out.')
+    await refused(divided, 2, '--into needs --shards; add --shards, or omit the option.')
     await refused(
       ['cluster', 'latest', '--workspace', path('sampled'), '--into', path('model'), '--shards', '5'],
       2,

@@ -62,7 +62,7 @@ describe.skipIf(!isBuilt)('a workspace that somebody else made', () => {
     await leadAstray(folder)
     const { workspace, problem } = await serveOnce(folder, ...args)
     expect(workspace).toBeNull()
-    expect(problem).toContain('the run id "../../victim" is none that this program gives')
+    expect(problem).toContain(`the run id "../../victim" does not have this program's form`)
     expect(readFileSync(path('victim', 'file'), 'utf8')).toBe(secret)
   })
 
@@ -115,7 +115,7 @@ const title = `three hostile copies${isThere ? '' : ' (skipped: what makes them 
 
 describe.skipIf(!isBuilt || !isThere)(title, () => {
   const words = {
-    id: 'is none that this program gives',
+    id: "does not have this program's form",
     link: 'labels.jsonl is a link',
     view: 'has the view "documents"'
   } as const

@@ -76,7 +76,7 @@ describe.skipIf(!isBuilt)('a run in shards', () => {
   it('cannot be gathered before all shards are done, and says which are not', async () => {
     const { code, stderr } = await gather().finished
     expect(code).toBe(2)
-    const remedy = `run what nobody is at with \`sbatch --array=0-2 ${folder}/sbatch.sh\``
+    const remedy = `start those not running with \`sbatch --array=0-2 ${folder}/sbatch.sh\``
     expect(stderr).toContain(`3 of 3 shards of ${folder} are not done (waiting: 0-2); ${remedy}`)
     expect((await runs()).map(({ name }) => name)).toEqual(['whole'])
   })
@@ -236,7 +236,7 @@ describe.skipIf(!isBuilt)('a run in shards', () => {
     expect(code).toBe(4)
     const command = `sbatch --array=1 ${folder}/sbatch.sh`
     const what = `1 of 3 results in ${folder} are damaged (shards 1)`
-    expect(stderr).toContain(`${what}; run what nobody is at with \`${command}\``)
+    expect(stderr).toContain(`${what}; start those not running with \`${command}\``)
     const error = { kind: 'input', states: { damaged: [1] }, missing: [1], commands: [command] }
     expect(JSON.parse(stdout)).toMatchObject({ error })
     expect(await answerOf(['shards', 'run', folder, '1'])).toMatchObject({ already: false })
@@ -268,7 +268,7 @@ describe.skipIf(!isBuilt)('a run in shards', () => {
     expect(plan).toMatchObject({ engine: 'onnx-cpu', shards: 2, tokens: 920, chains: 18, perTask: 1 })
     expect(plan['nodeSeconds']).toBeGreaterThan(40)
     const missing = await run(['shard', path('study.json')])
-    expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('--plan to see which is sensible')])
+    expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('--plan for a suggestion')])
     const address = await run(['shard', path('study.json'), '--shards', '2', '--into', 's3://bucket/study'])
     expect([address.code, address.stderr]).toEqual([2, expect.stringContaining('"s3://bucket/study" is an address')])
     expect(existsSync('s3:')).toBe(false)

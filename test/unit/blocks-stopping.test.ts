@@ -382,7 +382,8 @@ describe.each(kinds)('a number that is not finite, %s', (_name, sampler) => {
     })
     await expect(sampled(input, { openLane })).rejects.toMatchObject({
       kind: 'sampling',
-      message: 'The loss of the model as given is not finite on the observation rows; check that its weights are whole.'
+      message:
+        'The loss of the model as given is not finite on the observation rows; check that its weights are complete.'
     })
     expect(count).toBeLessThan(5)
   })

@@ -297,10 +297,10 @@ describe('one more clustering', () => {
     [communities, { method: 'acl', seeds: 2 }, '--seeds', 'acl', 'communities'],
     [communities, { method: 'communities', maxRejections: 9 }, '--max-rejections', 'communities', 'acl']
   ] as const)('of %j with %j is refused by the name of %s', (base, changes, option, method, other) => {
-    const what = `${option} is a setting of the method ${other}, and this clustering's is ${method}`
+    const what = `${option} is a setting of the method ${other}, but this clustering uses ${method}`
     expect(refusalOf(base, changes)).toMatchObject({
       kind: 'usage',
-      message: `${what}; give --method ${other} too, or leave it out.`
+      message: `${what}; add --method ${other}, or omit the option.`
     })
   })
 

@@ -282,7 +282,7 @@ describe('a clustering in shards', () => {
     const refused = async (): Promise<void> => {
       await expect(shard(set, 0)).rejects.toMatchObject({
         kind: 'input',
-        message: expect.stringContaining(`${file} is missing, damaged or of another set; give the command`) as string
+        message: expect.stringContaining(`${file} is missing, damaged or from another set; run`) as string
       })
     }
     rmSync(file)

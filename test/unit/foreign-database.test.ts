@@ -254,7 +254,7 @@ describe('a database that somebody else changed', () => {
       await refused('workspace.duckdb', `cut to ${length} bytes of ${whole.length}`)
     }
     await writeFile(databaseOf(folder), 'no database'.repeat(10_000))
-    await refused('workspace.duckdb is damaged or no database')
+    await refused('workspace.duckdb is damaged or not a database')
     await writeFile(databaseOf(folder), '')
     await mkdir(join(place.folder, 'other'))
     folder = join(place.folder, 'other')

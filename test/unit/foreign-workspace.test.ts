@@ -83,7 +83,7 @@ const expectRefused = async (...words: readonly string[]): Promise<void> => {
 describe('an id that this program did not give', () => {
   const ids = ['20260101-000000-ABCD', '20260101-000000-abcd/../..', '20260101-000000-abcd\n']
   test.each(['../../victim', '..', '.', '', '/tmp', ...ids])('is no way to a path: %j', (id) => {
-    expect(() => checkedRunId('work', id)).toThrow(/^work: the run id ".*" is none that this program gives/s)
+    expect(() => checkedRunId('work', id)).toThrow(/^work: the run id ".*" does not have this program's form/s)
   })
 
   test('is one of its own otherwise', () => {
@@ -198,7 +198,7 @@ describe('a journal that is none', () => {
   const texts = ['text without a newline', 'some text\n', 'some text\nand more', '{"lines":1}', '{"line": 1}\n']
   test.each([...texts, '\u0000\u0001'])('is refused, and left as it is: %j', async (text) => {
     writeFileSync(journalPath(folder), text)
-    const message = expect.stringMatching(/labels\.jsonl is no journal of this program, and is left as it is; move/)
+    const message = expect.stringMatching(/labels\.jsonl is not a journal of this program and was left unchanged; move/)
     await expect(openWorkspace(folder)).rejects.toMatchObject({ kind: 'workspace', message })
     expect(readFileSync(journalPath(folder), 'utf8')).toBe(text)
     rmSync(journalPath(folder))

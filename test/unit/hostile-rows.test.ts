@@ -108,10 +108,10 @@ describe('a row that this program did not write', () => {
     const error: unknown = await reading.catch((reason: unknown) => reason)
     expect(error).toMatchObject({ kind: 'workspace' })
     const { message } = error as Error
-    const what = `the table "${tableNamed(table)}" has rows that are not of this program`
+    const what = `the table "${tableNamed(table)}" has rows that this program did not write`
     expect(message).toContain(`${place.workspace}: ${databaseName}: ${what}`)
     expect(message).toContain(row)
-    expect(message).toMatch(/; `spectroscope restore` puts back a copy and the labels\.$/)
+    expect(message).toMatch(/; `spectroscope restore` restores a copy and the labels\.$/)
     expect(message.length).toBeLessThan(600)
   })
 })

@@ -133,7 +133,7 @@ test('what cannot be restored is refused in a sentence, and nothing changes', as
   const [backup] = backups(/^labels-/)
   for (const [text, message] of [
     ['{"format":"spectroscope-lab', 'cut off'],
-    ['{"format":"x"}', 'no backup of labels'],
+    ['{"format":"x"}', 'not a label backup'],
     [readFileSync(join(folder, 'backups', backup), 'utf8').replace('"labelled"', '"odd"'), 'annotations']
   ]) {
     writeFileSync(bad, text)

@@ -77,12 +77,12 @@ describe('a plan of shards', () => {
     const automatic = await plan()
     expect(automatic.engine).toBe('onnx-cpu')
     expect(automatic.notes).toEqual([
-      expect.stringContaining('will compute on the processor (onnx-cpu), as "auto" finds no GPU')
+      expect.stringContaining('will run on the CPU (onnx-cpu), because "auto" finds no GPU')
     ])
     const elsewhere = await plan({}, { engine: 'onnx-cuda' })
     expect(elsewhere.engine).toBe('onnx-cuda')
     expect(elsewhere.notes.join(' ')).toMatch(
-      /--gres=gpu:1.*onnx-cuda is not on this machine, so times are those of onnx-cpu/
+      /--gres=gpu:1.*onnx-cuda is not available on this machine, so times are estimated for onnx-cpu/
     )
     const here = await plan({}, {}, [rate('onnx-cpu', 1), rate('onnx-cuda', 100)])
     expect([here.engine, here.notes.length]).toEqual(['onnx-cuda', 1])
@@ -96,7 +96,7 @@ describe('a plan of shards', () => {
   it('has several shards a task above what an array may have', async () => {
     const { perTask, notes, timeLimit } = await plan({ shards: 7 }, {}, processor, 3)
     expect(perTask).toBe(3)
-    expect(notes.join(' ')).toContain('MaxArraySize is 3), so each task works on 3 in turn')
+    expect(notes.join(' ')).toContain('MaxArraySize is 3), so each task runs 3 in turn')
     expect(timeLimit).toMatch(/^(\d+-)?\d\d:\d[05]:00$/)
     expect((await plan({ shards: 3 }, {}, processor, 3)).perTask).toBe(1)
   })

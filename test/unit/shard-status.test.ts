@@ -174,7 +174,7 @@ describe('how far shards are', () => {
     const error = missingError(await status())!
     expect(error.kind).toBe('usage')
     expect(error.message).toBe(
-      `4 of 6 shards of ${folder} are not done (lost: 4; damaged: 1,3; waiting: 5); run what nobody is at with ` +
+      `4 of 6 shards of ${folder} are not done (lost: 4; damaged: 1,3; waiting: 5); start those not running with ` +
         `\`sbatch --array=1,3-5 ${folder}/sbatch.sh\`, or here with \`spectroscope shards run ${folder} 1\` ` +
         'and so on.'
     )
@@ -223,7 +223,9 @@ describe('a sentence about many shards', () => {
     const commands = [`sbatch --array=${indexRanges(waiting)} /f/sbatch.sh`]
     const status = { folder: '/f', set: 's', shards: many, fraction: 0, secondsLeft: null, commands, here: null }
     const error = missingError(status)!
-    expect(error.message).toContain('run what nobody is at with the lines of `spectroscope shards status /f`, or here')
+    expect(error.message).toContain(
+      'start those not running with the lines of `spectroscope shards status /f`, or here'
+    )
     expect(error.details).toMatchObject({ commands, missing: waiting })
   })
 })

@@ -90,7 +90,7 @@ describe('parts of the draws', () => {
     const id = await makeRun(null)
     expect(await workspace.countParts(id)).toBe(0)
     const lacks = (part: number) => {
-      const words = `keeps no part ${part} of its draws; sample it again`
+      const words = `has no saved part ${part} of its draws; sample it again`
       return { kind: 'input', message: expect.stringContaining(words) as string }
     }
     await expect(workspace.readHalf(id, [0], 0, 3)).rejects.toMatchObject(lacks(0))
