@@ -10,44 +10,42 @@ import { canInstallTfjs, openTfjsGpu } from './devices/tfjs'
 import { openWebGpu } from './devices/webgpu'
 
 /**
- * An engine as `spectroscope engines` lists it, with all its precisions; `remedy` says what an unavailable one needs.
+ * An engine as listed by `spectroscope engines`, with all its precisions. `remedy` says what an unavailable one
+ * needs.
  */
 export interface EngineReport extends EngineDescription {
   readonly available: boolean
   readonly remedy?: string
-  /** By what name something can be installed for an unavailable one. */
+  /** Name of an installation that makes it available. */
   readonly install?: string
 }
 
-/** Tokens of a minibatch that go through the model at once, and of a block of rows at a draw. */
+/** Tokens that go through the model at once: in a chunk of a minibatch, and in a block of rows at a draw. */
 export interface TokensAtOnce {
   readonly chunk: number
   readonly block: number
 }
 
 interface Engine {
-  /** Throws an `engine` error where it can't be had. */
+  /** Throws an `engine` error if it is not available. */
   readonly open: (precision: Precision) => Executor | Promise<Executor>
-  /** What it computes on, for where it can't be had. */
+  /** Device description, used when the engine is not available. */
   readonly device: () => string | Promise<string>
-  /** What a run may ask its products to be computed in; one that computes more exactly says so itself. */
+  /** Precisions that a run may request for matrix products. An engine that computes more exactly reports so. */
   readonly precisions: readonly Precision[]
-  /** Computes in float32 and rounds to the others, more slowly: never chosen for them. */
+  /** Computes in float32 and rounds to the other precisions, which is slower. Never chosen automatically for them. */
   readonly rounds?: true
-  /** Its own, where that is another. */
+  /** Reported precision, if it differs from the requested one. */
   readonly precision?: string
-  /** No more evaluators than these are opened, as they have one device together. */
+  /** Limit of evaluators, which share one device. */
   readonly evaluators?: number
-  /**
-   * Tokens of a minibatch that go through the model at once, and of a block of rows at a draw, where not what suits a
-   * core.
-   */
+  /** Preferred batch sizes, if they differ from those that suit a CPU core. */
   readonly tokens?: TokensAtOnce
-  /** Sets this process up, before any thread opens it. */
+  /** Prepares the process, before any thread opens the engine. */
   readonly settle?: () => void
-  /** Compared with the float64 reference before it is used. */
+  /** Whether it is compared with the float64 reference before use. */
   readonly checked?: true
-  /** By what name what it needs can be installed here. */
+  /** Name of the installation that it needs and that is possible here. */
   readonly install?: () => string | undefined | Promise<string | undefined>
 }
 
@@ -88,7 +86,7 @@ const engines: Readonly<Record<string, Engine>> = {
   reference: { open: () => new ReferenceExecutor(), device: processor, precisions: ['float32'], precision: 'float64' }
 }
 
-/** The processor in a device's place, for tests: this variable has them, and they are in no list. */
+/** Engines for tests, in which the CPU replaces a device. Enabled by this variable and never listed. */
 const testsVariable = 'SPECTROSCOPE_TEST_ENGINES'
 const ofTests: Readonly<Record<string, Engine>> = {
   'webgpu-software': {
@@ -100,7 +98,7 @@ const ofTests: Readonly<Record<string, Engine>> = {
   }
 }
 
-/** What `auto` means: the first of them that is here and works. */
+/** Engines that `auto` tries, in order. */
 const automatic = ['onnx-cuda', 'onnx-cpu'] as const
 
 const knownEngine = (name: string): Engine | undefined => {
@@ -120,11 +118,11 @@ const engineOf = (name: string): Engine => {
 
 const has = (name: string, precision: Precision): boolean => engineOf(name).precisions.includes(precision)
 
-/** Whether it is what one would choose for that precision. */
+/** Whether the engine is a good choice for the precision. */
 const suits = (name: string, precision: Precision): boolean =>
   has(name, precision) && (precision === 'float32' || engineOf(name).rounds !== true)
 
-/** Throws an `engine` error where there is no engine of the name, or it does not compute in that precision. */
+/** Throws an `engine` error if there is no such engine or it does not support the precision. */
 export const checkEngine = (name: string, precision: Precision = 'float32'): void => {
   if (name === 'auto' ? automatic.some((each) => suits(each, precision)) : has(name, precision)) return
   const others = Object.keys(engines).filter((each) => suits(each, precision))
@@ -135,8 +133,8 @@ export const checkEngine = (name: string, precision: Precision = 'float32'): voi
 }
 
 /**
- * The engine's executor, for one thread. Throws an `engine` error if the engine is unknown, cannot be loaded, or
- * lacks that precision.
+ * Opens the engine's executor for one thread. Throws an `engine` error if the engine is unknown, cannot be loaded, or
+ * lacks the precision.
  */
 export const openEngine = async (name: string, precision: Precision = 'float32'): Promise<Executor> => {
   checkEngine(name, precision)
@@ -144,8 +142,8 @@ export const openEngine = async (name: string, precision: Precision = 'float32')
 }
 
 /**
- * An evaluator of the model at w*, for one thread. Throws an `engine` error if the engine is unknown or cannot be
- * loaded.
+ * Creates an evaluator of the model at w* for one thread. Throws an `engine` error if the engine is unknown or cannot
+ * be loaded.
  */
 export const createEvaluator = async (
   engine: string,
@@ -154,28 +152,24 @@ export const createEvaluator = async (
   precision: Precision = 'float32'
 ): Promise<Evaluator> => new TransformerEvaluator(await openEngine(engine, precision), architecture, weights)
 
-/**
- * Sets this process up for evaluators that its threads will open. Throws an `engine` error where it is set up for
- * another precision.
- */
+/** Prepares this process for evaluators opened by its threads. */
 export const settleEngine = (engine: string): void => {
   knownEngine(engine)?.settle?.()
 }
 
-/** Evaluators that so many threads are to have: where they have one device together, there are few. */
+/** Number of evaluators for the given threads. Few, if they share one device. */
 export const evaluatorsOf = (engine: string, threads: number): number =>
   Math.min(threads, knownEngine(engine)?.evaluators ?? Infinity)
 
-/** Tokens that an engine takes at once; `fallback` where it has no wish. */
+/** The engine's preferred batch sizes, else `fallback`. */
 export const tokensAtOnce = (engine: string, fallback: TokensAtOnce): TokensAtOnce =>
   knownEngine(engine)?.tokens ?? fallback
 
-/** Whether its evaluators have one device together. */
+/** Whether its evaluators share one device. */
 export const hasDevice = (engine: string): boolean => knownEngine(engine)?.evaluators !== undefined
 
 /**
- * Opens the engine to see what it is. Throws an `engine` error if it is unknown, cannot be loaded, or computes
- * wrongly.
+ * Opens the engine to describe it. Throws an `engine` error if it is unknown, cannot be loaded, or computes wrongly.
  */
 export const describeEngine = async (engine: string, precision: Precision = 'float32'): Promise<EngineDescription> => {
   const executor = await openEngine(engine, precision)
@@ -187,10 +181,13 @@ export const describeEngine = async (engine: string, precision: Precision = 'flo
   }
 }
 
-/** The version of an engine that is on other machines only. */
+/** Version of an engine that is only on other machines. */
 export const unknownVersion = 'unknown'
 
-/** Describes an engine that may be on other machines only, then without its version. Errors as of `checkEngine`. */
+/**
+ * Describes an engine that may be only on other machines, then without its version. Throws the errors of
+ * `checkEngine`.
+ */
 export const describeElsewhere = async (name: string, precision: Precision = 'float32'): Promise<EngineDescription> => {
   checkEngine(name, precision)
   return describeEngine(name, precision).catch(async () => {
@@ -200,8 +197,8 @@ export const describeElsewhere = async (name: string, precision: Precision = 'fl
 }
 
 /**
- * The engine that a name of the configuration means: `auto` is the fastest one that is here and works. Throws an
- * `engine` error if there is none of the name, or none of that precision.
+ * Resolves an engine name of a configuration: `auto` is the fastest engine that works here. Throws an `engine` error
+ * if there is none of that name or precision.
  */
 export const resolveEngine = async (name: string, precision: Precision = 'float32'): Promise<string> => {
   checkEngine(name, precision)
@@ -217,11 +214,11 @@ export const resolveEngine = async (name: string, precision: Precision = 'float3
   return candidates[candidates.length - 1]
 }
 
-/** What `auto` means where it is known already which engines are here. */
+/** Resolves `auto` when the available engines are already known. */
 export const resolveAmong = (name: string, available: readonly string[]): string =>
   name === 'auto' ? (automatic.find((each) => available.includes(each)) ?? automatic[automatic.length - 1]) : name
 
-/** Throws an `engine` error if there is no engine of the name. */
+/** Reports on one engine. Throws an `engine` error if there is none of that name. */
 export const reportEngine = async (name: string): Promise<EngineReport> => {
   const { device, precisions, precision = precisions.join(', '), install } = engineOf(name)
   try {

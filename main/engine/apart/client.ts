@@ -16,7 +16,7 @@ import { type ExecutorCalls, type SentInput, type Short, isShort, sentGraph } fr
 /** Numbers of a resident in one message. */
 const partNumbers = 4 * 2 ** 20
 
-/** A resident there: its key, and its arrival. */
+/** A resident in the process: its key, and when it has arrived. */
 interface Sent {
   readonly key: number
   readonly arrived: Promise<void>
@@ -24,19 +24,19 @@ interface Sent {
 
 export interface ProcessSettings<Options> {
   readonly entry: EntryName
-  /** What computes there, in errors. */
+  /** Name of the library in that process, for error messages. */
   readonly library: string
   readonly options: Options
   readonly environment?: Readonly<Record<string, string>>
-  /** The error where the process ends before it has opened. */
+  /** Makes the error for a process that ends before it has opened. */
   readonly lostAtStart: (words: string) => SpectroscopeError
-  /** Takes what the process writes to standard error, in place of this process's own. */
+  /** Gets the process's standard error, which otherwise goes to this process's own. */
   readonly onErrorOutput?: (text: string) => void
 }
 
 type Describe = (description: EngineDescription) => EngineDescription | Promise<EngineDescription>
 
-/** The process, as far as an executor needs it, with its library's name. */
+/** The process as the executor uses it, and the name of its library. */
 interface Remote extends Pick<Child<ExecutorCalls<unknown>>, 'pid' | 'call' | 'disconnect'> {
   readonly library: string
 }
@@ -48,7 +48,7 @@ const lostAtWork = (library: string, words: string): SpectroscopeError =>
       'to go on from its last checkpoint.'
   )
 
-/** The answer, but for one that says that memory was short. */
+/** Returns an answer, or throws OutOfDeviceMemory if it says that memory was short. */
 const answered = <A extends Readonly<Record<string, Float32Array>> | null>(answer: A | Short): A => {
   if (isShort(answer)) throw new OutOfDeviceMemory(answer.short)
   return answer
@@ -94,29 +94,28 @@ class RemoteProgram implements Program {
     try {
       await this.remote.call('release', { program: this.key })
     } catch {
-      // The process is gone, and all that it held.
+      // The process has ended, and everything it held is freed.
     }
   }
 }
 
 /**
- * An executor whose work a process of its own does, because a native fault of a library or a driver must not take the
- * compute process with it. Weights and graphs go there once; inputs and outputs of every run are copied through the
- * channel.
+ * An executor that runs in a separate process, because a native fault of a library or driver must not end the compute
+ * process. Weights and graphs are sent once; inputs and outputs of every run are copied through the channel.
  */
 export class ProcessExecutor implements Executor {
   readonly apart = true
   private lastKey = 0
 
-  /** Of what answers as such a process does, with a description of its executor. */
+  /** `remote` answers the calls of an executor with this description. */
   constructor(
     private readonly remote: Remote,
     readonly description: EngineDescription
   ) {}
 
   /**
-   * Throws an `engine` error where the process can't open the executor, or dies of it. `describe` may add to what the
-   * process says that it is.
+   * Starts the process and opens its executor. `describe` may extend the description. Throws an `engine` error if the
+   * executor cannot be opened or the process dies.
    */
   static async open<Options>(
     { entry, library, options, environment = {}, lostAtStart, onErrorOutput }: ProcessSettings<Options>,
@@ -138,7 +137,7 @@ export class ProcessExecutor implements Executor {
     }
   }
 
-  /** Of the process that computes, for tests that end it. */
+  /** Process id, for tests that kill the process. */
   get pid(): number {
     return this.remote.pid
   }
@@ -160,14 +159,14 @@ export class ProcessExecutor implements Executor {
   resident(data: Float32Array, shape: readonly number[]): Resident {
     const key = ++this.lastKey
     const arrived = this.send(key, data, shape)
-    // The first program that is run with it hears of the error.
+    // The first program run with the resident reports the error.
     arrived.catch(() => {})
     return { shape, handle: { key, arrived } satisfies Sent }
   }
 
   drop({ handle }: Resident): void {
     const { key, arrived } = handle as Sent
-    // What did not arrive is not there, and where the process is gone so is all that it held.
+    // If it never arrived, or the process has ended, there is nothing to drop.
     arrived.then(() => this.remote.call('dropResident', { key })).catch(() => {})
   }
 

@@ -16,7 +16,7 @@ const orShort = async <T>(work: () => Promise<T>): Promise<T | Short> => {
   }
 }
 
-/** What a process answers that computes for an executor elsewhere: `open` gives its own executor, once. */
+/** Answers the calls of a `ProcessExecutor` elsewhere. `open` creates this process's executor, once. */
 export const executorHandlers = <Options>(
   open: (options: Options) => Executor | Promise<Executor>
 ): Answers<Options> => {

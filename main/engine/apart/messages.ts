@@ -1,9 +1,9 @@
 import type { EngineDescription, Graph, Node, Value } from '../core'
 
-/** An input of a run: numbers, or the key of what the process holds. */
+/** An input of a run: numbers, or the key of a resident in the process. */
 export type SentInput = Float32Array | Int32Array | { readonly resident: number }
 
-/** A graph as it is sent: lists alone, which every channel carries. */
+/** A graph as it is sent. Only lists, which every channel supports. */
 export interface SentGraph {
   readonly inputs: readonly (readonly [string, Value])[]
   readonly constants: readonly (readonly [Value, Float32Array])[]
@@ -25,7 +25,7 @@ export const graphOf = ({ inputs, constants, nodes, outputs }: SentGraph): Graph
   outputs: new Map(outputs)
 })
 
-/** The answer where the device's memory is short, since an error would cross as words alone. */
+/** Answer for a device that is short of memory, because an error would arrive as text only. */
 export interface Short {
   readonly short: string
 }
@@ -33,10 +33,12 @@ export interface Short {
 export const isShort = (answer: Short | Readonly<Record<string, Float32Array>> | null): answer is Short =>
   typeof answer?.short === 'string'
 
-/** What a process that computes answers, opened with `Options`. Keys of residents and programs are the caller's. */
+/**
+ * Calls of a process with an executor, opened with `Options`. The caller chooses the keys of residents and programs.
+ */
 export interface ExecutorCalls<Options> {
   readonly open: { readonly parameters: Options; readonly result: EngineDescription }
-  /** A part of a resident, from `offset` on, in their order; the tensor is made when the last one has come. */
+  /** Part of a resident, beginning at `offset`. Parts arrive in order, and the tensor is created after the last. */
   readonly putResident: {
     readonly parameters: {
       readonly key: number

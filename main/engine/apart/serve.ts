@@ -3,7 +3,7 @@ import type { Executor } from '../core'
 import { executorHandlers } from './handlers'
 import type { ExecutorCalls } from './messages'
 
-/** Makes this process the one that computes for a `ProcessExecutor`: `open` gives the executor, once. */
+/** Makes this process compute for a `ProcessExecutor`. `open` creates the executor, once. */
 export const serveExecutor = <Options>(open: (options: Options) => Executor | Promise<Executor>): void => {
   serveParent<ExecutorCalls<Options>>(executorHandlers(open))
 }

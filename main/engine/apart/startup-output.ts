@@ -1,18 +1,18 @@
 export const openedMark = 'spectroscope: opened\n'
 
-/** Tells the parent by standard error that the device is made, or can't be. */
+/** Signals on standard error that the device was opened, or that opening failed. */
 export const markOpened = (): void => void process.stderr.write(openedMark)
 
 /**
- * Standard error of a process whose library tells there which device it makes: what comes until then is kept, and
- * nothing of it passed on; what comes afterwards is passed on but for chatter.
+ * Standard error of a process whose library reports its device there. Output before the mark is kept and not passed
+ * on; later output is passed on, except lines that match `chatter`.
  */
 export class StartupOutput {
   #text = ''
   #rest = ''
   #isOpen = false
   #opened = (): void => {}
-  /** All that came before the mark. */
+  /** All output before the mark. */
   readonly opened: Promise<string>
 
   constructor(
@@ -24,7 +24,7 @@ export class StartupOutput {
     })
   }
 
-  /** All that came so far, for where the mark does not come. */
+  /** All output so far, for a process that never writes the mark. */
   get text(): string {
     return this.#text
   }

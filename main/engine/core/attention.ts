@@ -1,7 +1,10 @@
 import { type Value, size } from './graph'
 import type { TransformerParts } from './transformer-parts'
 
-/** Rotation of q and k [..., positions, width] by position, and the root of the scale 1/√width on both. */
+/**
+ * Applies rotary position embedding to q and k [..., positions, width], and multiplies each by the square root of the
+ * scale 1/√width.
+ */
 const rotate = (transformer: TransformerParts, x: Value): Value => {
   const { builder, extent } = transformer
   const { rotaryDimensions, rotaryBase, hidden, heads } = transformer.architecture
@@ -31,8 +34,8 @@ const rotate = (transformer: TransformerParts, x: Value): Value => {
 }
 
 /**
- * Causal attention of `heads` heads from q|k|v [.., tokens, 3 · heads · width]; gives their outputs side by side,
- * as rows of heads · width.
+ * Causal attention of `heads` heads on q|k|v [.., tokens, 3 · heads · width]. Returns their outputs side by side,
+ * [.., heads · width].
  */
 export const attend = (transformer: TransformerParts, qkv: Value, heads: number): Value => {
   const { builder, extent } = transformer

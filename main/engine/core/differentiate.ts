@@ -160,10 +160,9 @@ const rule: Rule = (builder, node, gradients, wanted) => {
 }
 
 /**
- * Reverse-mode differentiation: adds to the builder the gradient of Σ target·seed with respect to each of `sources`,
- * and returns those gradients, with the sources' shapes. Only nodes between a source and a target are visited, so the
- * backward pass stops at the sources and weights that are no source get no gradient. A second output of a node (mean,
- * log-probabilities) passes none.
+ * Reverse-mode differentiation. Adds nodes to the builder for the gradient of Σ target·seed with respect to each
+ * source, and returns the gradients, in the sources' shapes. Visits only nodes between a source and the target, so
+ * the backward pass stops at the sources. Second outputs of nodes (mean, log-probabilities) pass no gradient.
  */
 export const differentiate = (
   builder: GraphBuilder,

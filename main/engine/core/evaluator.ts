@@ -1,36 +1,35 @@
-/** Token ids of rows of one length, row-major. */
+/** Token ids of rows of equal length, row-major. */
 export interface Rows {
   readonly ids: Int32Array
   readonly count: number
-  /** Token ids per row, T; each row has T-1 target positions. */
+  /** Token ids per row, T. Each row has T-1 target positions. */
   readonly length: number
 }
 
 /**
- * Activations of some rows at w*, computed once and shared by every replica (component, chain) of a step or draw.
- * Named arrays, backed by SharedArrayBuffer so that they pass between worker threads without copying.
+ * Activations of some rows at w*, computed once and shared by every replica (component, chain) of a step or draw. The
+ * arrays are in shared memory, so worker threads exchange them without copying.
  */
 export interface Prefix {
   readonly rows: Rows
   readonly activations: Readonly<Record<string, Float32Array>>
 }
 
-/** A component at weights of a replica's own, in their flattened order. */
+/** A component with a replica's own weights, flattened. */
 export interface OwnWeights {
   readonly component: string
   readonly weights: Float32Array
 }
 
 /**
- * Replicas whose components share a program (`programName`), computed together from one prefix. `width` is the number
- * of such replicas that are computed together when all are there: programs are made for it, so that a replica's
- * numbers do not depend on which of the others still have something to do. Numbers are those of one replica alone
- * within rounding.
+ * Computes replicas whose components share a program (`programName`) together from one prefix. `width` is the number
+ * of such replicas in the whole run. Programs are compiled for it, so a replica's numbers do not depend on which
+ * others are still running. They equal those of the replica alone up to rounding.
  */
 export interface StackedEvaluator {
-  /** `losses` of each. */
+  /** `losses` of each replica. */
   losses(replicas: readonly OwnWeights[], width: number, prefix: Prefix): Promise<Float32Array[]>
-  /** `gradient` of each: what is added to which of `gradients`, and the sums of losses. */
+  /** `gradient` of each replica, added to the corresponding entry of `gradients`. Returns the summed losses. */
   gradient(
     replicas: readonly OwnWeights[],
     width: number,
@@ -40,28 +39,28 @@ export interface StackedEvaluator {
 }
 
 /**
- * The transformer as a sampler sees it, bound to one model at w* and to one executor. A component is a name of
- * `models/components.ts`, `full` included; its weights are one flat vector in the order of docs/method.md, section 1.
- * Results do not depend on which thread or evaluator computes them.
+ * The transformer for a sampler: one model at w* on one executor. A component is a name in `models/components.ts`,
+ * including `full`. Its weights are a flat vector in the order of docs/method.md, section 1. Results do not depend on
+ * the thread or evaluator.
  */
 export interface Evaluator {
-  /** Forward at w* over the rows: everything that a replica's piece and the layers above it start from. */
+  /** Forward pass at w* over the rows: all activations from which replicas of any component start. */
   prefix(rows: Rows): Promise<Prefix>
   /**
-   * Many runs will take the prefix, until it is released: where the executor has a memory of its own and room in it,
-   * its activations go there once.
+   * Announces that many runs will use the prefix until it is released. An executor with its own memory may then keep
+   * the activations there.
    */
   hold?(prefix: Prefix): void
   release?(prefix: Prefix): void
   /**
-   * Losses ℓ in nats of every target position, row by row: [rows.count × (rows.length - 1)], at w* with the
-   * component's weights replaced.
+   * Loss ℓ in nats at every target position, row by row, [rows.count × (rows.length - 1)], at w* with the component's
+   * weights replaced.
    */
   losses(component: string, weights: Float32Array, prefix: Prefix): Promise<Float32Array>
   /**
-   * Sum of ℓ over all target positions of the rows, and its gradient with respect to the component's weights, added
-   * to `gradient` [weights.length]: every element is summed over the rows first and added then (long rows: one row
-   * after the other), so that it does not matter to the result whether `gradient` began with zeros.
+   * Sum of ℓ over all target positions, and its gradient with respect to the component's weights, added to `gradient`
+   * [weights.length]. Each element is first summed over the rows, then added (long rows: one row after another), so
+   * that the result does not depend on whether `gradient` began as zeros.
    */
   gradient(
     component: string,
@@ -69,18 +68,16 @@ export interface Evaluator {
     prefix: Prefix,
     gradient: Float32Array
   ): Promise<{ readonly lossSum: number }>
-  /** For replicas together, where a device computes them faster than one by one. */
+  /** Set only where running several replicas together pays. */
   readonly stacked?: StackedEvaluator | undefined
-  /**
-   * Floating-point operations of one row of `length` tokens: through `gradient`, and through `losses`.
-   */
+  /** Floating-point operations of one row of `length` tokens in `gradient` and in `losses`. */
   operations(component: string, length: number): { readonly gradient: number; readonly losses: number }
   dispose(): Promise<void>
 }
 
 export type { EngineDescription } from './executor'
 
-/** Replicas one after another, by an evaluator of one. */
+/** Computes replicas one after another with a plain evaluator. */
 export const oneByOne = (evaluator: Pick<Evaluator, 'losses' | 'gradient'>): StackedEvaluator => ({
   losses: async (replicas, _, prefix) => {
     const losses: Float32Array[] = []

@@ -1,6 +1,6 @@
 import type { Graph } from './graph'
 
-/** What computes, where and how exactly; recorded with every run. */
+/** Identity of an engine, recorded with every run. */
 export interface EngineDescription {
   readonly name: string
   readonly device: string
@@ -9,8 +9,8 @@ export interface EngineDescription {
 }
 
 /**
- * A tensor that stays where the executor computes: weights w*, or activations at w*, held once and bound to many runs
- * of many programs.
+ * A tensor kept where the executor computes, such as weights or activations at w*. It is stored once and used in many
+ * runs of many programs.
  */
 export interface Resident {
   readonly shape: readonly number[]
@@ -23,28 +23,28 @@ export const isResident = (bound: Bound): bound is Resident => !ArrayBuffer.isVi
 
 export interface Program {
   /**
-   * Runs the graph. Every input of the graph by name, arrays row-major in the graph's shapes; gives back every output
+   * Runs the graph. `inputs` has every input by name, as row-major arrays in the graph's shapes. Returns every output
    * by name.
    */
   run(inputs: Readonly<Record<string, Bound>>): Promise<Record<string, Float32Array>>
   dispose(): Promise<void>
 }
 
-/** A device's memory is too short for a program, or for a run of it; what it had begun to take is given back. */
+/** Device memory is too short for a program or a run. Everything allocated for it has been freed. */
 export class OutOfDeviceMemory extends Error {}
 
 export interface Executor {
   readonly description: EngineDescription
-  /** Whether it computes in a memory of its own, to which inputs of every run are copied. */
+  /** Whether it computes in its own memory, to which inputs are copied in every run. */
   readonly apart?: boolean
-  /** Bytes of a device's own memory that its programs may take; undefined where they compute in the machine's. */
+  /** Device memory in bytes that programs may use; undefined if they compute in main memory. */
   readonly memoryBytes?: number | undefined
-  /** The numbers must stay as they are until it is dropped. */
+  /** Creates a resident. `data` must not change until it is dropped. */
   resident(data: Float32Array, shape: readonly number[]): Resident
-  /** Lets go of a resident that no run takes any more. */
+  /** Frees a resident that no run uses any more. */
   drop(resident: Resident): void
-  /** Throws `OutOfDeviceMemory`, as a run does. */
+  /** Compiles a graph. Throws `OutOfDeviceMemory`, as runs do. */
   compile(graph: Graph): Promise<Program>
-  /** Lets go of residents, and of whatever else computes for it; its programs are disposed of before. */
+  /** Frees residents and everything else. Dispose of all programs first. */
   dispose(): Promise<void>
 }

@@ -1,7 +1,7 @@
-/** Element type of a value: activations and weights are floating point, token ids are integers. */
+/** Element type: floats for activations and weights, integers for token ids. */
 export type ElementType = 'float' | 'int'
 
-/** A tensor in a graph: a static shape, no data. */
+/** A tensor in a graph: a static shape without data. */
 export interface Value {
   readonly id: number
   readonly shape: readonly number[]
@@ -9,25 +9,22 @@ export interface Value {
 }
 
 /**
- * What a node computes. Binary operators broadcast as NumPy does; `matmul` multiplies the last two axes and
- * broadcasts the others.
+ * Operation of a node. Binary operators broadcast like NumPy. `matmul` multiplies the last two axes and broadcasts
+ * the others.
  */
 export type Operation =
   | { readonly kind: 'add' | 'sub' | 'mul' }
   | { readonly kind: 'scale'; readonly factor: number }
   | { readonly kind: 'exp' | 'log' | 'reciprocal' }
   | { readonly kind: 'matmul'; readonly transposeA: boolean; readonly transposeB: boolean }
-  /**
-   * The number itself where products are float32's; elsewhere rounded as `matmul` rounds what it takes, or what it
-   * gives.
-   */
+  /** Rounds as `matmul` rounds its operands or its product. Identity if products are in float32. */
   | { readonly kind: 'rounded'; readonly as: 'operand' | 'product' }
   | { readonly kind: 'reshape' }
   | { readonly kind: 'transpose'; readonly permutation: readonly number[] }
   /** One output for each of `sizes`, along `axis`. */
   | { readonly kind: 'split'; readonly axis: number; readonly sizes: readonly number[] }
   | { readonly kind: 'concat'; readonly axis: number }
-  /** Sum over axes, which stay with length 1. */
+  /** Sum over axes, which are kept with length 1. */
   | { readonly kind: 'sum'; readonly axes: readonly number[] }
   /** Rows of a table [V, d] by ids [M]: [M, d]. */
   | { readonly kind: 'gather' }
@@ -37,12 +34,13 @@ export type Operation =
   | { readonly kind: 'layerNorm'; readonly epsilon: number }
   | { readonly kind: 'softmax' }
   /**
-   * (q, k, v [N, T, w]): Σ_s softmax_s≤t(q_t·k_s) v_s as [N, T, w]. No more scores are held than those of `block`
-   * queries of one of the N: they are computed again for the gradient.
+   * (q, k, v [N, T, w]): Σ_s softmax_s≤t(q_t·k_s) v_s as [N, T, w]. Holds only the scores of `block` queries of one
+   * of the N items at a time, and recomputes them for the gradient.
    */
   | { readonly kind: 'causalAttention'; readonly block: number }
   /**
-   * (q, k, v, g [N, T, w]): what Σ g · causalAttention(q, k, v) owes to q, to k and to v, as three outputs [N, T, w].
+   * (q, k, v, g [N, T, w]): gradients of Σ g · causalAttention(q, k, v) with respect to q, k and v, as three outputs
+   * [N, T, w].
    */
   | { readonly kind: 'causalAttentionSlope'; readonly block: number }
   | { readonly kind: 'gelu' | 'geluSlope'; readonly tanh: boolean }
@@ -50,13 +48,13 @@ export type Operation =
   | { readonly kind: 'unembedLoss' }
   /**
    * (h [M, d], W [R, d]): outputs Σ_v exp(h·w_v) as [M, 1], and Σ_v exp(h·w_v) w_v as [M, d], over the first
-   * `vocabulary` rows of W. The others are zeros, so that R is a multiple of `block`: rows of W are taken so many at
-   * a time, and no logits are kept. Nothing is taken from the exponents: the caller sees to it that they fit.
+   * `vocabulary` rows of W. The other rows are zeros that make R a multiple of `block`: W is read block by block, and
+   * no logits are kept. Exponents are not shifted; the caller ensures that they fit.
    */
   | { readonly kind: 'exponentialSums'; readonly vocabulary: number; readonly block: number }
   /**
-   * (h [M, d], W [R, d], c [M, 1]): outputs Σ_m c_m exp(h_m·w_v) h_m as [R, d], what the first output above owes to
-   * W.
+   * (h [M, d], W [R, d], c [M, 1]): outputs Σ_m c_m exp(h_m·w_v) h_m as [R, d], the gradient with respect to W of the
+   * first output above, weighted by c.
    */
   | { readonly kind: 'exponentialSumsSlope'; readonly block: number }
 
@@ -85,9 +83,7 @@ const broadcast = (a: readonly number[], b: readonly number[]): number[] => {
   })
 }
 
-/**
- * Builds a graph node by node, in an order in which every node follows those that it reads. Checks shapes as it goes.
- */
+/** Builds a graph node by node. Every node follows those that it reads. Checks shapes. */
 export class GraphBuilder {
   readonly nodes: Node[] = []
   private readonly inputs = new Map<string, Value>()
@@ -105,7 +101,7 @@ export class GraphBuilder {
     return outputs
   }
 
-  /** The input of that name; asked for again, the same value. */
+  /** The input with this name. Asking again returns the same value. */
   input(name: string, shape: readonly number[], type: ElementType = 'float'): Value {
     const known = this.inputs.get(name)
     if (known !== undefined) {
@@ -211,7 +207,7 @@ export class GraphBuilder {
     )[0]
   }
 
-  /** Sums over whatever axes broadcasting stretched, so that the result has `shape`. */
+  /** Sums over the axes that broadcasting stretched, so that the result has `shape`. */
   sumTo(x: Value, shape: readonly number[]): Value {
     const lead = x.shape.length - shape.length
     const axes = x.shape.flatMap((length, axis) =>
@@ -305,16 +301,16 @@ export class GraphBuilder {
 }
 
 /**
- * Rows of a vocabulary whose exponentials a device makes at once, at most: its float32 sum over all of 50,000 rows,
- * one after another, loses a digit.
+ * Limit of vocabulary rows whose exponentials a device computes at once. Its float32 sum over 50,000 rows in sequence
+ * would lose a digit.
  */
 export const partRows = 8192
 
-/** Ids of the values that a node or an output of the graph takes: no other needs to be computed. */
+/** Ids of the values read by a node or an output of the graph. Others need not be computed. */
 export const valuesRead = ({ nodes, outputs }: Graph): ReadonlySet<number> =>
   new Set([...nodes.flatMap(({ inputs }) => inputs), ...outputs.values()].map(({ id }) => id))
 
-/** Float32 numbers that a node holds while it runs, beside its inputs and outputs. */
+/** Float32 numbers that a node needs while it runs, besides its inputs and outputs. */
 const scratch = ({ operation, inputs }: Node): number => {
   switch (operation.kind) {
     case 'exponentialSums':
@@ -329,9 +325,7 @@ const scratch = ({ operation, inputs }: Node): number => {
   }
 }
 
-/**
- * Bytes of float32 intermediates alive at once when the nodes run in order: what a program holds on to between runs.
- */
+/** Peak bytes of float32 intermediates when the nodes run in order. A program holds this memory between runs. */
 export const peakBytes = ({ nodes, outputs }: Graph): number => {
   const lastUse = new Map<number, number>()
   nodes.forEach(({ inputs }, at) => {

@@ -9,12 +9,12 @@ import { TransformerBuilder } from './transformer'
 import { unembeddingName, vocabularyBlocks } from './vocabulary'
 
 /**
- * What one program computes: a layer at w* or at weights of `full`, or a layer in which a head's or the MLP's weights
- * are a replica's own.
+ * Kind of a layer program: a layer at w* or with weights of `full`, or a layer with a replica's own head or MLP
+ * weights.
  */
 export type Stage = 'layer' | 'head' | 'mlp'
 
-/** Layers share their programs, which name weights as layer 0 has them: the name in another layer. */
+/** Name of a weight in another layer. Layers share programs, which use the names of layer 0. */
 export const inLayer = (architecture: Architecture, name: string, layer: number): string => {
   const { blockPrefix } = familyOf(architecture)
   return name.startsWith(blockPrefix(0)) ? blockPrefix(layer) + name.slice(blockPrefix(0).length) : name
@@ -37,8 +37,8 @@ const weightsOf = (transformer: TransformerBuilder, stage: Stage): [string, Valu
 }
 
 /**
- * Forward through a layer: the stream after it is the output `after` [tokens, d]; inputs are those of `pieceGraph` at
- * layer 0.
+ * Forward pass through a layer. The output `after` [tokens, d] is the stream after it. Inputs are those of
+ * `pieceGraph` at layer 0.
  */
 export const stageGraph = (architecture: Architecture, extent: Extent, stage: Stage, shapes: SliceShapes): Graph => {
   const transformer = new TransformerBuilder(architecture, extent)
@@ -46,7 +46,7 @@ export const stageGraph = (architecture: Architecture, extent: Extent, stage: St
   return transformer.builder.build()
 }
 
-/** The same at w*, with the outputs `attended` and `middle` beside (see `activationName`). */
+/** Forward pass through a layer at w*, with the additional outputs `attended` and `middle` (see `activationName`). */
 export const prefixStageGraph = (architecture: Architecture, extent: Extent): Graph => {
   const transformer = new TransformerBuilder(architecture, extent)
   for (const [name, value] of Object.entries(transformer.layer(0, transformer.activation(stream))))
@@ -88,7 +88,7 @@ export const stageSlopeGraph = (
   return builder.build()
 }
 
-/** Which gradients of the losses are wanted: of the stream, of the unembedding, of the final norm. */
+/** Requested gradients of the losses: with respect to the stream, the unembedding, the final norm. */
 export interface LossSources {
   readonly stream: boolean
   readonly unembedding: boolean
@@ -102,11 +102,11 @@ const normWeights = (transformer: TransformerBuilder): [string, Value][] =>
   })
 
 /**
- * Losses [tokens] from the final stream. Inputs `stream` [tokens, d], the unembedding as `centreUnembedding` gives it
- * and `target rows`, those of the targets [tokens, d]; outputs `losses`, `logSums` (see `logSumBounds`), and what is
- * wanted of `slope`, `gradient:NAME` of the final norm, and of the unembedding two parts, as its table of zeros for
- * the targets is large: the gradient of the sums, `gradient:sums` (like the unembedding), and `hidden` [tokens, d],
- * which the rows of the targets have less.
+ * Losses [tokens] from the final stream. Inputs are `stream` [tokens, d], the unembedding from `centreUnembedding`,
+ * and `target rows`, those of the targets [tokens, d]. Outputs are `losses`, `logSums` (see `logSumBounds`), and if
+ * requested `slope`, `gradient:NAME` of the final norm, and two parts of the unembedding's gradient, because a table
+ * of zeros for the targets would be large: `gradient:sums`, shaped like the unembedding, and `hidden` [tokens, d], to
+ * be subtracted at the rows of the targets.
  */
 export const lossStageGraph = (architecture: Architecture, tokens: number, wanted: LossSources): Graph => {
   const transformer = new TransformerBuilder(architecture, { count: 1, positions: tokens })
@@ -129,8 +129,8 @@ export const lossStageGraph = (architecture: Architecture, tokens: number, wante
 }
 
 /**
- * The same for any weights, from all logits: inputs `stream`, `targets` and the unembedding as stored, whose gradient
- * is whole.
+ * Losses computed from all logits, valid for any weights. Inputs are `stream`, `targets` and the unembedding as
+ * stored. The unembedding's gradient is complete.
  */
 export const exactLossStageGraph = (architecture: Architecture, tokens: number, wanted: LossSources): Graph => {
   const transformer = new TransformerBuilder(architecture, { count: 1, positions: tokens })

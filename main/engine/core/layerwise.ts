@@ -20,7 +20,7 @@ import { type Extent, activationName } from './extent'
 import { evenParts, unembeddingName } from './vocabulary'
 import { embeddingTables, unembeddingWeight } from '../../models/architectures'
 
-/** Queries of one head whose scores are held at once. */
+/** Queries of one head whose scores are held at a time. */
 export const queries = 128
 
 interface Row {
@@ -30,10 +30,10 @@ interface Row {
 }
 
 /**
- * The lockstep scheme one row and one layer at a time, for rows so long that a program of all layers would not fit in
- * memory: only the stream between layers is kept, and a layer's activations are computed again on the way back. All
- * layers share their programs. Weights at w* are copied from the thread-shared model when a layer is run, which takes
- * far less time than its products and no memory of each thread.
+ * Computes one row and one layer at a time, for rows so long that a program of all layers would not fit in memory.
+ * Only the stream between layers is kept; the backward pass recomputes each layer's activations. All layers share
+ * their programs. When a layer runs, its weights at w* are copied from the model shared by the threads, which takes
+ * far less time than the layer's products and avoids a copy per thread.
  */
 export class Layerwise {
   readonly #sums = new Map<string, Float32Array>()
@@ -93,7 +93,7 @@ export class Layerwise {
     return losses
   }
 
-  /** Adds to `gradient` and gives back the sum of the losses. */
+  /** Adds the gradient to `gradient` and returns the summed losses. */
   async gradient(piece: OwnPiece, prefix: Prefix, gradient: Float32Array): Promise<number> {
     let sum = 0
     for (let row = 0; row < prefix.rows.count; row++)
@@ -195,7 +195,7 @@ export class Layerwise {
     return losses
   }
 
-  /** A tensor whose gradient is put together from parts: its sum over the row so far. */
+  /** Gradient of a tensor that accumulates from several parts of the row. */
   #sum(name: string): Float32Array {
     const known = this.#sums.get(name) ?? new Float32Array(this.evaluator.weights.get(name)!.data.length)
     this.#sums.set(name, known)
@@ -212,7 +212,7 @@ export class Layerwise {
     }
   }
 
-  /** What a head's or an MLP's own layer starts from, under the names of layer 0. */
+  /** Inputs of a head's or an MLP's own layer, under the names of layer 0. */
   #entryInputs(piece: OwnPiece, kind: 'head' | 'mlp', layer: number, { activation }: Row): Record<string, Bound> {
     const given: Record<string, Bound> = {
       [activationName.stream(0)]: activation(activationName.stream(layer)),
@@ -245,8 +245,8 @@ export class Layerwise {
   }
 
   /**
-   * Losses of a row from its final stream; with a gradient, what they owe to that stream, but for a component that
-   * ends there.
+   * Losses of a row from its final stream. With `gradient`, also their gradient with respect to the stream, except
+   * for a component that ends there.
    */
   async #losses(
     piece: OwnPiece,

@@ -2,11 +2,13 @@ import type { Value } from './graph'
 import type { TransformerParts } from './transformer-parts'
 import { deviceLossTokens, evenParts, unembeddingName, vocabularyBlocks } from './vocabulary'
 
-/** Bytes of logits held at once where all of a token's are kept; longer rows are cut into chunks of tokens. */
+/**
+ * Bytes of logits held at once when all logits of a token are kept. Longer rows are divided into chunks of tokens.
+ */
 const logitBytes = 24 * 2 ** 20
 
 /**
- * The unembedding less its mean row at w*, with rows of zeros up to whole blocks: each replica's own, or the one of
+ * The unembedding less its mean row at w*, padded with zero rows to whole blocks: one for each replica, or one for
  * all.
  */
 const centredUnembeddings = (transformer: TransformerParts, rows: number): readonly Value[] => {
@@ -35,9 +37,9 @@ const centredUnembeddings = (transformer: TransformerParts, rows: number): reado
 }
 
 /**
- * Products of hidden states with a row of the unembedding each, both [.., tokens, d], as rows of one number. They
- * are rounded where those with all rows are, so that the losses of tokens that the model is sure of stay small; but
- * as products of matrices with one row and one column they would take a device as long as the vocabulary.
+ * Products of hidden states with one unembedding row each, both [.., tokens, d]. They are rounded like the products
+ * with all rows, so that the losses of tokens that the model is sure of stay small. Computing them as matrix products
+ * with one row and column would take a device as long as the whole vocabulary.
  */
 export const ownLogits = (transformer: TransformerParts, hidden: Value, rows: Value): Value => {
   const { builder } = transformer
@@ -45,10 +47,7 @@ export const ownLogits = (transformer: TransformerParts, hidden: Value, rows: Va
   return transformer.rows(builder.rounded(builder.sum(product, [product.shape.length - 1]), 'product'))
 }
 
-/**
- * Losses without keeping any logits; the logarithms of their sums become the output `logSums`, one for each loss.
- * See `logSumBounds`.
- */
+/** Losses without keeping any logits. The logarithm of each sum becomes the output `logSums`; see `logSumBounds`. */
 export const centredLoss = (transformer: TransformerParts, hidden: Value): Value => {
   const {
     builder,
@@ -60,8 +59,8 @@ export const centredLoss = (transformer: TransformerParts, hidden: Value): Value
   const { block, rows } = vocabularyBlocks(vocabulary)
   const unembeddings = centredUnembeddings(transformer, rows)
   const width = hidden.shape[1]
-  // The hidden states of one replica, where each has an unembedding of its own, or all of them; they are the same
-  // for all where nothing is below.
+  // Hidden states of each replica if the unembeddings differ, else all of them. Without own weights below, they are
+  // the same for all replicas.
   const shared = hidden.shape[0] === tokens
   const parts =
     unembeddings.length === 1
@@ -91,7 +90,7 @@ export const centredLoss = (transformer: TransformerParts, hidden: Value): Value
   return builder.reshape(builder.sub(logSums, ownLogits(transformer, each(hidden), each(gathered))), [stacked])
 }
 
-/** Losses from all logits of a chunk of tokens at a time. */
+/** Losses from all logits, one chunk of tokens at a time. */
 export const exactLoss = (transformer: TransformerParts, hidden: Value): Value => {
   const { builder, tokens } = transformer
   const unembedding = transformer.weight(transformer.outer.unembedding)

@@ -9,7 +9,7 @@ import { pieceGraph, prefixGraph } from './piece-graphs'
 import { evenParts, vocabularyBlocks } from './vocabulary'
 import { unembeddingWeight } from '../../models/architectures'
 
-/** Rows that a component's programs take at once; no gradient where there is none. */
+/** Rows that a component's programs process at once; `gradient` is undefined if there is none. */
 export interface RowsAtOnce {
   readonly positions: number
   readonly losses: number
@@ -17,18 +17,17 @@ export interface RowsAtOnce {
 }
 
 export interface ProgramPeak {
-  /** Needed at once while it runs. */
+  /** Bytes needed at once while it runs. */
   readonly bytes: number
   /**
-   * Whether it is of one layer of components, so that the sampler leaves it to one thread where that costs no
-   * waiting.
+   * Whether only components of one layer use it. The sampler then leaves it to one thread unless that means waiting.
    */
   readonly owned: boolean
 }
 
 /**
- * The programs of a component's replicas, each by a name that it has in common with the same program of other
- * components.
+ * Programs of a component's replicas and their peak memory. Programs shared with other components have the same name
+ * there.
  */
 export const programPeaks = (
   architecture: Architecture,
@@ -102,8 +101,8 @@ const ownsUnembedding = (architecture: Architecture, slices: readonly Slice[]): 
   slices.some(({ tensor }) => tensor === unembeddingWeight(architecture))
 
 /**
- * Bytes that an evaluator holds of the model at w*, given all its parameters: rows that are long need one layer at a
- * time, and all need the unembedding.
+ * Bytes of the model at w* that an evaluator holds, given the bytes of all parameters. Long rows need one layer at a
+ * time; all need the unembedding.
  */
 export const heldWeightBytes = (architecture: Architecture, parameters: number, positions: number): number => {
   const { hidden, intermediate, vocabulary } = architecture
@@ -113,8 +112,8 @@ export const heldWeightBytes = (architecture: Architecture, parameters: number, 
 }
 
 /**
- * Bytes that an evaluator holds for its largest component beside programs: its gradient, and copies of its own
- * weights, or where rows are long of its tables.
+ * Bytes that an evaluator holds for its largest component besides programs: its gradient, and a copy of its own
+ * weights, or with long rows of its tables.
  */
 export const ownWeightBytes = (
   architecture: Architecture,

@@ -1,6 +1,6 @@
 import type { Architecture } from '../../models/architecture'
 
-/** Which program a component needs: heads of a layer share one, as their weights are inputs. */
+/** Program that a component needs. Heads of a layer share one, because their weights are inputs. */
 export type Piece =
   { readonly kind: 'embed' | 'unembed' | 'full' } | { readonly kind: 'head' | 'mlp'; readonly layer: number }
 
@@ -10,29 +10,22 @@ export const pieceOf = (component: string): Piece => {
   return kind === 'head' || kind === 'mlp' ? { kind, layer } : { kind: kind as 'embed' | 'unembed' | 'full' }
 }
 
-/**
- * Components of one name share a program at each extent of rows: the heads of a layer do, as their weights are
- * inputs.
- */
+/** Name of a component's program. Components with equal names share a program for the same extent of rows. */
 export const programName = (component: string): string => {
   const piece = pieceOf(component)
   return 'layer' in piece ? `${piece.kind} ${piece.layer}` : piece.kind
 }
 
-/** Multiply-adds of one token through a whole layer's products, attention included. */
+/** Multiply-adds of one token through all products of a layer, including attention. */
 const layerProducts = ({ hidden, intermediate }: Architecture, positions: number): number =>
   4 * hidden * hidden + 2 * hidden * intermediate + positions * hidden
 
-/**
- * Floating-point operations of the forward pass at w* over one row of `length` tokens: what a row costs once,
- * whatever the number of replicas.
- */
+/** Floating-point operations of the forward pass at w* over one row of `length` tokens, shared by all replicas. */
 export const prefixOperations = (architecture: Architecture, length: number): number =>
   2 * (length - 1) * architecture.layers * layerProducts(architecture, length - 1)
 
 /**
- * Floating-point operations of one row of `length` tokens from the prefix on: through `gradient`, and through
- * `losses`.
+ * Floating-point operations of one row of `length` tokens, starting from the prefix, in `gradient` and in `losses`.
  */
 export const pieceOperations = (
   architecture: Architecture,

@@ -7,8 +7,8 @@ import type { Piece } from './operations'
 import { TransformerBuilder } from './transformer'
 
 /**
- * Forward at w*: inputs the stream before the first layer and weights; outputs every other activation of
- * `activationName`, [tokens, d] each.
+ * Forward pass at w*. Inputs are weights and the stream before the first layer; outputs are all other activations of
+ * `activationName`, each [tokens, d].
  */
 export const prefixGraph = (architecture: Architecture, extent: Extent): Graph => {
   const transformer = new TransformerBuilder(architecture, extent)
@@ -27,8 +27,7 @@ export const prefixGraph = (architecture: Architecture, extent: Extent): Graph =
 const slice = (index: number): string => `slice:${index}`
 
 /**
- * What the heads of some replicas come to at w*, before the projection and as their part of it, as `afterHead` takes
- * them.
+ * Outputs at w* of the heads that replicas replace, before the projection, and their projections, for `afterHead`.
  */
 const headsAtStar = (
   transformer: TransformerBuilder,
@@ -60,7 +59,7 @@ const headsAtStar = (
   }
 }
 
-/** The stream after a layer when the own weights of one of its heads replace w*. */
+/** The stream after a layer with one head's weights replaced by a replica's own. */
 export const afterHead = (transformer: TransformerBuilder, layer: number, slices: readonly Value[]): Value => {
   const { builder, architecture, layout, lead, tokens } = transformer
   const { attentionNorm } = transformer.names(layer)
@@ -94,7 +93,7 @@ export const afterHead = (transformer: TransformerBuilder, layer: number, slices
   return builder.add(middle, transformer.mlp(layer, middle))
 }
 
-/** The stream after a layer whose MLP's weights are a replica's own. */
+/** The stream after a layer with a replica's own MLP weights. */
 export const afterMlp = (transformer: TransformerBuilder, layer: number): Value => {
   const middle = transformer.activation(activationName.middle(layer))
   const source = transformer.architecture.parallelResidual
@@ -104,19 +103,22 @@ export const afterMlp = (transformer: TransformerBuilder, layer: number): Value 
 }
 
 /**
- * A replica's program: its own piece at its own weights, the layers above it and the loss at w*. Inputs: `slice:n`
- * for each slice of the component, the prefix's activations it starts from, `targets`, the weights above, and for a
- * head `head:attended` [tokens, width] and `head:projection`, its own output and projection at w*. Outputs: `losses`
- * [tokens] and, if asked for, `gradient:n`, the gradient of the sum of the losses with respect to each slice. Where
- * tables of embeddings are a replica's own, the input `embedded` [tokens, d] is the stream that they come to and the
- * output `gradient:embedded` its slope; as slices there are only those that the loss takes too. Where the unembedding
- * is a replica's own, the input `target rows` [tokens, d] is what `targetRows` gives, and what `gradient:targets` is
- * the slope of is not in `gradient:n`. `exact` keeps all logits and holds for any weights; without it there is an
- * output `logSums` [tokens] beside, and the others hold where that is within `logSumBounds`.
+ * Program of a replica: its own component, the layers above it, and the loss at w*.
  *
- * With `replicas` in the extent, a program of as many replicas of one piece, heads of one layer among them: slices,
- * losses and gradients have an axis of replicas before theirs, the prefix's activations are the same for all, and for
- * heads there is an input `head:index` [replicas] in place of those two. It is not for `full`, nor `exact`.
+ * Inputs: `slice:n` for each slice of the component, the activations of the prefix from which it starts, `targets`,
+ * the weights above, and for a head `head:attended` [tokens, width] and `head:projection`, its output and projection
+ * at w*. Outputs: `losses` [tokens] and, if requested, `gradient:n`, the gradient of the summed losses with respect
+ * to each slice.
+ *
+ * If embedding tables are a replica's own, the input `embedded` [tokens, d] is the stream that they produce, and the
+ * output `gradient:embedded` its gradient; the only slices are then those that the loss uses too. If the unembedding
+ * is a replica's own, the input `target rows` [tokens, d] comes from `targetRows`; `gradient:targets` is its
+ * gradient, which `gradient:n` does not include. `exact` keeps all logits and is valid for any weights. Otherwise
+ * there is an output `logSums` [tokens], and the other outputs are valid if it is within `logSumBounds`.
+ *
+ * With `replicas` in the extent, the program computes several replicas of the same kind, heads of one layer among
+ * them: slices, losses and gradients have a leading axis of replicas, the activations of the prefix are shared, and
+ * heads have an input `head:index` [replicas] in place of those two. Not for `full`, and not with `exact`.
  */
 export const pieceGraph = (
   architecture: Architecture,

@@ -1,7 +1,7 @@
 import type { Architecture, Weights } from '../../models/architecture'
 import { embeddingTables } from '../../models/architectures'
 
-/** Which row of each table a token takes. */
+/** Rows of each embedding table that the tokens use. */
 const rowsTaken = (
   architecture: Architecture,
   ids: Int32Array,
@@ -10,8 +10,9 @@ const rowsTaken = (
   embeddingTables(architecture).map((table, at) => [table, at === 0 ? ids : ids.map((_, token) => token % positions)])
 
 /**
- * The stream before the first layer [tokens, d], gathered here so that no executor has to hold the embedding's table,
- * or to take a replica's own: the unembedding is as large, and a model with tied embeddings would be held twice.
+ * The stream before the first layer, [tokens, d]. It is gathered here, so that no executor holds the embedding table
+ * or receives a replica's own. That table is as large as the unembedding, and a model with tied embeddings would be
+ * held twice.
  */
 export const embedRows = (
   architecture: Architecture,
@@ -29,7 +30,7 @@ export const embedRows = (
   return stream
 }
 
-/** Rows of the unembedding for the targets [tokens, d], less the mean row at w* (`centreUnembedding`). */
+/** Rows of the unembedding for the targets, less the mean row at w* (`centreUnembedding`), [tokens, d]. */
 export const targetRows = (targets: Int32Array, unembedding: Float32Array, centre: Float32Array): Float32Array => {
   const hidden = centre.length
   const rows = new Float32Array(targets.length * hidden)
@@ -39,8 +40,8 @@ export const targetRows = (targets: Int32Array, unembedding: Float32Array, centr
 }
 
 /**
- * Adds to a table `sum` [.., d] what it owes to the slope [tokens, d] of its rows that tokens take: to each row, the
- * sum over its tokens, in their order.
+ * Adds to `sum` [.., d] a table's gradient from the gradients [tokens, d] of the rows that tokens use. For each row,
+ * sums over its tokens in order.
  */
 export const addRowSlopes = (hidden: number, rows: Int32Array, slope: Float32Array, sum: Float32Array): void => {
   const own = new Float32Array(hidden)
@@ -54,10 +55,7 @@ export const addRowSlopes = (hidden: number, rows: Int32Array, slope: Float32Arr
   }
 }
 
-/**
- * The same for every table of `sums` that the stream before the first layer is made of, from the slope of that
- * stream.
- */
+/** Adds to `sums` the gradients of all embedding tables, from the gradient of the stream before the first layer. */
 export const addEmbeddingSlopes = (
   architecture: Architecture,
   ids: Int32Array,

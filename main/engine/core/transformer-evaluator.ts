@@ -38,14 +38,14 @@ interface Part {
   readonly outputs: Outputs
 }
 
-/** Losses of a replica's rows, from its program's outputs for each part of them. */
+/** Losses of a replica's rows, from the outputs for each part of them. */
 const lossesIn = (parts: readonly Part[]): Float32Array =>
   parts.length === 1 ? parts[0].outputs.losses : concatenate(parts.map(({ outputs }) => outputs.losses))
 
 /**
- * The lockstep scheme over any executor: one forward at w* serves all replicas of a minibatch, and a replica computes
- * its own piece, the layers above it, and the loss. Programs are compiled once for each piece and extent; weights w*
- * are bound, never copied into programs.
+ * Evaluator on any executor. One forward pass at w* serves all replicas of a minibatch; each replica then computes
+ * its own component, the layers above it, and the loss. Programs are compiled once per kind and extent. Weights w*
+ * are bound to programs, never copied into them.
  */
 export class TransformerEvaluator implements Evaluator {
   private readonly programs: Programs
@@ -57,7 +57,7 @@ export class TransformerEvaluator implements Evaluator {
   /** Only a device that has more to do with than one replica gives it. */
   readonly stacked: StackedEvaluator | undefined
 
-  /** `goLayerwise` says of the input positions of a row whether it is so long that it goes layer by layer. */
+  /** `goLayerwise` decides from a row's input positions whether it is computed layer by layer. */
   constructor(
     private readonly executor: Executor,
     private readonly architecture: Architecture,
@@ -126,7 +126,7 @@ export class TransformerEvaluator implements Evaluator {
     return { ...first, ...(await program.run(this.residents.bind(graph, first))) }
   }
 
-  /** What a piece's program gives for each part of the rows that it was run over at once. */
+  /** Outputs of a component's program for each part of the rows that was run at once. */
   private runPiece(component: string, weights: Float32Array, prefix: Prefix, withGradient: boolean): Promise<Part[]> {
     const { kind } = pieceOf(component)
     return this.programs.inParts(`${kind} ${withGradient}`, prefix.rows, async (first, count) => {
@@ -136,7 +136,7 @@ export class TransformerEvaluator implements Evaluator {
     })
   }
 
-  /** The same for replicas of one program, as many at once as memory allows. */
+  /** Outputs for several replicas of one program, as many at once as memory allows. */
   private async runStack(
     replicas: readonly OwnWeights[],
     width: number,
@@ -179,7 +179,7 @@ export class TransformerEvaluator implements Evaluator {
     )
   }
 
-  /** What a piece's program takes of the prefix and of its replicas' weights, but for what heads alone have. */
+  /** Inputs of a program from the prefix and the replicas' weights, except those that only heads have. */
   private givenOf(
     component: string,
     { rows, activations }: Prefix,
@@ -209,14 +209,14 @@ export class TransformerEvaluator implements Evaluator {
     return given
   }
 
-  /** Adds a replica's gradient, and gives the sum of its losses. */
+  /** Adds a replica's gradient and returns the summed losses. */
   private addGradient(component: string, parts: readonly Part[], gradient: Float32Array): number {
     const { slices } = this.component(component)
     for (const { rows, outputs } of parts) {
       const { 'gradient:embedded': embedded, 'gradient:targets': taken } = outputs
       if (embedded !== undefined || taken !== undefined) {
         const { inputs, targets } = shifted(rows)
-        // Where a table is taken in several places, what it owes to all is added up before.
+        // A table used in several places needs all its gradients summed first.
         const sums = new Map(
           [...tensorsIn(slices, gradient)].map(([name, { data }], index) => [
             name,
@@ -233,9 +233,9 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   /**
-   * Replicas that a program takes at first. It may have such a share of the memory that those of a step, or a draw,
-   * stay beside one another, since to make one again takes longer than many launches: of two evaluators each has half
-   * of the programs of all layers' heads and MLPs, of the embedding and the unembedding, and the prefix's.
+   * Number of replicas to try at once. A program may use only a share of memory, so that all programs of a step or
+   * draw stay loaded, because recompiling one takes longer than many launches. With two evaluators, each has half of
+   * the programs of all layers' heads and MLPs, of the embedding and unembedding, and the prefix's.
    */
   private stackWidth(component: string, width: number, rows: Rows, withGradient: boolean): number {
     const share = this.programs.roomBytes! / (this.architecture.layers + 3)
@@ -248,8 +248,7 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   /**
-   * What one run of the program of `atOnce` replicas gives for each of these; what it has of places beyond them is
-   * the first one again.
+   * Outputs of one run of the program for `atOnce` replicas. Unused places are filled with the first replica again.
    */
   private async runStackProgram(
     replicas: readonly OwnWeights[],
@@ -308,9 +307,7 @@ export class TransformerEvaluator implements Evaluator {
     return program.run(this.residents.bind(graph, given))
   }
 
-  /**
-   * The replica's weights where the executor can read them: shared ones in one array that is used again and again.
-   */
+  /** The replica's weights as an array that the executor can read. Shared memory is copied to a reused buffer. */
   private unshared(weights: Float32Array): Float32Array {
     if (!(weights.buffer instanceof SharedArrayBuffer)) return weights
     if (this.scratch.length < weights.length) this.scratch = new Float32Array(weights.length)
@@ -338,7 +335,10 @@ export class TransformerEvaluator implements Evaluator {
     return { lossSum: this.addGradient(component, await this.runPiece(component, weights, prefix, true), gradient) }
   }
 
-  /** Not for long rows, of which a program computes a layer, nor for all weights, among which are norms. */
+  /**
+   * Whether replicas can be stacked. Not for long rows, whose programs compute one layer, nor for `full`, which
+   * includes norms.
+   */
   private stacks([{ component }]: readonly OwnWeights[], { rows: { length } }: Prefix): boolean {
     return !this.goLayerwise(length - 1) && pieceOf(component).kind !== 'full'
   }

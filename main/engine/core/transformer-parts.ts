@@ -3,7 +3,7 @@ import { type BlockTensors, type Layout, type OuterTensors, familyOf, tensorShap
 import type { Extent } from './extent'
 import { GraphBuilder, type Value, size } from './graph'
 
-/** Shapes of all weights, which every program of a model asks for. */
+/** Shapes of all weights, cached because every program of a model needs them. */
 const shapes = new WeakMap<Architecture, ReadonlyMap<string, readonly number[]>>()
 
 const shapesOf = (architecture: Architecture): ReadonlyMap<string, readonly number[]> => {
@@ -13,23 +13,23 @@ const shapesOf = (architecture: Architecture): ReadonlyMap<string, readonly numb
 }
 
 /**
- * What the pieces of one transformer over one extent are made of, added to one graph: weights, tables, norms and
- * products. Activations are [tokens, d] with tokens = count · positions, row after row; from a replica's own weights
- * on, [replicas · tokens, d], replica after replica. Weights are w* but for those in `own`.
+ * Building blocks of a transformer in one graph: weights, tables, norms and products. Activations are [tokens, d]
+ * with tokens = count · positions, row by row; after a replica's own weights, [replicas · tokens, d], replica by
+ * replica. Weights are w*, except those in `own`.
  */
 export class TransformerParts {
   readonly builder = new GraphBuilder()
   readonly tokens: number
-  /** Weights that are a replica's own, with the axis of `lead` before theirs. */
+  /** A replica's own weights, with the axes of `lead` in front. */
   readonly own = new Map<string, Value>()
-  /** The axis of replicas, where several are computed together. */
+  /** The axis of replicas, if several are computed together. */
   readonly lead: readonly number[]
-  /** Rows for the targets of a replica's own unembedding, less the centre, if the loss takes them. */
+  /** Rows of a replica's own unembedding for the targets, less the centre, if the loss uses them. */
   ownTargetRows: Value | undefined
   private readonly tables = new Map<string, Value>()
   /** How the architecture stores its matrices. */
   readonly layout: Layout
-  /** Names of the tensors outside of the blocks. */
+  /** Names of the tensors outside the blocks. */
   readonly outer: OuterTensors
   private readonly matrices = new Map<string, readonly Value[]>()
 
@@ -44,17 +44,17 @@ export class TransformerParts {
     this.lead = extent.replicas === undefined ? [] : [extent.replicas]
   }
 
-  /** Tokens of all replicas. */
+  /** Number of tokens over all replicas. */
   get stacked(): number {
     return size(this.lead) * this.tokens
   }
 
-  /** What is [replicas, tokens, width], or comes from one replica, as rows. */
+  /** Reshapes [replicas, tokens, width], or the output of one replica, to rows. */
   rows(x: Value): Value {
     return this.builder.reshape(x, [size(x.shape) / x.shape.at(-1)!, x.shape.at(-1)!])
   }
 
-  /** A matrix of weights: each replica's own, or the one of all. */
+  /** A weight matrix: each replica's own, or one for all. */
   matricesOf(name: string): readonly Value[] {
     const { builder, lead } = this
     const own = this.own.get(name)
@@ -72,7 +72,7 @@ export class TransformerParts {
     return known
   }
 
-  /** A vector of the replicas, which is added to activations. */
+  /** A vector per replica, shaped to be added to activations. */
   spread(bias: Value): Value {
     return this.builder.reshape(bias, [...this.lead, ...this.lead.map(() => 1), bias.shape.at(-1)!])
   }
@@ -94,7 +94,7 @@ export class TransformerParts {
     return this.builder.input('targets', [this.tokens], 'int')
   }
 
-  /** A constant, made once for each name. */
+  /** A constant, created once per name. */
   table(name: string, shape: readonly number[], fill: () => Float32Array): Value {
     const known = this.tables.get(name) ?? this.builder.constant(fill(), shape)
     this.tables.set(name, known)

@@ -3,9 +3,9 @@ import type { Value } from './graph'
 import { centredLoss, exactLoss } from './losses'
 import { TransformerParts } from './transformer-parts'
 
-/** Layers of one transformer, put together from its parts, and the loss above them. */
+/** Layers of a transformer, and the loss above them. */
 export class TransformerBuilder extends TransformerParts {
-  /** All heads of a layer, before the projection: [tokens, d]. */
+  /** Output of all heads of a layer before the projection, [tokens, d]. */
   attention(layer: number, x: Value): Value {
     const { attentionNorm, qkv } = this.names(layer)
     return attend(
@@ -27,7 +27,7 @@ export class TransformerBuilder extends TransformerParts {
     return this.linear(active, this.weight(`${mlpOut}.weight`), this.weight(`${mlpOut}.bias`))
   }
 
-  /** A whole layer: the residual stream after attention, and after the MLP. */
+  /** A whole layer: outputs of the heads, and the residual stream after attention and after the MLP. */
   layer(layer: number, x: Value): { attended: Value; middle: Value; after: Value } {
     const attended = this.attention(layer, x)
     const middle = this.builder.add(x, this.project(layer, attended))

@@ -1,13 +1,13 @@
 import type { Architecture } from '../../models/architecture'
 
 /**
- * Tokens whose exponentials of a block of the vocabulary are held at once; and of a larger part of it, which keep a
- * device busy for longer than they take to launch.
+ * Tokens whose exponentials of a vocabulary block are held at once: on a CPU, and on a device, where larger parts
+ * outweigh the cost of a launch.
  */
 const lossTokens = 512
 export const deviceLossTokens = 2048
 
-/** Tokens in parts of at most `most`, as even as can be. */
+/** Divides tokens into nearly equal parts of at most `most`. */
 export const evenParts = (tokens: number, most = lossTokens): number[] => {
   const parts = Math.ceil(tokens / most)
   return Array.from(
@@ -17,8 +17,8 @@ export const evenParts = (tokens: number, most = lossTokens): number[] => {
 }
 
 /**
- * How a vocabulary is cut for `exponentialSums`: `rows` is the vocabulary rounded up to whole blocks. Blocks of 352
- * to 528 rows by `lossTokens` stay near a core; among those the one that adds the fewest rows.
+ * Division of a vocabulary for `exponentialSums`; `rows` is the vocabulary rounded up to whole blocks. Blocks of 352
+ * to 528 rows by `lossTokens` fit near a core; chosen is the size that adds the fewest rows.
  */
 export const vocabularyBlocks = (vocabulary: number): { readonly block: number; readonly rows: number } => {
   if (vocabulary <= 512) return { block: vocabulary, rows: vocabulary }
@@ -30,16 +30,18 @@ export const vocabularyBlocks = (vocabulary: number): { readonly block: number; 
 }
 
 /**
- * What the losses' exponentials are taken of: logits less those of the mean row of the unembedding at w*, which
- * softmax does not notice. Σ exp is then at least about V (Jensen), and at most e^88 while no logit is so far above
- * the mean. Where `logSums` leave these bounds, the exact program has to be run.
+ * Valid range of the logarithm of Σ exp. Logits are taken relative to those of the unembedding's mean row at w*,
+ * which softmax ignores. Σ exp is then at least about V (Jensen), and at most e^88 unless a logit is far above the
+ * mean. Outside this range, the exact program must be run.
  */
 export const logSumBounds = { least: -60, most: 60 } as const
 
-/** Inputs of the losses that are not stored weights: see `centreUnembedding`. */
+/** Inputs of the losses that are not stored weights; see `centreUnembedding`. */
 export const unembeddingName = { centre: 'unembedding:centre', centred: 'unembedding:centred' } as const
 
-/** The mean row of the unembedding [V, d], and the unembedding less that, with rows of zeros up to whole blocks. */
+/**
+ * The mean row of the unembedding [V, d], and the unembedding less that row, padded with zero rows to whole blocks.
+ */
 export const centreUnembedding = (
   architecture: Architecture,
   unembedding: Float32Array

@@ -1,25 +1,25 @@
 export interface InstallProgress {
-  /** Bytes, of those that are downloaded. */
+  /** Bytes downloaded so far. */
   readonly done: number
-  /** NaN where the server does not say. */
+  /** NaN if the server does not say. */
   readonly total: number
 }
 
 export interface InstallOptions {
   readonly onProgress: (progress: InstallProgress) => void
-  /** What is done now, after the download. */
+  /** Gets notes on the steps after the download. */
   readonly onNote: (message: string) => void
   readonly signal: AbortSignal
 }
 
-/** What an engine's installation would do, and does. */
+/** A planned installation of an engine. */
 export interface PlannedInstallation {
-  /** Of the download; null where the server does not say. */
+  /** Size of the download in bytes; null if the server does not say. */
   readonly bytes: number | null
   readonly folder: string
-  /** What a person should know before the download. */
+  /** Text for the user before the download. */
   readonly words: string
-  /** Whether all of it is there already, so that nothing is to be done. */
+  /** Whether everything is already installed. */
   readonly whole: boolean
   readonly install: (options: InstallOptions) => Promise<void>
 }

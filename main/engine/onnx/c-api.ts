@@ -3,28 +3,25 @@ import type * as Koffi from 'koffi'
 import { messageOf, SpectroscopeError } from '../../../preload/errors'
 import { type Provider, libraryPath, loadingRemedy } from './package'
 
-/** What a pointer of C is here; null points nowhere. */
+/** A C pointer; `null` is the null pointer. */
 export type Pointer = bigint
 
 type Given = Pointer | number | string | ArrayBufferView | readonly (number | bigint | string | null)[] | null
 
-/** A function of the API. What it answers is a status, which becomes an error. */
+/** A function of the API. Its status, if not success, becomes an error. */
 interface Call {
   (...given: readonly Given[]): void
-  /**
-   * The same in a thread of its own, so that this one can go on meanwhile; arrays that it is given are kept
-   * meanwhile.
-   */
+  /** Runs in another thread, so that this one can continue. Arguments are kept alive meanwhile. */
   readonly apart: (...given: readonly Given[]) => Promise<void>
 }
 
-/** A function as koffi has it. */
+/** A function as provided by koffi. */
 interface Native {
   (...given: readonly Given[]): unknown
   async(...given: readonly [...Given[], (error: unknown, result: unknown) => void]): void
 }
 
-/** Functions by their place in `OrtApi` (onnxruntime_c_api.h), which never changes, and their parameters. */
+/** Functions by their fixed position in `OrtApi` (onnxruntime_c_api.h), with their parameters. */
 const functions = {
   createEnvironment: [3, 'int', 'str', 'out'],
   createSession: [8, 'in', 'in', 'size_t', 'in', 'out'],
@@ -51,7 +48,7 @@ const functions = {
   appendProvider: [216, 'in', 'str', 'words', 'words', 'size_t']
 } as const
 
-/** Those that let go of something, which can't fail. */
+/** Functions that free something and cannot fail. */
 const releases = {
   status: 93,
   memory: 94,
@@ -62,30 +59,30 @@ const releases = {
   cudaOptions: 208
 } as const
 
-/** Of the functions above; the version of the table that is asked for. */
+/** Size and version of the function table that is requested. */
 const places = 217
 const tableVersion = 16
 
-/** Shaders are compiled on the stack of whoever runs a program first. */
+/** Stack size for threads, because shaders are compiled on the stack of a program's first run. */
 const stackBytes = 8 * 2 ** 20
 
 export interface OnnxApi {
   readonly call: Readonly<Record<keyof typeof functions, Call>>
   readonly release: Readonly<Record<keyof typeof releases, (what: Pointer) => void>>
-  /** The function's last parameter, which it puts a pointer into. */
+  /** Calls a function and returns the pointer that it stores in its last parameter. */
   readonly made: (call: Call, ...given: readonly Given[]) => Pointer
-  /** Pointers that lie one after another in memory. */
+  /** Reads consecutive pointers from memory. */
   readonly pointersAt: (where: Pointer, count: number) => readonly Pointer[]
 }
 
-/** koffi's settings belong to the process and can't be changed once anything was loaded. */
+/** Sets koffi's stack size. Its settings apply to the process and cannot change after anything was loaded. */
 const giveStack = (koffi: typeof Koffi): void => {
   const enough = (): boolean => (koffi.config().async_stack_size ?? 0) >= stackBytes
   if (enough()) return
   try {
     koffi.config({ async_stack_size: stackBytes })
   } catch (error) {
-    // Another thread may have done so between the two.
+    // Another thread may have set it meanwhile.
     if (!enough()) throw error
   }
 }
@@ -121,7 +118,7 @@ const load = (path: string): OnnxApi => {
     release.status(status as Pointer)
     return new Error(message)
   }
-  /** What calls in other threads were given: nothing else may hold its memory. */
+  /** Arguments of calls in other threads, referenced to keep their memory. */
   const atWork = new Set<readonly Given[]>()
   const callOf = ([place, ...parameters]: readonly [number, ...string[]]): Call => {
     const native = functionAt(addresses[place], 'void *', parameters)
@@ -158,9 +155,8 @@ const load = (path: string): OnnxApi => {
 const loaded = new Map<string, OnnxApi>()
 
 /**
- * onnxruntime's C API, of the library that has a provider, for what the binding for Node does not do: tensors that
- * stay on a device, and the options of a provider. Once for each thread. Throws an `engine` error where it can't be
- * loaded.
+ * onnxruntime's C API from the library with a provider, once per thread. Used for what the Node binding lacks:
+ * tensors that stay on a device, and options of a provider. Throws an `engine` error if it cannot be loaded.
  */
 export const onnxApi = (provider: Provider): OnnxApi => {
   const path = libraryPath(provider)

@@ -15,7 +15,7 @@ import { type OnnxApi, type Pointer, onnxApi } from './c-api'
 import { type RoundedProducts, lowerToOnnx } from './lower'
 import { type Provider, onnxVersion } from './package'
 
-/** Where a provider computes: how it is asked for, and what onnxruntime calls its memory. */
+/** How to request a provider, and what onnxruntime calls its memory. */
 interface Place {
   readonly memory: string
   readonly append: (api: OnnxApi, options: Pointer, settings: DeviceSettings) => void
@@ -25,7 +25,7 @@ const places: Readonly<Record<Provider, Place>> = {
   cuda: {
     memory: 'Cuda',
     append: ({ call, made, release }, options, { precision }) => {
-      // An arena that doubles would leave other programs less.
+      // An arena that doubles would leave less memory to other programs.
       const words = {
         device_id: '0',
         use_tf32: precision === 'tf32' ? '1' : '0',
@@ -44,21 +44,21 @@ const places: Readonly<Record<Provider, Place>> = {
     memory: 'WebGPU_Buffer',
     append: ({ call }, options) => call.appendProvider(options, 'WebGPU', null, null, 0)
   },
-  // The processor in a device's place, for tests.
+  // The CPU in place of a device, for tests.
   cpu: { memory: 'Cpu', append: () => {} }
 }
 
 export interface DeviceSettings {
   readonly provider: Provider
-  /** Name and device of the engine, as a run records them. */
+  /** Name and device of the engine, as recorded with runs. */
   readonly name: string
   readonly device: string
   readonly precision?: Precision
-  /** Bytes of exponentials of a vocabulary that are computed at once. */
+  /** Bytes of a vocabulary's exponentials computed at once. */
   readonly partBytes: number
-  /** What products are rounded to, where the provider does not do so by itself. */
+  /** Rounding of products, if the provider does not do it itself. */
   readonly products?: RoundedProducts
-  /** Of the device's memory, for programs and residents. */
+  /** Device memory for programs and residents, in bytes. */
   readonly memoryBytes?: number
 }
 
@@ -67,18 +67,18 @@ const elements = { float32: 1, int32: 6 } as const
 /** OrtDeviceAllocator, and OrtMemTypeDefault. */
 const [deviceAllocator, defaultMemory] = [0, 0]
 /**
- * ORT_LOGGING_LEVEL_ERROR: a device's provider warns of every node that it leaves to the processor, as it does with
- * shapes on purpose.
+ * ORT_LOGGING_LEVEL_ERROR. Otherwise a provider warns of every node left to the CPU, as it intentionally does with
+ * shapes.
  */
 const errorsAlone = 3
 /** ORT_ENABLE_ALL. */
 const allOptimizations = 99
 
-/** What CUDA, its libraries and onnxruntime's arena say where memory is short. */
+/** Messages of CUDA, its libraries and onnxruntime's arena about insufficient memory. */
 const memoryWords =
   /out of memory|failed to allocate memory|STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|CUDA failure 2:/i
 
-/** An error of a device as what it is. */
+/** Turns an error about memory into OutOfDeviceMemory. */
 const deviceError = (error: unknown): unknown =>
   error instanceof Error && memoryWords.test(error.message)
     ? new OutOfDeviceMemory(error.message.split('\n')[0], { cause: error })
@@ -87,7 +87,7 @@ const deviceError = (error: unknown): unknown =>
 interface Input {
   readonly name: string
   readonly shape: readonly number[]
-  /** Numbers, or a tensor of the device. */
+  /** Numbers, or a tensor on the device. */
   readonly from: Float32Array | Int32Array | Pointer
 }
 
@@ -97,11 +97,11 @@ interface Output {
   readonly into: Float32Array
 }
 
-/** One provider of onnxruntime with its device's memory, as programs and residents of a thread have it. */
+/** A provider of onnxruntime and its device memory, as used by one thread. */
 class Device {
   readonly api: OnnxApi
   readonly environment: Pointer
-  /** The processor's memory, and the device's. */
+  /** Descriptors of main memory and of device memory. */
   readonly here: Pointer
   readonly there: Pointer
   readonly allocator: Pointer
@@ -112,7 +112,7 @@ class Device {
     this.api = onnxApi(settings.provider)
     const { call, made } = this.api
     this.#settings = settings
-    // One for the whole process, whoever makes it.
+    // onnxruntime shares one environment in the process, whoever creates it.
     this.environment = made(call.createEnvironment, errorsAlone, 'spectroscope')
     this.here = made(call.createMemory, 'Cpu', deviceAllocator, 0, defaultMemory)
     this.there = made(call.createMemory, places[settings.provider].memory, deviceAllocator, 0, defaultMemory)
@@ -138,7 +138,7 @@ class Device {
     }
   }
 
-  /** An array as a tensor, which is no copy of it: the array must stay as long. */
+  /** Wraps an array as a tensor without copying. The array must live as long. */
   #tensor(data: Float32Array | Int32Array, shape: readonly number[]): Pointer {
     const { call, made } = this.api
     return made(
@@ -152,7 +152,7 @@ class Device {
     )
   }
 
-  /** Runs a session from tensors of the device, and from and into arrays, in the order of its own work. */
+  /** Runs a session. Inputs are device tensors or arrays; outputs are written to arrays. */
   async run(session: Pointer, inputs: readonly Input[], outputs: readonly Output[]): Promise<void> {
     const { call, release } = this.api
     const tensors: Pointer[] = []
@@ -166,7 +166,7 @@ class Device {
       const taken = outputs.map(({ shape, into }) => tensor(into, shape))
       await call.run.apart(session, null, names(inputs), given, inputs.length, names(outputs), outputs.length, taken)
     } finally {
-      // What tensors were made of is in `inputs` and `outputs`, and so stays until here.
+      // The tensors' arrays are in `inputs` and `outputs`, and so stay alive until here.
       for (const value of tensors) release.value(value)
     }
   }
@@ -185,7 +185,7 @@ class Device {
     return made
   }
 
-  /** A copy of the numbers in the device's memory, by a session that does nothing else. */
+  /** Copies numbers to device memory, by a session that does only this. */
   async put(data: Float32Array, shape: readonly number[]): Promise<Pointer> {
     const { call, made, release, pointersAt } = this.api
     const { session, input } = await this.#copy(shape)
@@ -194,7 +194,7 @@ class Device {
     try {
       call.bindOutputTo(binding, 'there', this.there)
       await call.bindInput.apart(binding, input, here)
-      // The copy there may be in another stream than the session's work.
+      // The copy may run in another stream than the session.
       await call.synchronizeInputs.apart(binding)
       await call.runBinding.apart(session, null, binding)
       const [list, count]: [Pointer[], number[]] = [[0n], [0]]
@@ -219,8 +219,8 @@ class Device {
 }
 
 /**
- * Numbers that are put on the device when a program first takes them; where that fails, as for lack of memory, the
- * next one tries again.
+ * Numbers that are copied to the device when a program first uses them. After a failure, such as insufficient memory,
+ * the next use tries again.
  */
 class DeviceTensor {
   readonly #device: Device
@@ -287,17 +287,18 @@ class DeviceProgram implements Program {
 }
 
 /**
- * onnxruntime on a device with a memory of its own, through its C API: residents stay there, once for all programs,
- * and what a program takes and gives beside them is copied from and into arrays of this process, so that nothing else
- * crosses. Its work is done in other threads, and the one that asks for it is free meanwhile. Throws what the library
- * says, or `OutOfDeviceMemory`.
+ * onnxruntime on a device with its own memory, through its C API. Residents stay there, once for all programs; other
+ * inputs and outputs are copied between device and arrays of this process. Work runs in other threads, so the calling
+ * thread stays free. Throws the library's errors, or `OutOfDeviceMemory`.
  */
 export class DeviceExecutor implements Executor {
   readonly description: EngineDescription
   readonly #device: Device
   readonly #residents = new Set<DeviceTensor>()
 
-  /** Throws what the library says where there is no such device; numbers are put there to see that it works. */
+  /**
+   * Opens the device and copies a number there to check that it works. Throws the library's error if there is none.
+   */
   static async open(settings: DeviceSettings): Promise<DeviceExecutor> {
     const executor = new DeviceExecutor(settings)
     try {

@@ -12,7 +12,7 @@ import {
 import { type RoundedProducts, lowerToOnnx } from './lower'
 import { loadOnnx, onnxVersion } from './package'
 
-/** onnxruntime reads no SharedArrayBuffer: what threads share is copied first. */
+/** Copies shared arrays, because onnxruntime does not read a SharedArrayBuffer. */
 const unshared = <T extends Float32Array | Int32Array>(data: T): T =>
   data.buffer instanceof SharedArrayBuffer ? (data.slice() as T) : data
 
@@ -52,9 +52,9 @@ const sessionOptions: Onnx.InferenceSession.SessionOptions = {
 }
 
 /**
- * onnxruntime on the processor. Sessions are single-threaded: the sampler runs one executor in each of its worker
- * threads, which keeps every product within one core's caches and makes results independent of the number of threads.
- * Memory patterns are off: a program would hold its memory twice, once for the pattern and once from its first run.
+ * onnxruntime on the CPU. Sessions are single-threaded: each of the sampler's worker threads has its own executor,
+ * which keeps products in one core's caches and makes results independent of the number of threads. Memory patterns
+ * are off, because a program would hold its memory twice: for the pattern and from its first run.
  */
 export class OnnxExecutor implements Executor {
   private readonly onnx = loadOnnx()
@@ -62,8 +62,8 @@ export class OnnxExecutor implements Executor {
   readonly description: EngineDescription
 
   /**
-   * With `partBytes`, so many bytes of exponentials of a vocabulary at once, as on a device; without it, one small
-   * block after another, as suits a core. `products` are rounded then.
+   * With `partBytes`, that many bytes of a vocabulary's exponentials are computed at once, as on a device; otherwise
+   * small blocks, which suit a core. `products` requires `partBytes`.
    */
   constructor(
     precision: Precision,
@@ -77,7 +77,7 @@ export class OnnxExecutor implements Executor {
     return { shape, handle: new this.onnx.Tensor('float32', unshared(data), shape) }
   }
 
-  /** Tensors are the garbage collector's. */
+  /** Tensors are garbage-collected. */
   drop(): void {}
 
   async compile(graph: Graph): Promise<Program> {
@@ -88,12 +88,12 @@ export class OnnxExecutor implements Executor {
   async dispose(): Promise<void> {}
 }
 
-/** Of exponentials at once where products are rounded: those are lowered as for a device. */
+/** Bytes of exponentials at once if products are rounded. Those are lowered as for a device. */
 const roundedPartBytes = 8 * 2 ** 20
 
 /**
- * The processor computes in float32; other formats it rounds to, which is slower, so that what they cost in accuracy
- * can be seen anywhere.
+ * Opens the CPU. It computes in float32 and rounds to other precisions, which is slower, so that their effect on
+ * accuracy can be measured anywhere.
  */
 export const openOnnxCpu = (precision: Precision = 'float32'): OnnxExecutor =>
   precision === 'float32'

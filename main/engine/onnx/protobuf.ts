@@ -1,6 +1,6 @@
 import protobuf from 'protobufjs'
 
-/** The part of onnx.proto3 (ONNX IR version 9) that a graph of ours needs. */
+/** The part of onnx.proto3 (ONNX IR version 9) that is needed. */
 const { nested } = {
   nested: {
     onnx: {
@@ -67,7 +67,7 @@ export const elementType = { float: 1, int32: 6, int64: 7, float16: 10, bfloat16
 export type Attribute =
   number | { readonly float: number } | { readonly text: string } | { readonly graph: OnnxGraph } | readonly number[]
 
-/** A graph, or the body of an operator that repeats one: it may read what the graph around it has named. */
+/** A graph, or the body of a looping operator, which may read names of the surrounding graph. */
 export interface OnnxGraph {
   readonly nodes: readonly OnnxNode[]
   readonly initializers: readonly OnnxTensor[]
@@ -123,7 +123,7 @@ function graphOf({ nodes, initializers, inputs, outputs }: OnnxGraph): Record<st
   }
 }
 
-/** A serialised ONNX model, operator set 20. */
+/** Serialises an ONNX model, operator set 20. */
 export const encodeModel = (graph: OnnxGraph): Uint8Array =>
   modelProto
     .encode(modelProto.fromObject({ irVersion: 9, opsetImport: [{ domain: '', version: 20 }], graph: graphOf(graph) }))

@@ -55,7 +55,7 @@ const geluSlope = (x: number, tanh: boolean): number => {
   return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x)
 }
 
-/** In place over rows of `width`: log softmax. */
+/** Log softmax over rows of `width`, in place. */
 const logSoftmax = (x: Numbers, width: number): void => {
   for (let row = 0; row < x.length; row += width) {
     const line = x.subarray(row, row + width)
@@ -148,9 +148,7 @@ const causalAttentionSlope = (
 const exponentialsOf = (h: Numbers, w: Numbers, hidden: Value, table: Value): Numbers =>
   matmul(h, w, [hidden, table], { ...hidden, shape: [hidden.shape[0], table.shape[0]] }, false, true).map(Math.exp)
 
-/**
- * Each operation in float64, for clarity: what the fast executors are checked against. Outputs in the node's order.
- */
+/** Computes an operation in float64, written for clarity. Outputs are in the node's order. */
 const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[]): Numbers[] => {
   const [x] = values
   const [out] = outputs
@@ -302,10 +300,7 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
   }
 }
 
-/**
- * Interprets a graph in float64, slowly: the second opinion that tests hold against the fast executors and against
- * differences.
- */
+/** Interprets a graph in float64, slowly. Tests compare fast executors and finite differences with it. */
 export class ReferenceExecutor implements Executor {
   readonly description: EngineDescription = {
     name: 'reference',

@@ -4,15 +4,14 @@ import { type Executor, GraphBuilder } from '../core'
 import { ReferenceExecutor } from './executor'
 
 /**
- * Largest errors, relative to the largest number, that the graph below may have. Measured on the processor, which
- * rounds to nearest: float32 3e-6, TF32 4e-3, float16 5e-3, bfloat16 3e-2; a card may cut digits off instead, which
- * is twice that.
+ * Limits of errors relative to the largest number, for the graph below. The CPU, which rounds to nearest, has float32
+ * 3e-6, TF32 4e-3, float16 5e-3, bfloat16 3e-2. A card may truncate instead, which doubles the error.
  */
 const tolerances: Readonly<Record<Precision, number>> = { float32: 5e-5, tf32: 1.5e-2, float16: 1.5e-2, bfloat16: 1e-1 }
 
 const [tokens, width, vocabulary] = [48, 64, 96]
 
-/** A layer's worth of operations, and a loss over a vocabulary with its slope. */
+/** Operations of a layer, and a loss over a vocabulary with its gradient. */
 const graph = () => {
   const builder = new GraphBuilder()
   const [x, w, table, ids] = [
@@ -52,8 +51,8 @@ const numbers = (length: number, factor: number): Float32Array =>
   Float32Array.from({ length }, (_, at) => Math.sin(12.9898 * (at + 1)) * Math.cos(78.233 * at) * factor)
 
 /**
- * Has the executor compute a small graph and compares with the float64 reference. Throws an `engine` error where the
- * numbers are none of that precision: a device or driver that computes wrongly, or in a lower precision than it says.
+ * Runs a small graph on the executor and compares it with the float64 reference. Throws an `engine` error if the
+ * numbers do not have that precision: if a device or driver computes wrongly, or in a lower precision than it says.
  */
 export const selfCheck = async (executor: Executor, precision: Precision): Promise<void> => {
   const own = graph()

@@ -15,19 +15,19 @@ import { type NvidiaDevice, cudaDevice } from './nvidia'
 import { checkCudaPlatform, checkDriverForPackages, driverWords } from './needs'
 import { copyFolder, copyRoot, cudaFiles, cudaFolder, installedFolder, librariesFolder, packagedCuda } from '../../onnx'
 
-/** What an installation downloads, before anything is downloaded. */
+/** A planned download of CUDA support. */
 export interface CudaPlan {
   readonly url: string
-  /** Of the download; null where the server does not say. */
+  /** Size of the download in bytes; null if the server does not say. */
   readonly bytes: number | null
-  /** SHA-512 of the download in base 64; null where the server does not say. */
+  /** SHA-512 of the download in base64; null if the server does not say. */
   readonly checksum: string | null
-  /** Where it goes. */
+  /** Target folder. */
   readonly folder: string
   readonly version: string
-  /** That it is for. */
+  /** Target platform. */
   readonly platform: NodeJS.Platform
-  /** The GPU here, whose driver is not too old for every CUDA. */
+  /** The GPU here, whose driver is recent enough for some CUDA version. */
   readonly device: NvidiaDevice | undefined
 }
 
@@ -37,8 +37,8 @@ export interface CudaInstallOptions extends InstallOptions {
 }
 
 /**
- * What script/install-metadata.js of the package says, as far as it is used: for Windows it names NuGet's package,
- * and installs nothing of it.
+ * The part of the package's script/install-metadata.js that is used. For Windows it names the NuGet package, but
+ * installs nothing from it.
  */
 interface Metadata {
   readonly packages: Readonly<
@@ -50,7 +50,7 @@ interface Metadata {
   readonly feeds: Readonly<Record<string, { readonly index: string }>>
 }
 
-/** Which NuGet package has the provider, as the package's own install script names it. */
+/** NuGet package with the provider, as named by the package's own install script. */
 const wanted = (
   platform: NodeJS.Platform
 ): { readonly name: string; readonly version: string; readonly index: string } => {
@@ -66,7 +66,7 @@ const wanted = (
   }
 }
 
-/** Where NuGet's packages have libraries. */
+/** Folder of libraries within NuGet's packages. */
 const packagedFolder = (platform: NodeJS.Platform): string =>
   `runtimes/${platform === 'win32' ? 'win' : platform}-x64/native`
 
@@ -96,7 +96,7 @@ const stopped = (cause?: unknown): SpectroscopeError =>
     { cause }
   )
 
-/** Asks once more where a connection that was kept has been closed meanwhile. */
+/** Requests a URL. Retries once, because a kept-alive connection may have been closed. */
 const ask = async (url: string, signal: AbortSignal, options: RequestInit = {}): Promise<Response> =>
   fetch(url, { ...options, signal }).catch((first: unknown) => {
     if (signal.aborted) throw stopped(first)
@@ -105,7 +105,7 @@ const ask = async (url: string, signal: AbortSignal, options: RequestInit = {}):
     })
   })
 
-/** What the feed answers, or undefined where it has nothing there. */
+/** Answer of the feed; undefined if there is nothing at this address. */
 const json = async <T>(url: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T | undefined> => {
   const response = await ask(url, signal)
   if (response.status === 404 || response.status === 403) return undefined
@@ -118,7 +118,7 @@ const json = async <T>(url: string, schema: z.ZodType<T>, signal: AbortSignal): 
 }
 
 /**
- * Length and SHA-512 of a package, from the feed's catalogue (NuGet's server API, "RegistrationsBaseUrl" and
+ * Length and SHA-512 of a package from the feed's catalogue (NuGet's server API, "RegistrationsBaseUrl" and
  * "Catalog").
  */
 const registered = async (
@@ -140,7 +140,8 @@ const registered = async (
 }
 
 /**
- * Asks the feed. Throws an `engine` error where there is nothing for this platform or driver, and `network` errors.
+ * Asks the feed for the package. Throws an `engine` error if there is nothing for this platform or driver, and
+ * `network` errors.
  */
 export const planCuda = async (
   signal: AbortSignal,
@@ -184,10 +185,7 @@ export const planCuda = async (
 
 const isFile = ({ url }: CudaPlan): boolean => !/^https?:/.test(url)
 
-/**
- * What a person should know before the download. Which CUDA a package is built for that was brought along is seen
- * once it is unpacked.
- */
+/** Text for the user before the download. The CUDA version of a local package is known only after unpacking. */
 export const cudaPlanWords = (plan: CudaPlan): string => {
   const { bytes, checksum, folder, version, platform, device } = plan
   const size = bytes === null ? 'a file of unknown size' : `${(bytes / 1e6).toFixed(0)} MB`
@@ -215,9 +213,7 @@ export const cudaPlanWords = (plan: CudaPlan): string => {
   ].join(' ')
 }
 
-/**
- * The whole package at `path`, its checksum compared; what an earlier call has downloaded is not downloaded again.
- */
+/** Downloads the whole package to `path` and compares its checksum. Resumes an earlier download. */
 const download = async (
   { url, bytes, checksum }: CudaPlan,
   path: string,
@@ -257,7 +253,7 @@ const download = async (
   await hashFile(path, hash)
   if (hash.digest('base64') === checksum) return
   await rm(path)
-  // What lay there may have been a part of another file.
+  // The existing file may have been part of another package.
   if (before > 0)
     return download({ url, bytes, checksum } as CudaPlan, path, { onProgress, signal, retryDelay, onNote: () => {} })
   throw new SpectroscopeError(
@@ -269,13 +265,13 @@ const download = async (
 
 const commonName = 'onnxruntime-common'
 
-/** The package that onnxruntime's requires. */
+/** The package onnxruntime-common, which onnxruntime-node requires. */
 const commonFolder = (): string => {
   const file = createRequire(join(installedFolder(), 'package.json')).resolve(commonName)
   return file.slice(0, file.lastIndexOf(`${sep}${commonName}${sep}`) + commonName.length + 1)
 }
 
-/** A copy of onnxruntime's package beside what it requires. */
+/** Copies onnxruntime's package and the one it requires. */
 const copyPackage = async (copy: string): Promise<void> => {
   await cp(commonFolder(), join(copy, '..', commonName), { recursive: true, dereference: true })
   for (const part of ['package.json', 'dist'])
@@ -284,8 +280,8 @@ const copyPackage = async (copy: string): Promise<void> => {
 }
 
 /**
- * The provider's libraries, among those of a copy of onnxruntime's package; under Windows without the rest of it,
- * which npm's is used for.
+ * Unpacks the provider's libraries into a copy of onnxruntime's package; on Windows without that copy, because npm's
+ * package is used.
  */
 const unpack = async (archive: string, plan: CudaPlan, signal: AbortSignal): Promise<void> => {
   const { folder, platform } = plan
@@ -323,9 +319,8 @@ const unpack = async (archive: string, plan: CudaPlan, signal: AbortSignal): Pro
 }
 
 /**
- * Downloads the provider's package and unpacks it beside a copy of onnxruntime's, which is in its place only once it
- * is whole. A download that is cut off is gone on with the next time. Throws `network`, `input`, `storage` and
- * `interrupted` errors.
+ * Downloads the provider's package and unpacks it beside a copy of onnxruntime's package. The copy appears only when
+ * complete. Resumes an interrupted download. Throws `network`, `input`, `storage` and `interrupted` errors.
  */
 export const installCuda = async (plan: CudaPlan, options: CudaInstallOptions): Promise<void> => {
   const { folder } = plan
@@ -342,7 +337,7 @@ export const installCuda = async (plan: CudaPlan, options: CudaInstallOptions): 
   }
 }
 
-/** As `planCuda`, for whoever installs by a name; nothing is asked where the provider is there already. */
+/** Plans an installation by name. Makes no request if the provider is already there. */
 export const planCudaInstallation = async (signal: AbortSignal): Promise<PlannedInstallation> => {
   const folder = copyRoot()
   if (existsSync(folder) && (process.env['SPECTROSCOPE_CUDA_PACKAGE'] ?? '') === '')
@@ -352,7 +347,7 @@ export const planCudaInstallation = async (signal: AbortSignal): Promise<Planned
   return { bytes, folder, words: cudaPlanWords(plan), whole: false, install: (options) => installCuda(plan, options) }
 }
 
-/** Frees the disk of the provider, and of what is left of a download. */
+/** Deletes the provider and the remains of downloads. */
 export const removeCuda = async (): Promise<void> => {
   for (const rest of ['', '.nupkg', '.nupkg.part']) await rm(`${copyRoot()}${rest}`, { recursive: true, force: true })
 }

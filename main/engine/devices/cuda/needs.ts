@@ -3,18 +3,18 @@ import { type NvidiaDevice, cudaDevice, isAtLeast } from './nvidia'
 import { folderWithCuda, packagedCuda } from '../../onnx'
 
 /**
- * Least drivers for each CUDA (NVIDIA's CUDA Toolkit release notes, "Minimum Required Driver Version for CUDA Minor
- * Version Compatibility"; for 13 under Windows, where that brings no driver, "CUDA Compatibility", table 1).
+ * Minimum driver for each CUDA (NVIDIA's CUDA Toolkit release notes, "Minimum Required Driver Version for CUDA Minor
+ * Version Compatibility"; for CUDA 13 on Windows, which includes no driver, "CUDA Compatibility", table 1).
  */
 const leastDrivers: Readonly<Record<number, Readonly<Partial<Record<NodeJS.Platform, string>>>>> = {
   12: { linux: '525.60.13', win32: '528.33' },
   13: { linux: '580.65.06', win32: '580' }
 }
 
-/** The oldest that a package may be built for. */
+/** Oldest CUDA that a package may be built for. */
 const oldestCuda = 12
 
-/** Throws an `engine` error where onnxruntime has no CUDA. */
+/** Throws an `engine` error if onnxruntime has no CUDA for the platform. */
 export const checkCudaPlatform = (
   platform: NodeJS.Platform = process.platform,
   architecture: string = process.arch
@@ -27,13 +27,13 @@ export const checkCudaPlatform = (
   )
 }
 
-/** The driver that this CUDA needs, where the device's is older. */
+/** Driver version that this CUDA needs, if the device's is older. */
 const newerDriver = ({ driver }: NvidiaDevice, cuda: number, platform: NodeJS.Platform): string | undefined => {
   const least = leastDrivers[cuda]?.[platform]
   return least === undefined || isAtLeast(driver, least) ? undefined : least
 }
 
-/** Throws an `engine` error where the driver is too old for this CUDA. */
+/** Throws an `engine` error if the driver is too old for this CUDA. */
 export const checkDriver = (device: NvidiaDevice, cuda: number, platform: NodeJS.Platform = process.platform): void => {
   const least = newerDriver(device, cuda, platform)
   if (least !== undefined)
@@ -43,12 +43,12 @@ export const checkDriver = (device: NvidiaDevice, cuda: number, platform: NodeJS
     )
 }
 
-/** Throws an `engine` error where the driver is too old for any package. */
+/** Throws an `engine` error if the driver is too old for any package. */
 export const checkDriverForPackages = (device: NvidiaDevice, platform: NodeJS.Platform = process.platform): void => {
   if (newerDriver(device, oldestCuda, platform) !== undefined) checkDriver(device, packagedCuda, platform)
 }
 
-/** What a person should know of the driver before a package is fetched, if anything. */
+/** Note for the user about an old driver, before a package is downloaded. */
 export const driverWords = (device: NvidiaDevice, platform: NodeJS.Platform = process.platform): string | undefined => {
   const least = newerDriver(device, packagedCuda, platform)
   return least === undefined
@@ -57,7 +57,7 @@ export const driverWords = (device: NvidiaDevice, platform: NodeJS.Platform = pr
         'one first.'
 }
 
-/** That there is no GPU, or not the one that is asked for. */
+/** Error for a missing GPU, or a requested one that does not exist. */
 export const noDevice = (): SpectroscopeError => {
   const visible = process.env['CUDA_VISIBLE_DEVICES']
   return visible === undefined
@@ -73,8 +73,8 @@ export const noDevice = (): SpectroscopeError => {
 }
 
 /**
- * The GPU, where a package that computes on it is here. Throws an `engine` error that says the one thing to do where
- * something is missing.
+ * The GPU, if a package that computes on it is installed. Throws an `engine` error with the next step if something is
+ * missing.
  */
 export const cudaReady = async (
   platform: NodeJS.Platform = process.platform,
@@ -92,20 +92,22 @@ export const cudaReady = async (
   )
 }
 
-/** The CUDA of a library that a loader names. */
+/** CUDA version of a library named by a loader. */
 const cudaOf = (words: string): string =>
   /libcu(?:dart|blas|blasLt|fft|rand)\.so\.(\d+)|cu(?:dart|blas|blasLt|fft|rand)64_(\d+)/i
     .exec(words)
     ?.slice(1)
     .find((version) => version !== undefined) ?? String(packagedCuda)
 
-/** What a loader says where a library, or one that it needs, is not found: glibc, and onnxruntime under Windows. */
+/**
+ * Loader messages for a missing library, or one missing among its dependencies: glibc, and onnxruntime on Windows.
+ */
 const notFound = /cannot open shared object file|LoadLibrary failed with error 126\b/
 
-/** What a loader says of a library that is not whole. */
+/** Loader messages for an incomplete library. */
 const broken = /file too short|invalid ELF header|file data|LoadLibrary failed with error 193\b/
 
-/** What to do where onnxruntime could not open CUDA and said so. */
+/** Remedy for an error of onnxruntime in opening CUDA. */
 export const openingRemedy = (words: string, platform: NodeJS.Platform = process.platform): string => {
   if (broken.test(words)) return 'run `spectroscope engines install cuda` again'
   if (!notFound.test(words))
@@ -121,7 +123,7 @@ export const openingRemedy = (words: string, platform: NodeJS.Platform = process
     : `${libraries}, or name their folder in LD_LIBRARY_PATH`
 }
 
-/** Whether fetching the provider is what is to be done next. */
+/** Whether the next step is to install the provider. */
 export const canInstallCuda = async (
   platform: NodeJS.Platform = process.platform,
   architecture: string = process.arch

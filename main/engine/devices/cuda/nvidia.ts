@@ -1,20 +1,18 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
-/** An NVIDIA GPU as its driver describes it. */
+/** An NVIDIA GPU as described by its driver. */
 export interface NvidiaDevice {
   readonly name: string
   readonly memoryBytes: number
-  /** That no process has taken. */
+  /** Free device memory. */
   readonly freeBytes: number
   readonly driver: string
 }
 
 const mebibyte = 2 ** 20
 
-/**
- * The device of an index or UUID in the driver's own order; undefined where there is no driver, or no such device.
- */
+/** The device with an index or UUID in the driver's order; undefined if there is no driver or no such device. */
 export const nvidiaDevice = async (which = '0'): Promise<NvidiaDevice | undefined> => {
   try {
     const { stdout } = await promisify(execFile)(
@@ -35,7 +33,7 @@ export const nvidiaDevice = async (which = '0'): Promise<NvidiaDevice | undefine
   }
 }
 
-/** The device that CUDA's first one is: CUDA_VISIBLE_DEVICES names it, as the driver counts. */
+/** CUDA's first device, as selected by CUDA_VISIBLE_DEVICES in the driver's order. */
 export const cudaDevice = (environment: NodeJS.ProcessEnv = process.env): Promise<NvidiaDevice | undefined> =>
   nvidiaDevice(environment['CUDA_VISIBLE_DEVICES']?.split(',')[0])
 

@@ -5,33 +5,36 @@ import { deviceWords } from './nvidia'
 import { cudaReady, openingRemedy } from './needs'
 import { DeviceExecutor, type RoundedProducts } from '../../onnx'
 
-/** Of what is free: the CUDA libraries take some too. */
+/** Share of the free memory that is used. The CUDA libraries need some too. */
 const memoryShare = 0.8
 
-/** Of exponentials at once: as much as keeps a card busy, and a small part of its memory. */
+/** Bytes of exponentials computed at once: enough to keep a card busy, and a small part of its memory. */
 const partBytes = 512 * 2 ** 20
 
 /**
- * Threads that have it at once, so that one puts inputs together and takes gradients in while the other's program
- * computes.
+ * Threads that use the device at once. While one thread's program computes, another prepares inputs and processes
+ * gradients.
  */
 export const cudaEvaluators = 2
 
-/** Sets the process up for CUDA, before its threads open it: the libraries read its environment once. */
+/**
+ * Prepares the process for CUDA. Must run before its threads open it, because the libraries read the environment
+ * once.
+ */
 export const settleCuda = (): void => {
   if (!isMainThread) return
-  // Devices as nvidia-smi counts them.
+  // Number devices as nvidia-smi does.
   process.env['CUDA_DEVICE_ORDER'] ??= 'PCI_BUS_ID'
-  // Sums of parts of a float16 product are kept in float32 (bit 2 of cuda_common.cc's options); products of other
-  // formats don't look at it.
+  // Accumulate float16 products in float32 (bit 2 of cuda_common.cc's options). Products of other formats ignore
+  // this.
   process.env['ORT_CUDA_GEMM_OPTIONS'] ??= '2'
 }
 
-/** TF32 is the card's own doing; products of the half formats are operators of theirs. */
+/** The card itself computes TF32. Products in half formats use operators of those formats. */
 const productsIn = (precision: Precision): { readonly products?: RoundedProducts } =>
   precision === 'float16' || precision === 'bfloat16' ? { products: { format: precision, emulated: false } } : {}
 
-/** CUDA's first device. Throws an `engine` error that says the one thing to do where it can't be had. */
+/** Opens CUDA's first device. Throws an `engine` error with the next step if it cannot. */
 export const openOnnxCuda = async (precision: Precision): Promise<DeviceExecutor> => {
   const device = await cudaReady()
   settleCuda()
@@ -47,7 +50,7 @@ export const openOnnxCuda = async (precision: Precision): Promise<DeviceExecutor
     })
   } catch (cause) {
     const [line] = messageOf(cause).split('\n')
-    // Places in onnxruntime's source come first.
+    // Strip the position in onnxruntime's source.
     const words = line.replace(/^.*\[ONNXRuntimeError\] : \d+ : \w+ : /, '')
     throw new SpectroscopeError(
       'engine',

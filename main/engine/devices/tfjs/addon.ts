@@ -9,16 +9,16 @@ import { onDisk, projectRoot } from '../../../base/entries'
 import { type Package, addonName } from './package'
 import { endAll, problemIn } from './programs'
 
-/** Node's own interface, which Electron has too, in a version that both have had for years. */
+/** Node-API version, supported by Node and Electron for years. */
 const napi = 8
 
-/** The addon that the packed program carries (tools/package.mjs), if it does. */
+/** Path of the addon in the packaged program (tools/package.mjs), if it has one. */
 export const carriedAddon = (own: Package): string | undefined => {
   const path = onDisk(join(projectRoot, 'out', 'addon', addonName(own)))
   return existsSync(path) ? path : undefined
 }
 
-/** Throws an `engine` error where there is none. */
+/** The C++ compiler. Throws an `engine` error if there is none. */
 export const findCompiler = async (): Promise<string> => {
   const given = process.env['CXX']
   for (const program of given === undefined || given === '' ? ['g++', 'c++', 'clang++'] : [given]) {
@@ -77,8 +77,8 @@ const compile = (compiler: string, args: readonly string[], signal: AbortSignal)
   })
 
 /**
- * Puts the addon beside TensorFlow in `root`: the one that the program carries, or one that is compiled. Throws
- * `engine` and `interrupted` errors.
+ * Puts the addon beside TensorFlow in `root`, from the packaged program or by compiling it. Throws `engine` and
+ * `interrupted` errors.
  */
 export const makeAddon = async (own: Package, root: string, signal: AbortSignal): Promise<void> => {
   const target = join(root, addonName(own))

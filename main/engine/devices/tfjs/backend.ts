@@ -10,11 +10,11 @@ const packageName = '@tensorflow/tfjs-node-gpu'
 export const backendName = 'tensorflow'
 
 export interface TensorflowOptions {
-  /** Path of @tensorflow/tfjs-node-gpu's addon, which finds TensorFlow by its own run path. */
+  /** Path of @tensorflow/tfjs-node-gpu's addon, which finds TensorFlow through its own run path. */
   readonly addon: string
 }
 
-/** What the backend of @tensorflow/tfjs-node-gpu has beside those of all. */
+/** Members of @tensorflow/tfjs-node-gpu's backend that other backends lack. */
 export interface NodeBackend extends tf.KernelBackend {
   readonly isUsingGpuDevice: boolean
   readonly binding: { readonly TF_Version: string }
@@ -22,7 +22,7 @@ export interface NodeBackend extends tf.KernelBackend {
 
 type NodeBackendClass = new (addon: unknown, packageName: string) => NodeBackend
 
-/** As the package's own index does, but with an addon that may lie elsewhere. */
+/** Registers the backend as the package's index does, but with an addon that may be elsewhere. */
 const registerBackend = (addon: string): void => {
   restoreUtil()
   const binding: unknown = packages(addon)
@@ -34,8 +34,8 @@ const registerBackend = (addon: string): void => {
 }
 
 /**
- * Loads TensorFlow and puts it to work in this process; the device is "CPU" where it takes no GPU. Throws an
- * `engine` error where it can't be loaded.
+ * Loads TensorFlow in this process. The device is "CPU" if it finds no GPU. Throws an `engine` error if it cannot be
+ * loaded.
  */
 export const openBackend = async ({ addon }: TensorflowOptions): Promise<EngineDescription> => {
   tf.enableProdMode()

@@ -6,12 +6,12 @@ import type { TensorflowOptions } from './backend'
 import { tensorflowEnvironment } from './environment'
 
 /**
- * TensorFlow's messages that are no errors: "I0000 00:00:1796075262.79 …", or as 2.9.1 has them "2026-11-30
- * 21:47:42.1: I …"; and its tables of memory.
+ * TensorFlow's messages that are not errors: "I0000 00:00:1796075262.79 …", or in 2.9.1 "2026-11-30 21:47:42.1: I …",
+ * and its memory tables.
  */
 const chatter = /^(?:[IW]\d{4} |[-\d]+ [:\d.]+: [IW] |$|If the cause|Current alloc|\w+: +[\d.]+(?:[KMGT]i)?B?$)/
 
-/** The GPU as TensorFlow says what it takes; undefined where it takes none. */
+/** The GPU that TensorFlow reports; undefined if none. */
 export const deviceIn = (output: string): string | undefined => {
   const found = [
     ...output.matchAll(/Created device .*?name: ([^,\n]+), pci bus id: [^,\n]+, compute capability: ([\d.]+)/g)
@@ -19,10 +19,7 @@ export const deviceIn = (output: string): string | undefined => {
   return found === undefined ? undefined : `${found[1]}, compute capability ${found[2]}`
 }
 
-/**
- * Why TensorFlow has no GPU, and what to do, by what it says while it looks for one; undefined where it says
- * nothing.
- */
+/** Why TensorFlow found no GPU, with a remedy, from its messages; undefined if they do not say. */
 export const lackIn = (output: string): string | undefined => {
   const libraries = [...output.matchAll(/Could not load dynamic library '([^']+)'/g)].map(([, name]) => name)
   const cuda = [...output.matchAll(/failed call to cuInit: (.+)/g)].at(-1)?.[1]
@@ -50,8 +47,8 @@ const noGpu =
   'another engine.'
 
 /**
- * TensorFlow.js in a process of its own, on the device, or on the processor where there is to be none. Throws an
- * `engine` error where the process can't load the library, dies of it, or finds no GPU.
+ * Opens TensorFlow.js in a separate process, on the device, or on the CPU if `device` is undefined. Throws an
+ * `engine` error if the process cannot load the library, dies, or finds no GPU.
  */
 export const openTfjsProcess = async ({
   addon,

@@ -12,10 +12,10 @@ import {
 } from '../../core'
 import { type Interpreter, interpreterOf } from './interpret'
 
-/** What TensorFlow says where its device's memory is short. */
+/** TensorFlow's messages for a device that is short of memory. */
 const memoryWords = /OOM when allocating|failed to allocate|out of memory|RESOURCE_EXHAUSTED/i
 
-/** The addon puts a number before what TensorFlow says. */
+/** Removes the status number that the addon puts before TensorFlow's message. */
 const asTold = (error: unknown): unknown => {
   if (!(error instanceof Error)) return error
   const message = error.message.replace(/^Invalid TF_Status: \d+\s+Message: /, '').split('\n')[0]
@@ -73,8 +73,7 @@ class TfjsProgram implements Program {
 }
 
 /**
- * TensorFlow.js in this process, whose backend is at work (backend.ts). It belongs in a process of its own
- * (client.ts).
+ * TensorFlow.js in this process, after its backend is loaded (backend.ts). Use it in a separate process (client.ts).
  */
 export class TfjsExecutor implements Executor {
   readonly apart = true

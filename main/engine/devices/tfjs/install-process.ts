@@ -1,5 +1,5 @@
-// Runs the package's own install script in this process, as npm would: node scripts/install.js gpu download. Its
-// folder is the third argument.
+// Runs the package's own install script in this process, as npm would: node scripts/install.js gpu download. The
+// third argument is its folder.
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { InstallProgress } from '../installing'
@@ -22,7 +22,7 @@ const tell = (progress: InstallProgress): void => {
 }
 
 restoreUtil()
-// The script draws a bar on a terminal; here it is told to whoever started this process.
+// The script draws a progress bar on the terminal. Report it to the parent process instead.
 ;(packages('progress') as { readonly prototype: { tick: unknown } }).prototype.tick = function (
   this: Bar,
   length: number
@@ -31,6 +31,6 @@ restoreUtil()
   tell({ done: this.curr, total: this.total })
 }
 process.once('disconnect', () => process.exit(1))
-// It ends when the script has nothing left to do.
+// Exit when the script has nothing left to do.
 process.channel?.unref()
 packages('./install.js')

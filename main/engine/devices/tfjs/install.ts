@@ -56,7 +56,7 @@ const planWords = ({ own, device, wheels, bytes, addon }: Lack, installer: Insta
   ].join(' ')
 }
 
-/** Linux: TensorFlow from PyPI, into a folder of its own, where each part is in its place only once it is whole. */
+/** Linux: TensorFlow from PyPI, in a separate folder. Each part appears only when complete. */
 const planWheels = async (own: Package): Promise<PlannedInstallation> => {
   const lack = await lackHere(own)
   const { wheels, bytes, addon } = lack
@@ -83,14 +83,17 @@ const planWheels = async (own: Package): Promise<PlannedInstallation> => {
   }
 }
 
-/** Throws `engine` errors where it can't be had here, or what it is installed by is missing, and `network` errors. */
+/**
+ * Plans an installation. Throws `engine` errors if the platform is not supported or an installer is missing, and
+ * `network` errors.
+ */
 export const planTfjs = async (signal: AbortSignal): Promise<PlannedInstallation> => {
   checkPlatform()
   const own = installedPackage()
   return process.platform === 'win32' ? planScript(own, signal) : planWheels(own)
 }
 
-/** Frees the disk of all that an installation has brought. */
+/** Deletes everything that an installation has downloaded. */
 export const removeTfjs = async (): Promise<void> => {
   if (process.platform === 'win32') await removeScript(installedPackage())
   await rm(tensorflowFolder(), { recursive: true, force: true })

@@ -9,28 +9,26 @@ import { type Package, addonName, checkPlatform, installedPackage } from './pack
 import { scriptAddon } from './script-install'
 import { type Wheel, cudaWheels, tensorflowVersion, tensorflowWheel } from './wheels'
 
-/** The CUDA that TensorFlow's wheel is built for. */
+/** CUDA version that TensorFlow's wheel is built for. */
 export const cudaOfTensorflow = 12
 
-/** Where TensorFlow is under Linux, with CUDA and the addon: it outlives `npm ci`. */
+/** Folder of TensorFlow on Linux, with CUDA and the addon. It survives `npm ci`. */
 export const tensorflowFolder = (): string => join(enginesFolder(), `tensorflow-${tensorflowVersion}`)
 
 /**
- * The addon to load: the last file that an installation puts in its place. Under Windows the package's own script
- * puts it beside its library, where that is looked for.
+ * Path of the addon, the last file of an installation. On Windows, the package's own script puts it beside its
+ * library.
  */
 export const addonPath = (own: Package): string =>
   process.platform === 'win32' ? scriptAddon(own) : join(tensorflowFolder(), addonName(own))
 
-/** Which wheels an installation lacks: each has a folder of its own, which is there once it is whole. */
+/** Wheels not yet installed. Each has its own folder, which appears only when complete. */
 export const missingWheels = (device: NvidiaDevice | undefined): readonly Wheel[] =>
   [tensorflowWheel, ...(device === undefined ? [] : cudaWheels)].filter(
     ({ folder }) => !existsSync(join(tensorflowFolder(), folder))
   )
 
-/**
- * For tests of the library itself: TensorFlow computes on the processor, though it is slower there than onnxruntime.
- */
+/** For tests of the library itself: whether TensorFlow computes on the CPU, where it is slower than onnxruntime. */
 export const isOnProcessor = (): boolean => process.env['SPECTROSCOPE_TFJS_DEVICE'] === 'cpu'
 
 const notInstalled = (what: string): SpectroscopeError =>
@@ -39,7 +37,7 @@ const notInstalled = (what: string): SpectroscopeError =>
     `${what} not installed; \`spectroscope engines install tfjs\` fetches it, and says first what it needs.`
   )
 
-/** Throws an `engine` error that says the one thing to do where something is missing. */
+/** Checks the installation. Throws an `engine` error with the next step if something is missing. */
 const tfjsReady = async (): Promise<{ readonly addon: string; readonly device: NvidiaDevice | undefined }> => {
   checkPlatform()
   const addon = addonPath(installedPackage())
@@ -52,7 +50,7 @@ const tfjsReady = async (): Promise<{ readonly addon: string; readonly device: N
   return { addon, device }
 }
 
-/** Whether installing is what is to be done next. */
+/** Whether the next step is to install. */
 export const canInstallTfjs = async (): Promise<boolean> => {
   try {
     checkPlatform()
@@ -67,8 +65,5 @@ export const canInstallTfjs = async (): Promise<boolean> => {
   }
 }
 
-/**
- * The engine `tfjs-gpu`, in its process. Throws an `engine` error that says the one thing to do where it can't be
- * had.
- */
+/** Opens the engine `tfjs-gpu` in its process. Throws an `engine` error with the next step if it cannot. */
 export const openTfjsGpu = async (): Promise<Executor> => openTfjsProcess(await tfjsReady())

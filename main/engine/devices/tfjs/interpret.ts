@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { type Graph, type Node, type Value, valuesRead } from '../../core'
 
-/** Numbers of an intermediate that is made in parts: the exponentials of so many logits at once. */
+/** Limit of numbers in an intermediate that is computed in parts, such as the exponentials of logits. */
 const partNumbers = 2 ** 24
 
-/** Tensors that a program makes once and keeps, as each would go to the device again in every run. */
+/** Tensors that a program creates once, because sending them to the device in every run would be slow. */
 class Kept {
   private readonly scalars = new Map<number, tf.Scalar>()
   private readonly masks = new Map<number, tf.Tensor2D>()
@@ -15,7 +15,7 @@ class Kept {
     return found
   }
 
-  /** Zero where a query may see a position, else far below any score: [T, T]. */
+  /** [T, T], zero where a query may see a position, else far below any score. */
   causalMask(length: number): tf.Tensor2D {
     const make = (): tf.Tensor2D =>
       tf.tidy(() => tf.mul(tf.sub(1, tf.linalg.bandPart(tf.ones<tf.Rank.R2>([length, length]), -1, 0)), -1e30))
@@ -32,7 +32,7 @@ class Kept {
 const isOfShape = (x: tf.Tensor, shape: readonly number[]): boolean =>
   x.rank === shape.length && shape.every((length, axis) => x.shape[axis] === length)
 
-/** A reshape is a launch too, where it changes nothing as well. */
+/** Avoids a reshape that changes nothing, because it would be a launch. */
 const shaped = (x: tf.Tensor, shape: readonly number[]): tf.Tensor =>
   isOfShape(x, shape) ? tf.clone(x) : tf.reshape(x, [...shape])
 
@@ -43,7 +43,7 @@ const matmul = (
   transposeA: boolean,
   transposeB: boolean
 ): tf.Tensor =>
-  // One matrix for all: its product with the rows of every item at once.
+  // With one matrix for all items, multiply all their rows at once.
   a.rank > 2 && b.rank === 2 && !transposeA
     ? tf.reshape(tf.matMul(tf.reshape(a, [-1, a.shape[a.rank - 1]]), b, false, transposeB), [...shape])
     : shaped(tf.matMul(a, b, transposeA, transposeB), shape)
@@ -92,9 +92,7 @@ const unembedLoss = ([hidden, unembedding, ids]: readonly tf.Tensor[]): tf.Tenso
   return [tf.neg(tf.gatherND(logProbabilities, places)), logProbabilities]
 }
 
-/**
- * Spans of rows of a table whose exponentials for so many tokens are made at once: whole blocks, but for the last.
- */
+/** Spans of table rows whose exponentials are computed at once: whole blocks, except the last. */
 const spans = (rows: number, block: number, tokens: number): { readonly start: number; readonly length: number }[] => {
   const most = block * Math.max(1, Math.floor(partNumbers / (tokens * block)))
   return Array.from({ length: Math.ceil(rows / most) }, (_, part) => ({
@@ -103,10 +101,7 @@ const spans = (rows: number, block: number, tokens: number): { readonly start: n
   }))
 }
 
-/**
- * Sums of rows [M, n] as [M, 1], block by block, as a backend that adds one number after the other loses digits in a
- * long row.
- */
+/** Sums of rows [M, n] as [M, 1], block by block. Adding one number after another would lose digits in a long row. */
 const rowSums = (x: tf.Tensor, block: number): tf.Tensor => {
   const [rows, length] = x.shape
   const whole = length - (length % block)
@@ -124,7 +119,7 @@ const rowSums = (x: tf.Tensor, block: number): tf.Tensor => {
   )
 }
 
-/** Only the first `vocabulary` rows are taken: the zeros behind them fill up blocks, which need not be whole here. */
+/** Uses only the first `vocabulary` rows. The zero rows after them fill blocks, which need not be whole here. */
 const exponentialSums = (
   [hidden, table]: readonly tf.Tensor[],
   vocabulary: number,
@@ -157,7 +152,7 @@ const exponentialSumsSlope = ([hidden, table, coefficients]: readonly tf.Tensor[
   return tf.concat(parts, 0)
 }
 
-/** The outputs of `work` on as many of the items at once as `partNumbers` scores allow, put together. */
+/** Runs `work` on as many items at once as `partNumbers` scores allow, and concatenates the outputs. */
 const inItems = (
   values: readonly tf.Tensor[],
   kept: Kept,
@@ -198,7 +193,7 @@ const causalAttentionSlope = (values: readonly tf.Tensor[], kept: Kept): tf.Tens
     return [tf.matMul(scores, k), tf.matMul(scores, q, true), tf.matMul(probabilities, gradient, true)]
   })
 
-/** The outputs of a node in its order; those that nothing reads may be missing. The caller tidies. */
+/** Outputs of a node in order. Those that nothing reads may be missing. The caller tidies. */
 const compute = (
   { operation, inputs, outputs }: Node,
   values: readonly tf.Tensor[],
@@ -259,7 +254,7 @@ const compute = (
   }
 }
 
-/** The ids of values whose last reader is each node; outputs of the graph have none. */
+/** Ids of the values whose last reader is each node. Outputs of the graph have none. */
 const lastReaders = ({ nodes, outputs }: Graph): ReadonlyMap<number, readonly number[]> => {
   const last = new Map<number, number>()
   nodes.forEach((node, at) => {
@@ -273,12 +268,12 @@ const lastReaders = ({ nodes, outputs }: Graph): ReadonlyMap<number, readonly nu
 
 export interface Interpreter {
   /**
-   * Runs the graph's nodes in their order on TensorFlow.js's current backend. `given` has a tensor for every input
-   * and constant, by the value's id, and keeps them; everything else is let go after its last reader, but the
-   * outputs, which are the caller's.
+   * Runs the graph's nodes in order on TensorFlow.js's current backend. `given` has a tensor for every input and
+   * constant by value id, and keeps ownership. Other tensors are disposed of after their last reader, except the
+   * outputs, which belong to the caller.
    */
   readonly run: (given: ReadonlyMap<number, tf.Tensor>) => Record<string, tf.Tensor>
-  /** Lets go of what it keeps between runs. */
+  /** Disposes of the tensors kept between runs. */
   readonly dispose: () => void
 }
 
@@ -305,7 +300,7 @@ export const interpreterOf = (graph: Graph): Interpreter => {
           made.delete(id)
         }
       })
-      // An output may be an input of the graph, which the caller of this function must be free to let go.
+      // An output may be an input of the graph, which the caller must be able to dispose of separately.
       return Object.fromEntries([...graph.outputs].map(([name, { id }]) => [name, tf.clone(valueOf(id))]))
     })
   }

@@ -5,7 +5,7 @@ import { onDisk } from '../../../base/entries'
 
 export const packageName = '@tensorflow/tfjs-node-gpu'
 
-/** The package's folder, and how its own modules are found. */
+/** A package's folder, and a `require` that resolves its modules. */
 export interface Package {
   readonly folder: string
   readonly require: NodeJS.Require
@@ -16,7 +16,7 @@ export const packageAt = (folder: string): Package => {
   return { folder, require }
 }
 
-/** The package as npm installed it, without a library. Throws an `engine` error where it is not there. */
+/** The package installed by npm, without a library. Throws an `engine` error if it is missing. */
 export const installedPackage = (): Package => {
   try {
     return packageAt(onDisk(dirname(createRequire(import.meta.url).resolve(`${packageName}/package.json`))))
@@ -31,7 +31,7 @@ export const installedPackage = (): Package => {
 
 export const versionOf = ({ require }: Package): string => (require('./package.json') as { version: string }).version
 
-/** Throws an `engine` error where the package has no library that computes on a GPU. */
+/** Throws an `engine` error if the package has no GPU library for the platform. */
 export const checkPlatform = (
   platform: NodeJS.Platform = process.platform,
   architecture: string = process.arch
@@ -44,5 +44,5 @@ export const checkPlatform = (
   )
 }
 
-/** The addon that gives it TensorFlow under Linux. */
+/** File name of the addon for Linux. */
 export const addonName = (own: Package): string => `tfjs_binding-${versionOf(own)}.node`

@@ -9,7 +9,7 @@ import { gigabytes } from '../installing'
 import { endAll, problemIn } from './programs'
 import type { Wheel } from './wheels'
 
-/** A person's own program that fetches wheels, by that person's index, proxy and certificates. */
+/** The user's own program for downloading wheels, with the user's index, proxy and certificates. */
 export interface Installer {
   readonly kind: 'pip' | 'uv'
   readonly command: readonly string[]
@@ -22,7 +22,7 @@ const installers: readonly Installer[] = [
   { kind: 'uv', command: ['uv'] }
 ]
 
-/** The first of pip and uv that is here. Throws an `engine` error where neither is. */
+/** The first available of pip and uv. Throws an `engine` error if there is neither. */
 export const findInstaller = async (): Promise<Installer> => {
   for (const installer of installers) {
     const [program, ...args] = installer.command
@@ -39,13 +39,14 @@ export const findInstaller = async (): Promise<Installer> => {
   )
 }
 
-/** Names of the systems that wheels are made for: pip takes each by its very name. */
+/** Platform tags of wheels. pip requires each exact name. */
 const platforms = ['2_27', '2_17', '2_12', '2_5'].map((version) => `manylinux_${version}_x86_64`)
 
 const common = ['--no-deps', '--only-binary', ':all:', '--require-hashes', '--python-version', '3.11']
 
 /**
- * What fetches the one wheel that a file of requirements names, into a folder; neither keeps a copy, as it is large.
+ * Arguments that download one wheel, named in a requirements file, into a folder. Caches are disabled, because the
+ * wheel is large.
  */
 const argumentsOf = ({ kind }: Installer, requirements: string, into: string): readonly string[] =>
   kind === 'pip'
@@ -86,7 +87,7 @@ const stopped = (cause?: unknown): SpectroscopeError =>
     { cause }
   )
 
-/** Milliseconds between looks at how far a download is: neither pip nor uv says so in every version. */
+/** Interval for measuring a download's progress, which not every version of pip and uv reports. */
 const lookEvery = 500
 
 const runInstaller = (
@@ -103,7 +104,7 @@ const runInstaller = (
       cwd: work,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      // On the disk that it is unpacked to.
+      // Use the disk that the wheel is unpacked to.
       env: { ...process.env, TMPDIR: work }
     })
     let output = ''
@@ -137,7 +138,7 @@ const runInstaller = (
     })
   })
 
-/** Moves what is kept of an unpacked wheel; returns how many files that are. */
+/** Moves the needed files of an unpacked wheel. Returns their number. */
 const moveKept = async (from: string, targetOf: (path: string) => string | undefined): Promise<number> => {
   let moved = 0
   for (const path of await filesUnder(from)) {
@@ -151,9 +152,9 @@ const moveKept = async (from: string, targetOf: (path: string) => string | undef
 }
 
 /**
- * Fetches a wheel by its hash, and keeps of it what `isKept` says, below `root` in the wheel's folder, which is
- * there only once it is whole. Nothing of a wheel is run. Throws `network`, `storage`, `engine` and `interrupted`
- * errors.
+ * Downloads a wheel, checks its hash, and keeps the files for which `isKept` is true in the wheel's folder below
+ * `root`, which appears only when complete. Nothing in the wheel is run. Throws `network`, `storage`, `engine` and
+ * `interrupted` errors.
  */
 export const fetchWheel = async (
   installer: Installer,

@@ -14,12 +14,12 @@ export const problemIn = (output: string): string => {
     .slice(0, 300)
 }
 
-/** Ends a process and all that it has started, where it was started with a group of its own. */
+/** Kills a process and its children, if it was started in a process group of its own. */
 export const endAll = (pid: number | undefined): void => {
   if (pid === undefined) return
   try {
     process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL')
   } catch {
-    // It has ended already.
+    // It has already ended.
   }
 }

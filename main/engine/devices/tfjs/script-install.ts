@@ -12,7 +12,7 @@ import type { InstallOptions, InstallProgress, PlannedInstallation } from '../in
 import { type Package, packageName, versionOf } from './package'
 import { endAll, problemIn } from './programs'
 
-/** What scripts/deps-constants.js of the package says. */
+/** The part of the package's scripts/deps-constants.js that is used. */
 interface Constants {
   readonly LIBTENSORFLOW_VERSION: string
   readonly PLATFORM_EXTENSION: string
@@ -24,14 +24,14 @@ interface Constants {
 
 const constantsOf = ({ require }: Package): Constants => require('./scripts/deps-constants.js') as Constants
 
-/** The addon where the package's own script puts it. */
+/** Path of the addon as installed by the package's own script. */
 export const scriptAddon = (own: Package): string =>
   (own.require('@mapbox/node-pre-gyp') as { find: (path: string) => string }).find(join(own.folder, 'package.json'))
 
 const libraryBesideAddon = (own: Package): string =>
   join(dirname(scriptAddon(own)), constantsOf(own).depsLibTensorFlowName)
 
-/** Whether all files are there; that they load is seen when they are loaded. */
+/** Whether all files exist. Loading them later shows whether they work. */
 export const isComplete = (own: Package): boolean => {
   const { depsLibTensorFlowPath, depsLibTensorFlowFrameworkPath } = constantsOf(own)
   const library =
@@ -39,15 +39,15 @@ export const isComplete = (own: Package): boolean => {
   return [scriptAddon(own), ...library].every((path) => existsSync(path))
 }
 
-/** What an installation downloads and needs, before anything is downloaded. */
+/** A planned installation by the package's own script. */
 export interface InstallationPlan {
   readonly folder: string
   readonly url: string
-  /** Of the library as it is downloaded; null where the server does not say. */
+  /** Size of the library's download in bytes; null if the server does not say. */
   readonly bytes: number | null
   readonly version: string
   readonly libraryVersion: string
-  /** Whether a compiler is needed, as there is no addon ready for this platform. */
+  /** Whether a compiler is needed, because there is no prebuilt addon for this platform. */
   readonly compiles: boolean
 }
 
@@ -57,7 +57,7 @@ interface Description {
 
 const descriptionOf = ({ require }: Package): Description => require('./package.json') as Description
 
-/** As scripts/install.js has it. */
+/** URL of the library, as in scripts/install.js. */
 const libraryUrl = (own: Package): string => {
   const { LIBTENSORFLOW_VERSION, PLATFORM_EXTENSION, PLATFORM_MAPPING } = constantsOf(own)
   const {
@@ -76,7 +76,7 @@ const libraryUrl = (own: Package): string => {
   return `${base}gpu-${PLATFORM_MAPPING[process.platform]}-x86_64-${LIBTENSORFLOW_VERSION}.${PLATFORM_EXTENSION}`
 }
 
-/** As node-pre-gyp and scripts/get-addon-name.js have it. */
+/** URL of the addon, as in node-pre-gyp and scripts/get-addon-name.js. */
 const addonUrl = (own: Package): string => {
   const { PLATFORM_EXTENSION, PLATFORM_MAPPING } = constantsOf(own)
   const { host, napi_versions } = descriptionOf(own).binary
@@ -87,7 +87,7 @@ const addonUrl = (own: Package): string => {
   return `${mirror.replace(/\/$/, '')}/napi-v${napi}/${version}/${file}`
 }
 
-/** The package's own way through a proxy, so that what is asked for here can be had there. */
+/** The package's own proxy agent, so that requests here behave like its downloads. */
 const agentFor = ({ require }: Package): Agent | undefined => {
   const proxy = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy']
     .map((name) => process.env[name])
@@ -96,8 +96,7 @@ const agentFor = ({ require }: Package): Agent | undefined => {
 }
 
 /**
- * The size of what lies at an address, null where the server keeps it to itself; undefined where nothing does. Throws
- * a `network` error.
+ * Size of the file at a URL; null if the server does not say, undefined if there is none. Throws a `network` error.
  */
 const sizeAt = (url: string, own: Package, signal: AbortSignal): Promise<number | null | undefined> =>
   new Promise((resolve, reject) => {
@@ -136,8 +135,8 @@ const unreachable = (url: string, words: string, cause?: unknown): SpectroscopeE
   )
 
 /**
- * Looks at the servers. Throws an `engine` error where there is nothing for this platform, and a `network` error
- * where it can't be known.
+ * Plans an installation by asking the servers. Throws an `engine` error if there is nothing for this platform, and
+ * `network` errors.
  */
 export const planInstallation = async (own: Package, signal: AbortSignal): Promise<InstallationPlan> => {
   const url = libraryUrl(own)
@@ -158,7 +157,7 @@ export const planInstallation = async (own: Package, signal: AbortSignal): Promi
   }
 }
 
-/** What a person should know before the download. */
+/** Text for the user before the download. */
 export const planWords = ({ folder, url, bytes, version, libraryVersion, compiles }: InstallationPlan): string =>
   [
     `Under Windows ${packageName} ${version} stays on libtensorflow ${libraryVersion}, the last with GPUs there. ` +
@@ -182,7 +181,7 @@ const runScript = (
     const tools = join(dirname(own.require.resolve('@mapbox/node-pre-gyp/package.json')), '..', '..', '.bin')
     const child = fork(entryPath('tfjs-install'), ['gpu', 'download', own.folder], {
       cwd: own.folder,
-      // A group of its own, so that a compiler that it has started ends with it.
+      // A separate process group, so that a compiler started by it is killed too.
       detached: process.platform !== 'win32',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       execPath: nodeProgram(),
@@ -220,7 +219,7 @@ const runScript = (
               'install again.'
           )
         )
-      // The script ends well where the connection does not.
+      // The script exits successfully even if the connection breaks.
       if (last !== undefined && last.done < last.total)
         return reject(
           new SpectroscopeError(
@@ -245,15 +244,15 @@ const runScript = (
     })
   })
 
-/** Takes away whatever an installation has brought. */
+/** Deletes everything that an installation has brought. */
 const clear = async (own: Package): Promise<void> => {
   for (const name of ['lib', 'deps', 'build']) await rm(join(own.folder, name), { recursive: true, force: true })
 }
 
 /**
- * Runs the package's own install script, which downloads libtensorflow and then the addon, or compiles that. The
- * addon comes last and whatever is left of an installation that fails is taken away, so that one cut off never looks
- * whole. Throws `network`, `storage`, `engine` or `interrupted` errors.
+ * Runs the package's own install script, which downloads libtensorflow, then downloads or compiles the addon. The
+ * addon comes last, and a failed installation is deleted, so that an incomplete one never looks complete. Throws
+ * `network`, `storage`, `engine` or `interrupted` errors.
  */
 export const install = async (own: Package, options: Pick<InstallOptions, 'onProgress' | 'signal'>): Promise<void> => {
   const manifest = join(own.folder, 'package.json')
@@ -271,7 +270,7 @@ export const install = async (own: Package, options: Pick<InstallOptions, 'onPro
   await clear(own)
   try {
     await runScript(own, libraryUrl(own), options)
-    // The script links it into the folder of another N-API version under Windows.
+    // On Windows, the script links it into the folder of another Node-API version.
     if (process.platform === 'win32') await copyFile(constantsOf(own).depsLibTensorFlowPath, libraryBesideAddon(own))
     if (!isComplete(own))
       throw new SpectroscopeError(
@@ -283,14 +282,13 @@ export const install = async (own: Package, options: Pick<InstallOptions, 'onPro
     await clear(own)
     throw error
   } finally {
-    // The script changes it for node-pre-gyp, and leaves it so where that fails.
+    // The script changes it for node-pre-gyp, and does not restore it on failure.
     if (!before.equals(await readFile(manifest))) await writeFile(manifest, before)
   }
 }
 
 /**
- * Windows: what the package's own script brings, which is TensorFlow 2.9.1, as PyPI has no newer one with GPUs for
- * Windows.
+ * Windows: TensorFlow 2.9.1 by the package's own script, because PyPI has no newer one with GPU support for Windows.
  */
 export const planScript = async (own: Package, signal: AbortSignal): Promise<PlannedInstallation> => {
   const plan = await planInstallation(own, signal)

@@ -1,6 +1,6 @@
 /**
- * TensorFlow for Linux on x64, and CUDA 12 for it, as PyPI has them: the wheel of TensorFlow for Python has the C
- * library that @tensorflow/tfjs-node-gpu calls, and finds CUDA in `nvidia/` beside its own folder, where NVIDIA's
+ * TensorFlow for Linux on x64 from PyPI, and CUDA 12 for it. The wheel of TensorFlow for Python contains the C
+ * library called by @tensorflow/tfjs-node-gpu. It finds CUDA in `nvidia/` beside its own folder, where NVIDIA's
  * wheels unpack.
  */
 export const tensorflowVersion = '2.21.0'
@@ -10,16 +10,16 @@ export interface Wheel {
   readonly version: string
   readonly sha256: string
   readonly bytes: number
-  /** Of what is kept of it. */
+  /** Bytes of the files that are kept. */
   readonly unpacked: number
-  /** Where that is, in the wheel and in the installation. */
+  /** Folder of these files, in the wheel and in the installation. */
   readonly folder: string
   readonly isKept: (path: string) => boolean
 }
 
 const headers = /^tensorflow\/include\/(\w+\/(tsl\/)?c\/(eager\/c_api|\w+)|(\w+\/core|tsl)\/platform\/ctstring\w*)\.h$/
 
-/** The wheel is one of those for the several versions of Python, which have the same library. */
+/** One of the wheels for different versions of Python, all with the same library. */
 export const tensorflowWheel: Wheel = {
   name: 'tensorflow',
   version: tensorflowVersion,
@@ -30,7 +30,7 @@ export const tensorflowWheel: Wheel = {
   isKept: (path) => /^tensorflow\/libtensorflow_(cc|framework)\.so\.2$/.test(path) || headers.test(path)
 }
 
-/** Of what CUDA's wheels have, the libraries alone are kept. */
+/** A CUDA wheel, of which only the libraries are kept. */
 const cuda = (name: string, version: string, bytes: number, unpacked: number, sha256: string): Wheel => {
   const folder = `nvidia/${name.replaceAll('-', '_')}`
   return {
@@ -44,7 +44,7 @@ const cuda = (name: string, version: string, bytes: number, unpacked: number, sh
   }
 }
 
-/** What TensorFlow's extra `and-cuda` names, but for nvcc, which is compilers that nothing here starts. */
+/** Wheels of TensorFlow's extra `and-cuda`, without nvcc, whose compilers are not used. */
 export const cudaWheels: readonly Wheel[] = [
   cuda(
     'cublas',

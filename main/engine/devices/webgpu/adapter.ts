@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
-/** What WebGPU computes on. A software adapter is the processor in a GPU's place: right for tests, and slow. */
+/** Adapter that WebGPU computes on. A software adapter computes on the CPU: fit for tests, and slow. */
 export interface Adapter {
   readonly name: string
   readonly software: boolean
@@ -10,23 +10,23 @@ export interface Adapter {
 const softwareNames =
   /llvmpipe|lavapipe|softpipe|swiftshader|libvulkan_lvp|libvk_swiftshader|\bwarp\b|microsoft basic (render|display)/i
 
-/** By its name, or its driver's: Mesa's llvmpipe, SwiftShader, or Windows' WARP. */
+/** Whether a name of an adapter or driver is Mesa's llvmpipe, SwiftShader, or Windows' WARP. */
 export const isSoftware = (words: string): boolean => softwareNames.test(words)
 
-/** The last device that the Vulkan loader says it made, told by VK_LOADER_DEBUG=layer. */
+/** The last device that the Vulkan loader created, from its output with VK_LOADER_DEBUG=layer. */
 export const adapterOfLoader = (output: string): Adapter | undefined => {
   const made = [...output.matchAll(/Using "([^"]*)" with driver: "([^"]*)"/g)].at(-1)
   return made === undefined ? undefined : { name: made[1], software: isSoftware(`${made[1]} ${made[2]}`) }
 }
 
-/** Of several that a system names WebGPU takes the fastest, and does not say which one that is. */
+/** Adapter among those that the system names. WebGPU takes the fastest, but does not say which. */
 export const adapterAmong = (names: readonly string[]): Adapter | undefined => {
   const hardware = names.filter((name) => !isSoftware(name))
   if (names.length === 0) return undefined
   return hardware.length === 0 ? { name: names[0], software: true } : { name: hardware.join(' or '), software: false }
 }
 
-/** Names in what `system_profiler SPDisplaysDataType -json` writes. */
+/** Names in the output of `system_profiler SPDisplaysDataType -json`. */
 export const namesOfMac = (output: string): string[] => {
   const { SPDisplaysDataType: displays = [] } = JSON.parse(output) as {
     readonly SPDisplaysDataType?: readonly { readonly sppci_model?: string }[]
@@ -53,7 +53,7 @@ const systemNames: Partial<Record<NodeJS.Platform, () => Promise<string[]>>> = {
   }
 }
 
-/** What the system has, where no loader tells what was taken; undefined where that can't be known. */
+/** Adapter from the system's list, for platforms without loader output; undefined if unknown. */
 export const adapterOfSystem = async (): Promise<Adapter | undefined> => {
   try {
     return adapterAmong((await systemNames[process.platform]?.()) ?? [])

@@ -6,15 +6,15 @@ import type { Kind } from './kind'
 
 const names: Readonly<Record<Kind, string>> = { hardware: 'webgpu', software: 'webgpu-software' }
 
-/** Lines of the loader of Vulkan, and of software drivers. */
+/** Output lines of the Vulkan loader and of software drivers. */
 export const vulkanChatter =
   /^\s*(?:(?:ERROR|WARN|INFO|DEBUG|PERF|DRIVER|LAYER)\b[ |A-Z]*:|$)|^Warning: maxDynamic\w+ artificially reduced/
 
 const softwareDrivers = '*lvp*,*swiftshader*'
 
 /**
- * What a process has to have in its environment, under Linux: which drivers the loader of Vulkan may take, and that
- * it tells which device it makes, as onnxruntime does not.
+ * Environment of the process on Linux: the drivers that the Vulkan loader may use, and output that names the device,
+ * because onnxruntime does not.
  */
 export const vulkanEnvironment = (kind: Kind, environment: NodeJS.ProcessEnv): Record<string, string> => {
   const disabled = environment['VK_LOADER_DRIVERS_DISABLE'] ?? ''
@@ -25,7 +25,7 @@ export const vulkanEnvironment = (kind: Kind, environment: NodeJS.ProcessEnv): R
   return { ...filter, VK_LOADER_DEBUG: 'layer' }
 }
 
-/** Words of the device that was opened. Throws an `engine` error where it is not of the kind that was asked for. */
+/** Description of the opened device. Throws an `engine` error if it is not of the requested kind. */
 export const deviceOfKind = (
   kind: Kind,
   adapter: Adapter | undefined,
@@ -56,8 +56,8 @@ export const deviceOfKind = (
 }
 
 /**
- * onnxruntime's WebGPU provider in a process of its own, as a fault of a driver must not take compute with it. Throws
- * an `engine` error where there is no adapter of the kind. `environment` is for tests: which drivers there are.
+ * Opens onnxruntime's WebGPU provider in a separate process, because a driver fault must not end compute. Throws an
+ * `engine` error if there is no adapter of the kind. `environment` restricts drivers in tests.
  */
 export const openWebGpu = (
   kind: Kind,

@@ -1,12 +1,12 @@
 import { SpectroscopeError } from '../../../../preload/errors'
 import { DeviceExecutor, loadOnnx } from '../../onnx'
 
-/** Bytes of a vocabulary's exponentials at once: half of what WebGPU promises every buffer. */
+/** Bytes of a vocabulary's exponentials computed at once: half of WebGPU's guaranteed buffer size. */
 const webGpuPart = 64 * 2 ** 20
 
 /**
- * WebGPU in this process, which it may take with it: client.ts has one for that. Throws an `engine` error
- * where there is no adapter, of software or not.
+ * Opens WebGPU in this process, which a driver fault may end; client.ts uses a separate process. Throws an `engine`
+ * error if there is no adapter, neither hardware nor software.
  */
 export const openOnnxWebGpu = async (software: boolean): Promise<DeviceExecutor> => {
   if (
