@@ -5,7 +5,7 @@ import { type Graph, type Node, type Value, valuesRead } from '../../core'
 const partNumbers = 2 ** 24
 
 /** Tensors that a program creates once, because sending them to the device in every run would be slow. */
-class Kept {
+class KeptTensors {
   private readonly scalars = new Map<number, tf.Scalar>()
   private readonly masks = new Map<number, tf.Tensor2D>()
 
@@ -49,11 +49,11 @@ const matmul = (
     : shaped(tf.matMul(a, b, transposeA, transposeB), shape)
 
 /** (1 + erf(x/√2)) / 2. */
-const normalCdf = (x: tf.Tensor, kept: Kept): tf.Tensor =>
+const normalCdf = (x: tf.Tensor, kept: KeptTensors): tf.Tensor =>
   tf.add(tf.mul(tf.erf(tf.mul(x, kept.scalar(Math.SQRT1_2))), kept.scalar(0.5)), kept.scalar(0.5))
 
 /** tanh(√(2/π)(x + 0.044715 x³)). */
-const geluTanh = (x: tf.Tensor, kept: Kept): tf.Tensor =>
+const geluTanh = (x: tf.Tensor, kept: KeptTensors): tf.Tensor =>
   tf.tanh(
     tf.mul(
       x,
@@ -61,10 +61,10 @@ const geluTanh = (x: tf.Tensor, kept: Kept): tf.Tensor =>
     )
   )
 
-const gelu = (x: tf.Tensor, tanh: boolean, kept: Kept): tf.Tensor =>
+const gelu = (x: tf.Tensor, tanh: boolean, kept: KeptTensors): tf.Tensor =>
   tanh ? tf.mul(tf.mul(x, kept.scalar(0.5)), tf.add(geluTanh(x, kept), kept.scalar(1))) : tf.mul(x, normalCdf(x, kept))
 
-const geluSlope = (x: tf.Tensor, tanh: boolean, kept: Kept): tf.Tensor => {
+const geluSlope = (x: tf.Tensor, tanh: boolean, kept: KeptTensors): tf.Tensor => {
   if (!tanh)
     return tf.add(
       normalCdf(x, kept),
@@ -155,7 +155,7 @@ const exponentialSumsSlope = ([hidden, table, coefficients]: readonly tf.Tensor[
 /** Runs `work` on as many items at once as `partNumbers` scores allow, and concatenates the outputs. */
 const inItems = (
   values: readonly tf.Tensor[],
-  kept: Kept,
+  kept: KeptTensors,
   work: (parts: readonly tf.Tensor[], mask: tf.Tensor) => tf.Tensor[]
 ): tf.Tensor[] => {
   const [items, length, width] = values[0].shape
@@ -182,10 +182,10 @@ const inItems = (
 const causalProbabilities = (q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor): tf.Tensor =>
   tf.softmax(tf.add(tf.matMul(q, k, false, true), mask))
 
-const causalAttention = (values: readonly tf.Tensor[], kept: Kept): tf.Tensor[] =>
+const causalAttention = (values: readonly tf.Tensor[], kept: KeptTensors): tf.Tensor[] =>
   inItems(values, kept, ([q, k, v], mask) => [tf.matMul(causalProbabilities(q, k, mask), v)])
 
-const causalAttentionSlope = (values: readonly tf.Tensor[], kept: Kept): tf.Tensor[] =>
+const causalAttentionSlope = (values: readonly tf.Tensor[], kept: KeptTensors): tf.Tensor[] =>
   inItems(values, kept, ([q, k, v, gradient], mask) => {
     const probabilities = causalProbabilities(q, k, mask)
     const slope = tf.matMul(gradient, v, false, true)
@@ -197,7 +197,7 @@ const causalAttentionSlope = (values: readonly tf.Tensor[], kept: Kept): tf.Tens
 const compute = (
   { operation, inputs, outputs }: Node,
   values: readonly tf.Tensor[],
-  kept: Kept,
+  kept: KeptTensors,
   isRead: (value: Value) => boolean
 ): tf.Tensor[] => {
   const [x, y] = values
@@ -280,7 +280,7 @@ export interface Interpreter {
 export const interpreterOf = (graph: Graph): Interpreter => {
   const read = valuesRead(graph)
   const ending = lastReaders(graph)
-  const kept = new Kept()
+  const kept = new KeptTensors()
   const run: Interpreter['run'] = (given) => {
     const made = new Map<number, tf.Tensor>()
     const valueOf = (id: number): tf.Tensor => made.get(id) ?? given.get(id)!
