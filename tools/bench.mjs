@@ -15,7 +15,7 @@ const parts = [
   'responsiveness',
   'window'
 ]
-// Done where they are named, as they need a device, count what one would do, or take an hour.
+// Run only when named, because they need a device, only count operations, or take an hour.
 const others = ['device', 'gather', 'launches', 'host', 'loss', 'reliability', 'agreement', 'structure', 'communities']
 checkNode()
 ensureInstalled()

@@ -1,5 +1,5 @@
 // Compiles main/<layer>/kernels/<name>.ts (AssemblyScript) to out/kernels/<layer>-<name>.wasm. A kernel with a line
-// `// @shared-memory` works in a memory that threads share, which its caller makes.
+// `// @shared-memory` uses a memory created by its caller, which threads share.
 import { readdirSync, mkdirSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

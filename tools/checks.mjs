@@ -1,4 +1,4 @@
-// What has to be right before tests run: lint, type checks and build. `npm run check` and `npm test` both use it.
+// Checks to pass before tests run: lint, type checks and build. Used by `npm run check` and `npm test`.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -35,9 +35,9 @@ const steps = [
   ['The build', build]
 ]
 
-/** Runs all checks and ends this process at the first that fails. @param {string} [consequence] */
+/** Runs all checks. Exits at the first failure. @param {string} [consequence] */
 export const check = async (consequence = '') => {
-  // Lint takes as long as all other steps together, and one core, so it runs beside them.
+  // Lint takes as long as all other steps together, on one core, so it runs in parallel.
   const lint = spawn(node, eslint, { cwd: root, stdio: 'inherit' })
   const linted = once(lint, 'exit')
   for (const [name, step] of steps) {

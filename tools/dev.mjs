@@ -1,5 +1,4 @@
-// npm run dev: the window on a synthetic workspace, without a main side. The page follows changes of renderer/ as
-// they are saved.
+// npm run dev: the window on a synthetic workspace, without a main side. Reloads when files in renderer/ are saved.
 import { join } from 'node:path'
 import { checkNode, ensureInstalled, root } from './ensure.mjs'
 

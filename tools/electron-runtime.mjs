@@ -1,4 +1,4 @@
-// Whether the workbench can open in Electron here, getting its runtime where that is missing. Uses Node alone.
+// Checks whether the workbench can open in Electron here, and installs a missing runtime. Depends on Node alone.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root, run } from './ensure.mjs'
@@ -7,7 +7,7 @@ const { AbortSignal, fetch } = globalThis
 const folder = join(root, 'node_modules', 'electron')
 
 /**
- * The runtime's program; undefined where it is not installed whole. @param {string} [electron] @param
+ * Path of the runtime's program; undefined if it is not completely installed. @param {string} [electron] @param
  * {NodeJS.ProcessEnv} [env]
  */
 export const runtimeIn = (electron = folder, env = process.env) => {
@@ -26,8 +26,8 @@ export const runtimeIn = (electron = folder, env = process.env) => {
 }
 
 /**
- * Why Electron cannot show a window on this machine, whatever is installed; undefined where it can. @param
- * {NodeJS.Platform} platform @param {NodeJS.ProcessEnv} env @param {number | undefined} user
+ * Why Electron cannot show a window on this machine; undefined if it can. @param {NodeJS.Platform} platform @param
+ * {NodeJS.ProcessEnv} env @param {number | undefined} user
  */
 export const obstacle = (platform = process.platform, env = process.env, user = process.getuid?.()) => {
   if (platform !== 'linux') return undefined
@@ -36,7 +36,7 @@ export const obstacle = (platform = process.platform, env = process.env, user = 
 }
 
 /**
- * Why the runtime cannot be installed; undefined where it can be tried. @param {string} version of Node @returns
+ * Why the runtime cannot be installed; undefined if it may be possible. @param {string} version of Node @returns
  * {Promise<string | undefined>}
  */
 const cannotInstall = async (version) => {
@@ -56,8 +56,8 @@ const cannotInstall = async (version) => {
 }
 
 /**
- * The program of Electron's runtime, installed where need be, or the reason why there is none. @returns {Promise<{
- * program: string } | { reason: string }>}
+ * Electron's program, installed if needed, or the reason why there is none. @returns {Promise<{ program: string } | {
+ * reason: string }>}
  */
 export const electronRuntime = async () => {
   const blocked = obstacle()

@@ -1,5 +1,5 @@
-// What `npm start`, `npm test` and `npm run bench` do first: check Node, install what is missing, build what is
-// stale. Runs before node_modules exists, so it uses Node alone.
+// First steps of `npm start`, `npm test` and `npm run bench`: check Node, install missing packages, rebuild if stale.
+// Runs before node_modules exists, so it depends on Node alone.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -37,8 +37,8 @@ export const checkNode = () => {
 }
 
 /**
- * Runs a program with this terminal, in the project's root unless another folder is named; returns its exit status.
- * @param {string[]} command @param {NodeJS.ProcessEnv} [env] @param {string} [folder]
+ * Runs a program on this terminal, in the project's root or the given folder. Returns its exit status. @param
+ * {string[]} command @param {NodeJS.ProcessEnv} [env] @param {string} [folder]
  */
 export const run = ([program, ...args], env = process.env, folder = root) => {
   const { status, signal, error } = spawnSync(program, args, {
@@ -64,8 +64,8 @@ const readLock = (path) => {
 }
 
 /**
- * Whether node_modules holds what package-lock.json asks for, by npm's own record of what it installed there. @param
- * {string} folder
+ * Whether node_modules matches package-lock.json, according to npm's record of what it installed. @param {string}
+ * folder
  */
 export const isInstalled = (folder) => {
   const wanted = readLock(join(folder, 'package-lock.json'))
@@ -84,8 +84,8 @@ export const isInstalled = (folder) => {
 }
 
 /**
- * Takes a link away that stands in the place of node_modules: `npm ci` would empty the folder that it leads to, which
- * is another's. @param {string} folder
+ * Removes a link in place of node_modules, because `npm ci` would empty the folder that it points to, which belongs
+ * to somebody else. @param {string} folder
  */
 const dropLink = (folder) => {
   const modules = join(folder, 'node_modules')
@@ -97,7 +97,7 @@ const dropLink = (folder) => {
   unlinkSync(modules)
 }
 
-/** `npm ci` where node_modules is missing or not what package-lock.json asks for. */
+/** Runs `npm ci` if node_modules is missing or does not match package-lock.json. */
 export const ensureInstalled = (folder = root) => {
   if (isInstalled(folder)) return
   dropLink(folder)
@@ -113,10 +113,7 @@ export const ensureInstalled = (folder = root) => {
 
 const browsers = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
-/**
- * Path of a Chromium of this machine, which the window's tests drive; SPECTROSCOPE_CHROMIUM names another. @returns
- * {string | undefined}
- */
+/** Path of Chromium for the window's tests; SPECTROSCOPE_CHROMIUM overrides it. @returns {string | undefined} */
 export const findChromium = () => {
   const given = process.env['SPECTROSCOPE_CHROMIUM']
   if (given !== undefined && given !== '') return given
@@ -131,7 +128,7 @@ export const findChromium = () => {
 }
 
 /**
- * Installs Debian's packages where this is root on Debian. @param {string} what @param {string[]} packages @param
+ * Installs Debian packages, if this is root on Debian. @param {string} what @param {string[]} packages @param
  * {string[]} [options] of apt-get
  */
 const installFromDebian = (what, packages, options = []) => {
@@ -145,7 +142,7 @@ const installFromDebian = (what, packages, options = []) => {
   }
 }
 
-/** Installs Debian's Chromium where there is none; says what is left out where it can't be had. */
+/** Installs Debian's Chromium if there is none. Says which tests are skipped if it cannot. */
 export const ensureChromium = () => {
   if (findChromium() === undefined) installFromDebian('Chromium', ['chromium', 'fonts-dejavu-core'])
   if (findChromium() === undefined)
@@ -155,7 +152,7 @@ export const ensureChromium = () => {
     )
 }
 
-/** Why a Slurm of the tests' own cannot be started here; undefined where it can. @returns {string | undefined} */
+/** Why the tests cannot start their own Slurm; undefined if they can. @returns {string | undefined} */
 export const slurmLack = () => {
   const missing = ['munged', 'slurmctld', 'slurmd', 'sbatch'].find(
     (name) => !['/usr/sbin', '/usr/bin'].some((folder) => existsSync(join(folder, name)))
@@ -164,7 +161,7 @@ export const slurmLack = () => {
   return process.getuid?.() === 0 ? undefined : 'its daemons need root'
 }
 
-/** Installs Debian's Slurm likewise. */
+/** Installs Debian's Slurm if there is none. Says which tests are skipped if it cannot. */
 export const ensureSlurm = () => {
   if (slurmLack() !== undefined) installFromDebian('Slurm', ['slurm-wlm', 'munge'])
   const lack = slurmLack()
@@ -175,8 +172,8 @@ export const ensureSlurm = () => {
 const textOf = (path) => (existsSync(path) ? readFileSync(path, 'utf8') : '')
 
 /**
- * Why there is no Vulkan that WebGPU could compute on; undefined where there may be. What lies elsewhere is named in
- * VK_DRIVER_FILES. @returns {string | undefined}
+ * Why there is no Vulkan for WebGPU; undefined if there may be. VK_DRIVER_FILES names drivers elsewhere. @returns
+ * {string | undefined}
  */
 export const vulkanLack = () => {
   if (process.platform !== 'linux' || (process.env['VK_DRIVER_FILES'] ?? '') !== '') return undefined
@@ -191,7 +188,8 @@ export const vulkanLack = () => {
 }
 
 /**
- * Installs Debian's software Vulkan likewise, which Debian 12 has in its backports; those are added for this alone.
+ * Installs Debian's software Vulkan if there is none. Debian 12 has it in its backports, which are added only for
+ * this.
  */
 export const ensureVulkan = () => {
   if (vulkanLack() !== undefined) {
@@ -244,8 +242,8 @@ const sourceHash = () => {
 }
 
 /**
- * A built file without what depends on where it was built: comments name packages by path, and chunks are named by
- * their contents, comments among them. @param {string} path
+ * A built file without parts that depend on the folder it was built in: comments name packages by path, and names of
+ * chunks depend on their contents, including comments. @param {string} path
  */
 const builtContent = (path) => {
   const content = readFileSync(join(root, path))
@@ -256,14 +254,14 @@ const builtContent = (path) => {
     .replace(/-[\w-]{8}\.js/g, '.js')
 }
 
-/** Hash of what was built and decides a run's numbers: code of processes and threads, and kernels. */
+/** Hash of the built files that determine a run's numbers: code of processes and threads, and kernels. */
 const builtHash = () => {
   const files = ['out/main', 'out/kernels'].flatMap(filesUnder).filter((path) => /\.(js|wasm)$/.test(path))
   const digests = files.map((path) => createHash('sha256').update(builtContent(path)).digest('hex'))
   return createHash('sha256').update(digests.sort().join('\n')).digest('hex')
 }
 
-/** Builds kernels and entries, and notes of which sources, and what came of them. Returns the exit status. */
+/** Builds kernels and entries, and records the hashes of sources and results. Returns the exit status. */
 export const build = () => {
   const hash = sourceHash()
   rmSync(stamp, { force: true })

@@ -1,4 +1,4 @@
-// No circle of imports: a file does not import, through others, itself. Types count: they couple files as much.
+// Forbids circular imports, including those of types, which couple files as much.
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
@@ -10,7 +10,7 @@ const isFile = (path) => existsSync(path) && statSync(path).isFile()
 /** @type {Map<string, readonly string[]>} */
 const known = new Map()
 
-/** Files of the project that a file imports, by their paths. @param {string} file */
+/** Project files imported by a file, by path. @param {string} file */
 const importsOf = (file) => {
   const found = known.get(file)
   if (found !== undefined) return found
@@ -23,7 +23,7 @@ const importsOf = (file) => {
 }
 
 /**
- * A way from one file to another along imports; undefined if there is none. @param {string} from @param {string} to
+ * A chain of imports from one file to another; undefined if there is none. @param {string} from @param {string} to
  */
 const wayBetween = (from, to) => {
   const seen = new Set([from])

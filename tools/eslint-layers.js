@@ -16,7 +16,7 @@ const layers = [
   'models',
   'base'
 ]
-/** Folders of an entry's own parts, beside the entry: main/cli/ and main/cli.ts. */
+/** Folders with parts of an entry beside it, such as main/cli/ and main/cli.ts. */
 const entryFolders = new Set(['cli', 'serve', 'index'])
 const electronFiles = /^(main|preload)\/index(\/|$)/
 
@@ -32,8 +32,8 @@ const placeOf = (file) => {
 }
 
 /**
- * Why `importer` must not import `imported` (paths from the project's root), or undefined where it may. @param
- * {string} importer @param {string} imported
+ * Why `importer` must not import `imported` (paths from the project's root); undefined if it may. @param {string}
+ * importer @param {string} imported
  */
 const objection = (importer, imported) => {
   const from = placeOf(importer)

@@ -1,5 +1,5 @@
-// npm run example: runs the demonstration and puts its database, from which `Open example` copies the run, into
-// resources/demo/.
+// npm run example: runs the demonstration and puts its database into resources/demo/, from which `Open example`
+// copies the run.
 import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ try {
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
   await connection.run(`ATTACH '${join(workspace, 'workspace.duckdb')}' AS whole`)
-  // Nothing of the machine that made it: the folder is set when it is copied, and the kept sums stay behind.
+  // Remove traces of this machine. The folder is set when the run is copied, and saved sums are not shipped.
   await connection.run(
     `UPDATE whole.runs SET base_folder = '', name = 'example', provenance = json_merge_patch(provenance, ` +
       `'{"keptSums": null, "platform": null, "engine": {"device": "CPU"}}')`

@@ -1,5 +1,5 @@
-// npm run fuzz: opens workspaces that were made hostile in 2,000 ways, in processes of their own.
-// `npm run fuzz -- --seed 7 --first 123 --count 1 --all` repeats one of them; any seed is printed at the start.
+// npm run fuzz: opens 2,000 hostile workspaces, in separate processes. `npm run fuzz -- --seed 7 --first 123 --count
+// 1 --all` repeats one of them; the seed is printed at the start.
 import { join } from 'node:path'
 import { checkNode, ensureBuilt, ensureInstalled, root, run } from './ensure.mjs'
 

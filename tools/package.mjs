@@ -1,7 +1,7 @@
-// npm run package: builds what is stale and packs the program, with the Node that runs this, for this system into
-// dist/. Further arguments go to electron-builder ("--dir" for a folder in place of an installer). Needs a network
-// for Electron's runtime; under Linux on x64 also pip or uv and a C++ compiler, for the addon of TensorFlow.js, which
-// is left out where they are missing.
+// npm run package: builds if stale, then packs the program and the Node that runs this script, for this system, into
+// dist/. Further arguments go to electron-builder ("--dir" for a folder instead of an installer). Needs a network for
+// Electron's runtime. On Linux x64 also needs pip or uv and a C++ compiler for the addon of TensorFlow.js, which is
+// left out without them.
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,8 +9,8 @@ import { checkNode, ensureBuilt, ensureInstalled, root, run } from './ensure.mjs
 import { stage } from './stage.mjs'
 
 /**
- * Has the program install TensorFlow in a folder that is thrown away, and keeps the addon that is compiled for it,
- * for those who have no compiler.
+ * Lets the program install TensorFlow in a temporary folder, and keeps the addon compiled for it, for users without a
+ * compiler.
  */
 const makeAddon = () => {
   const addon = join(root, 'out', 'addon')

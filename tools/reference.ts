@@ -30,7 +30,7 @@ const typeOf = (schema: JsonSchema): string => {
 }
 
 /**
- * What each preset that has the key sets it to: one value where they agree, else the first with the others by name.
+ * Default of a key in the presets that have it: one value if they agree, else the first, and the others by preset.
  */
 const presetDefault = (key: string): string | undefined => {
   const values = Object.entries(presets).flatMap(([name, preset]) =>
@@ -65,8 +65,8 @@ const table = (
 }
 
 /**
- * The reference of CONFIG.json in Markdown: a table of the top level and one of each section, from the schema that
- * checks the file.
+ * Reference of CONFIG.json in Markdown, from the schema that checks it: a table of the top level and one of each
+ * section.
  */
 export const reference = (): string => {
   const schema = z.toJSONSchema(configurationSchema, { io: 'input' }) as JsonSchema
@@ -84,7 +84,7 @@ export const reference = (): string => {
 
 const [start, end] = ['<!-- reference: written by `npm run reference` -->', '<!-- end of reference -->']
 
-/** `text` with what stands between the markers replaced by the reference. */
+/** `text` with the part between the markers replaced by the reference. */
 export const withReference = (text: string): string => {
   const [from, to] = [text.indexOf(start), text.indexOf(end)]
   if (from < 0 || to < from) throw new Error(`docs/reference.md lacks the lines ${start} and ${end}.`)

@@ -1,4 +1,4 @@
-// npm run screenshot: makes docs/screenshot.png anew, the example in Explore, through `serve` and a Chromium.
+// npm run screenshot: makes docs/screenshot.png, the example in Explore, with `serve` and Chromium.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -19,7 +19,7 @@ const env = { ...process.env, SPECTROSCOPE_SETTINGS: join(folder, 'settings') }
 const server = spawn(process.execPath, serve, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] })
 const ended = once(server, 'exit')
 
-/** The address that `serve` prints. */
+/** The address printed by `serve`. */
 const address = async () => {
   for await (const line of createInterface({ input: server.stdout })) {
     const found = /http:\/\/127\.0\.0\.1:\d+\/\S*/.exec(line)
@@ -40,7 +40,7 @@ try {
     .first()
     .waitFor()
   await page.getByRole('toolbar', { name: 'Graph' }).waitFor()
-  // Two frames, so that the graph is drawn.
+  // Wait two frames, until the graph is drawn.
   await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')
   await page.screenshot({ path: join(root, 'docs', 'screenshot.png') })
 } finally {

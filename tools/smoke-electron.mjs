@@ -1,4 +1,4 @@
-// npm run smoke:electron: the tests of the shell on Electron itself, where its runtime is there (npx
+// npm run smoke:electron: the tests of the shell on Electron itself, if its runtime is installed (npx
 // install-electron, or node node_modules/electron/install.js).
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

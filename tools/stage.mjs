@@ -1,5 +1,5 @@
-// Puts into out/program what a package has beside its archive, for children that run in plain Node, which reads no
-// archive: the built program once more, its resources, and the Node that runs this, with its licence.
+// Writes to out/program what a package needs outside its archive, which plain Node cannot read: the built program,
+// its resources, and the Node that runs this script, with its licence.
 import { spawnSync } from 'node:child_process'
 import { constants, copyFileSync, cpSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -7,10 +7,10 @@ import { root, stop } from './ensure.mjs'
 
 const program = join(root, 'out', 'program')
 const folder = join(program, 'node')
-/** The packed Node, as `packedNode` of main/base/entries.ts names it. */
+/** The packed Node, at the path that `packedNode` of main/base/entries.ts expects. */
 export const stagedNode = join(folder, process.platform === 'win32' ? 'node.exe' : 'node')
 
-/** Where a Node has its licence: archives of nodejs.org, and Debian. */
+/** Locations of Node's licence: in archives of nodejs.org, and on Debian. */
 const licences = [
   join(dirname(process.execPath), '..', 'LICENSE'),
   join(dirname(process.execPath), 'LICENSE'),
@@ -19,7 +19,7 @@ const licences = [
 
 const remedy = 'pack with a Node that is unpacked from an archive of https://nodejs.org'
 
-/** Why this Node would not run on other machines; undefined where it would. @returns {string | undefined} */
+/** Why this Node would not run on other machines; undefined if it would. @returns {string | undefined} */
 const obstacle = () => {
   const shared = Object.entries(process.config.variables).find(
     ([name, value]) => /^node_shared/.test(name) && String(value) === 'true'
@@ -28,7 +28,7 @@ const obstacle = () => {
   return licences.some((path) => existsSync(path)) ? undefined : 'Its licence is not beside it'
 }
 
-/** Makes out/program anew. */
+/** Rebuilds out/program. */
 export const stage = () => {
   const lack = obstacle()
   if (lack !== undefined) stop(`${process.execPath} cannot be packed: ${lack}; ${remedy}.`)

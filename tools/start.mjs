@@ -1,6 +1,6 @@
-// npm start: installs and builds what is missing, then opens the workbench: in Electron where its runtime is there or
-// can be had, otherwise in a browser through `spectroscope serve`. `npm start -- demo` runs the demonstration in the
-// terminal instead.
+// npm start: installs and builds what is missing, then opens the workbench: in Electron if its runtime is there or
+// can be installed, otherwise in a browser with `spectroscope serve`. `npm start -- demo` runs the demonstration in
+// the terminal instead.
 import { spawnSync } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
@@ -14,8 +14,7 @@ const usage =
 const secondsToShow = 10
 
 /**
- * Runs a command of the terminal's program in this process, so that Ctrl-C and exit codes are the program's own.
- * @param {string[]} args
+ * Runs the command line program in this process, so that Ctrl-C and exit codes are its own. @param {string[]} args
  */
 const terminal = async (args) => {
   const cli = join(root, 'out', 'main', 'cli.js')
@@ -23,7 +22,7 @@ const terminal = async (args) => {
   await import(pathToFileURL(cli).href)
 }
 
-/** The value of --workspace, from where npm was started. @param {string[]} args @returns {string | undefined} */
+/** Value of --workspace, relative to where npm was started. @param {string[]} args @returns {string | undefined} */
 const workspaceOf = (args) => {
   if (args.length === 0) return process.env['SPECTROSCOPE_WORKSPACE'] || undefined
   const [, joined] = /^--workspace=(.+)$/.exec(args[0]) ?? []
@@ -33,7 +32,7 @@ const workspaceOf = (args) => {
 }
 
 /**
- * Whether the shell had its say; false where it could not start, and a browser has to do. @param {string} program
+ * Runs Electron. Returns false if it could not start, so that a browser is used instead. @param {string} program
  * @param {string | undefined} workspace
  */
 const inElectron = (program, workspace) => {
@@ -41,7 +40,7 @@ const inElectron = (program, workspace) => {
   const { status, signal, error } = spawnSync(
     program,
     [root, ...(workspace === undefined ? [] : [`--workspace=${resolve(workspace)}`])],
-    // What computes runs in this Node.
+    // Children run in this Node.
     { stdio: 'inherit', env: { ...process.env, SPECTROSCOPE_NODE: process.execPath } }
   )
   if (status === 0 || signal === 'SIGINT' || signal === 'SIGTERM') return true

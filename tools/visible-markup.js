@@ -5,7 +5,7 @@ import { parse } from 'svelte/compiler'
 
 const shownFile = resolve(dirname(fileURLToPath(import.meta.url)), '../renderer/ui/shown.ts')
 
-/** Attributes that a person reads, or that a screen reader says. */
+/** Attributes that users read, or that a screen reader speaks. */
 const readAttributes = new Set([
   'title',
   'alt',
@@ -18,7 +18,7 @@ const readAttributes = new Set([
   'aria-placeholder'
 ])
 
-/** Elements of the page; what a component is given comes to one of them in the component's own file. */
+/** Elements of the page. Properties of components reach an element in the component's own file. */
 const elements = new Set(['RegularElement', 'SvelteElement', 'TitleElement'])
 
 /**
@@ -76,13 +76,12 @@ const withMap = (code, filename) => ({
 })
 
 /**
- * A component whose every text, and every attribute that is read, goes through `shown` of renderer/ui/shown.ts, so
- * that no component can forget it. Lines stay where they are.
- * @param {{ content: string, filename?: string }} component
+ * Wraps every text and every readable attribute of a component in `shown` of renderer/ui/shown.ts, so that no
+ * component can forget it. Line numbers do not change. @param {{ content: string, filename?: string }} component
  */
 export const visibleMarkup = ({ content, filename = shownFile }) => {
   const code = new MagicString(content, { filename })
-  // Those of a package show what they are given by components of our own.
+  // Components of packages show only what our own components pass to them.
   if (filename.includes('node_modules')) return withMap(code, filename)
   const root = parse(content, { modern: true })
   const insertions = insertionsIn(content, root.fragment, false)
@@ -91,7 +90,7 @@ export const visibleMarkup = ({ content, filename = shownFile }) => {
     .replaceAll('\\', '/')
     .replace(/^(?!\.)/, './')
   const statement = `import { shown as __shown } from '${from}';`
-  // The content of a script has a place, which its type does not say.
+  // The content of a script has a position, which its type lacks.
   const at = /** @type {{ start: number } | undefined} */ (/** @type {unknown} */ (root.instance?.content))?.start ?? 0
   code.appendLeft(at, root.instance ? statement : `<script lang="ts">${statement}</script>`)
   for (const { at: place, text } of insertions) code.appendLeft(place, text)

@@ -19,8 +19,8 @@ const longest = [
 ]
 
 /**
- * Folders of test/, by how long their longest files take: those that start last should be short, as the run ends with
- * the last of them.
+ * Folders of test/, by how long their slowest files take. A run ends with its last file, so short files should start
+ * last.
  */
 const folders = ['e2e', 'crash', 'golden', 'unit']
 

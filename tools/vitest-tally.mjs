@@ -1,6 +1,6 @@
 /**
- * Ends a test run with one plain line, 'N passed, N failed, N skipped'. A file that could not be loaded and an error
- * outside any test count as failed.
+ * Ends a test run with one line: 'N passed, N failed, N skipped'. Files that could not be loaded and errors outside
+ * tests count as failed.
  */
 export default class Tally {
   /**
