@@ -62,6 +62,6 @@ export const randomRows = (
 
 export const norm = (x: ArrayLike<number>): number => Math.hypot(...Array.from(x))
 
-/** Of a from b, relative to b. */
+/** Difference of a from b, relative to b. */
 export const difference = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
   norm(Array.from(a, (x, at) => x - b[at])) / norm(b)

@@ -10,7 +10,7 @@ import { openWebGpu } from '../main/engine/devices/webgpu/client'
 import type { Architecture, Weights } from '../main/models/architecture'
 import { openTensorflow, tensorflowLack } from './tensorflow-library'
 
-/** Why an executor can't be had here; undefined where it can. */
+/** Why an executor is not available here; undefined if it is. */
 const missing = async (open: () => Promise<Executor>): Promise<string | undefined> => {
   try {
     await (await open()).dispose()
@@ -23,8 +23,8 @@ const missing = async (open: () => Promise<Executor>): Promise<string | undefine
 const openCuda = (): Promise<Executor> => openOnnxCuda('float32')
 
 /**
- * One process for all tests of a file: software Vulkan compiles every shader once there, and TensorFlow takes
- * seconds to load.
+ * One process for all tests of a file, because software Vulkan compiles every shader once per process, and TensorFlow
+ * takes seconds to load.
  */
 const shared = (open: () => Promise<Executor>): (() => Promise<Executor>) => {
   let opening: Promise<Executor> | undefined
@@ -43,11 +43,11 @@ const shared = (open: () => Promise<Executor>): (() => Promise<Executor>) => {
 }
 const webGpu = shared(() => openWebGpu('hardware'))
 const softwareWebGpu = shared(() => openWebGpu('software'))
-/** TensorFlow on a GPU where there is one, else on the processor where its tests are wanted. */
+/** TensorFlow on a GPU if there is one, else on the CPU if its tests are requested. */
 const missingTfjsGpu = await missing(openTfjsGpu)
 const tensorflow = missingTfjsGpu === undefined ? openTfjsGpu : shared(openTensorflow)
 
-/** Graphs as CUDA gets them, with memory as on its device, on the processor. */
+/** On the CPU: graphs as for CUDA, with memory like that of a device. */
 export const asForCuda = (settings: Partial<DeviceSettings> = {}): DeviceExecutor =>
   new DeviceExecutor({
     provider: 'cpu',
@@ -60,13 +60,13 @@ export const asForCuda = (settings: Partial<DeviceSettings> = {}): DeviceExecuto
 
 interface Tested {
   readonly open: () => Executor | Promise<Executor>
-  /** Why it can't be tested here. */
+  /** Why it cannot be tested here. */
   readonly missing?: string | undefined
 }
 
 /**
- * Every executor that this machine may have, held against the float64 reference. Software Vulkan stands in for the
- * device of WebGPU, and the processor for that of TensorFlow.
+ * Every executor that this machine may have, compared with the float64 reference. Software Vulkan replaces the device
+ * of WebGPU, and the CPU that of TensorFlow.
  */
 export const executors: Readonly<Record<string, Tested>> = {
   'onnx-cpu': { open: openOnnxCpu },
@@ -78,12 +78,12 @@ export const executors: Readonly<Record<string, Tested>> = {
 }
 
 /**
- * Those of them where the processor stands in for a GPU, and takes a minute for what others do in a second: a few
- * cases will do.
+ * Executors for which the CPU replaces a GPU, and which take a minute for what others do in a second. They get only a
+ * few cases.
  */
 export const slow: readonly string[] = ['webgpu-software', ...(missingTfjsGpu === undefined ? [] : ['tfjs-gpu'])]
 
-/** Title, whether it is skipped, and name of each, for describe blocks that say why. */
+/** Name, title and whether it is skipped, for describe blocks that say why. */
 export const executorCases = Object.entries(executors).map(([name, { missing }]) => ({
   name,
   title: missing === undefined ? name : `${name} (skipped: ${missing})`,
@@ -91,8 +91,8 @@ export const executorCases = Object.entries(executors).map(([name, { missing }])
 }))
 
 /**
- * The executor as one whose device has so much memory, so that replicas are computed together, or that has none of
- * its own. `watch` hears of every graph that is compiled, and of every run of it, before it begins.
+ * The executor with a device of this much memory, so that replicas are computed together, or without device memory.
+ * `watch` is told of every graph that is compiled, and of every run before it begins.
  */
 export const withMemory = (
   executor: Executor,
@@ -121,7 +121,7 @@ export const withMemory = (
 export const openCase = async (name: string): Promise<Executor> =>
   name === 'reference' ? new ReferenceExecutor() : executors[name].open()
 
-/** `goLayerwise` in place of the evaluator's own rule for long rows. */
+/** `goLayerwise` replaces the evaluator's own rule for long rows. */
 export const evaluatorOn = async (
   name: string,
   architecture: Architecture,

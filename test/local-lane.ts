@@ -3,7 +3,7 @@ import type { OpenLane } from '../main/sampling/lane'
 import { openWork } from '../main/sampling/open-work'
 import type { SharedRun } from '../main/sampling/tasks'
 
-/** Lanes in this thread, each that evaluates with an evaluator of its own. */
+/** Lanes in this thread, each with its own evaluator. */
 export const localLane =
   (openEvaluator: (run: SharedRun) => Promise<Evaluator>): OpenLane =>
   async (run, kind) => {

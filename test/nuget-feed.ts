@@ -8,7 +8,7 @@ import { delimiter, join } from 'node:path'
 import { crc32, deflateRawSync } from 'node:zlib'
 import { cudaFiles, folderWithCuda, installedFolder } from '../main/engine/onnx/package'
 
-/** Why the provider for CUDA can't be installed from a feed here. */
+/** Why the provider for CUDA cannot be installed from a feed here. */
 export const feedLack =
   spawnSync('gcc', ['--version']).status !== 0
     ? 'there is no gcc to make a library with'
@@ -18,7 +18,7 @@ export const feedLack =
         ? 'npm has installed the provider itself'
         : undefined
 
-/** A ZIP archive of files: deflated, or stored where they shrink by nothing. */
+/** A ZIP archive of files, deflated, or stored if that is no smaller. */
 export const zip = (files: Readonly<Record<string, Buffer>>): Buffer => {
   const [parts, directory]: [Buffer[], Buffer[]] = [[], []]
   let at = 0
@@ -68,7 +68,7 @@ export const pathWithDriver = (folder: string, driver: string | undefined): stri
   return `${folder}${delimiter}${process.env['PATH'] ?? ''}`
 }
 
-/** A library that names others as needed, some of which the system has not. */
+/** A library that depends on others, some of which are missing on the system. */
 const library = (
   folder: string,
   name: string,
@@ -105,14 +105,14 @@ const library = (
   return readFileSync(path)
 }
 
-/** What onnxruntime asks of the library that all providers share, before it loads one. */
+/** Functions that onnxruntime requires of the library shared by all providers, before it loads one. */
 const host =
   'void *host; void Provider_SetHost(void *given) { host = given; } void *Provider_GetHost(void) { return host; }'
 
-/** What the feed's provider needs of the system. */
+/** Libraries that the feed's provider needs. */
 const needed = ['libcudart.so.12', 'libcublasLt.so.12', 'libcudnn.so.9']
 
-/** What a package has of onnxruntime: its name, and its files by their place in it. */
+/** Contents of an onnxruntime package: its name, and its files by path. */
 interface Packaged {
   readonly name: string
   readonly files: Readonly<Record<string, Buffer>>
@@ -151,14 +151,14 @@ export interface Feed {
   manner: Manner
   readonly address: string
   readonly archive: Buffer
-  /** What was asked for, as "GET /index.json". */
+  /** Requests received, such as "GET /index.json". */
   readonly asked: string[]
-  /** Ends what stalls. */
+  /** Ends stalled responses. */
   drop(): void
   close(): void
 }
 
-/** Starts one with the package for a system; the libraries that Linux's provider needs are made in `folder`. */
+/** Starts a feed with the package for a system. The libraries that Linux's provider needs are built in `folder`. */
 export const startFeed = async (folder: string, platform: 'linux' | 'win32' = 'linux'): Promise<Feed> => {
   const packaged = platform === 'linux' ? forLinux(folder) : forWindows()
   const archive = zip({ [`${packaged.name}.nuspec`]: Buffer.from('<package/>'), ...packaged.files })

@@ -1,4 +1,4 @@
-/** Sampler settings with which chains of a small model take seconds; what is not here is the paper preset's. */
+/** Sampler settings with which chains of a small model take seconds. Others are those of the paper preset. */
 export const quickChains = {
   method: 'psgld',
   batchSize: 8,

@@ -3,10 +3,10 @@ import { WebSocket } from 'ws'
 import { answerTo, entryPaths, linkHeader, linkPrefix, proofOf, socketProtocol } from '../preload/contract-entry'
 import type { Challenge } from '../preload/contract-entry'
 
-/** The token of an address that `serve` printed. */
+/** The token of an address printed by `serve`. */
 export const tokenOf = (address: string): string => new URL(address).hash.slice(linkPrefix.length)
 
-/** What the page's own script does with a link; the answer's status where it is refused. */
+/** Exchanges a link for the page's secret, as the page's own script does. Returns the status if it is refused. */
 export const exchange = async (
   address: string,
   headers: Readonly<Record<string, string>> = {}
@@ -25,7 +25,7 @@ export const secretFor = async (address: string): Promise<string> => {
   return secret
 }
 
-/** The subprotocols that a page with the secret offers to the server at `origin`. */
+/** Subprotocols that a page with the secret offers to the server at `origin`. */
 export const protocolsFor = async (origin: string, secret: string): Promise<string[]> => {
   const nonce = randomBytes(16).toString('hex')
   const challenge = (await (await fetch(`${origin}${entryPaths.challenge}?nonce=${nonce}`)).json()) as Challenge
@@ -34,7 +34,7 @@ export const protocolsFor = async (origin: string, secret: string): Promise<stri
   return [socketProtocol, answerTo(secret, nonce, challenge)]
 }
 
-/** A page's socket, which is being opened. */
+/** A page's socket while it is opening. */
 export const pageSocket = async (
   origin: string,
   secret: string,

@@ -6,12 +6,12 @@ import { planTfjs } from '../main/engine/devices/tfjs/install'
 import { addonPath } from '../main/engine/devices/tfjs/installation'
 import { installedPackage } from '../main/engine/devices/tfjs/package'
 
-/** Kept for all checkouts of this person, as it is a large download. */
+/** Shared by all checkouts of this user, because it is a large download. */
 const cache = join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'spectroscope', 'test-engines')
 
 const never = new AbortController().signal
 
-/** Why it can't be installed here; undefined once it is. Other faults are thrown. */
+/** Why it cannot be installed here; undefined after installing it. Other errors are thrown. */
 const lackAfterInstalling = async (): Promise<string | undefined> => {
   let plan: PlannedInstallation
   try {
@@ -37,8 +37,8 @@ const restore = (name: 'SPECTROSCOPE_ENGINES' | 'SPECTROSCOPE_TFJS_DEVICE', befo
 }
 
 /**
- * Installs TensorFlow where its tests are wanted, for the processor, and tells the tests by their environment where
- * it is, or why they are skipped. Where SPECTROSCOPE_TEST_TFJS asks for them, what comes in the way is an error.
+ * Installs TensorFlow for the CPU if its tests are requested, and tells the tests by environment variables where it
+ * is, or why they are skipped. With SPECTROSCOPE_TEST_TFJS, any obstacle is an error.
  */
 export default async (): Promise<void> => {
   const asked = process.env['SPECTROSCOPE_TEST_TFJS'] === '1'
@@ -48,7 +48,7 @@ export default async (): Promise<void> => {
   try {
     const lack = await lackAfterInstalling()
     if (lack === undefined) {
-      // Where a test has it in its own process.
+      // For tests that load it in their own process.
       process.env['TF_CPP_MIN_LOG_LEVEL'] = '3'
       process.env['SPECTROSCOPE_TESTED_TFJS'] = addonPath(installedPackage())
       return

@@ -171,7 +171,7 @@ export const writeTinyModel = async (folder: string, options: TinyModelOptions =
   return folder
 }
 
-/** Random rows of ids for a tiny model: {"sampling", "observation", "probe"}, as a rows file holds them. */
+/** Random rows of ids for a tiny model: {"sampling", "observation", "probe"}, in the format of a rows file. */
 export const tinyRows = (
   sizes: { sampling: number; observation: number; probe: number; length: number },
   seed = 2

@@ -15,7 +15,7 @@ import type { RunRecord } from '../../preload/records'
 import { quickChains } from '../quick-chains'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
-/** Whether the program is built; tests that start it need that. */
+/** Whether the program is built. Tests that start it need that. */
 export const isBuilt = existsSync(entryPath('cli'))
 /** Whether child processes can be found in /proc. */
 export const hasProc = existsSync('/proc/self/stat')
@@ -32,9 +32,9 @@ export interface Started {
   readonly finished: Promise<Finished>
   /** Resolves once standard error matches, rejects if the program ends before. */
   readonly said: (pattern: RegExp) => Promise<void>
-  /** Process id of the program's child of that entry, now; of `parent`'s where one is given. */
+  /** Process id of the program's current child with that entry, or of a child of `parent`. */
   readonly childOf: (entry: 'compute' | 'store' | 'webgpu', parent?: number) => number | undefined
-  /** Kills the program and all its children at once. */
+  /** Kills the program and all its children. */
   readonly killAll: () => void
 }
 
@@ -58,7 +58,10 @@ const commandLine = (pid: string): string => {
 const passedOn = new Set(['SPECTROSCOPE_SETTINGS', 'SPECTROSCOPE_TEST_ENGINES'])
 const isPassedOn = (name: string): boolean => !name.startsWith('SPECTROSCOPE_') || passedOn.has(name)
 
-/** Starts the built program in a process group of its own; only SPECTROSCOPE_… variables of all tests reach it. */
+/**
+ * Starts the built program in its own process group. Of SPECTROSCOPE_… variables, only those for all tests are passed
+ * on.
+ */
 export const start = (args: readonly string[], environment: Readonly<Record<string, string>> = {}): Started => {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => isPassedOn(name)))
   const child = spawn(process.execPath, [entryPath('cli'), ...args], {
@@ -107,7 +110,7 @@ export const start = (args: readonly string[], environment: Readonly<Record<stri
 export const run = (args: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Finished> =>
   start(args, environment).finished
 
-/** Waits until `condition` holds; rejects after `seconds`. */
+/** Waits until `condition` holds. Rejects after `seconds`. */
 export const until = async (condition: () => boolean, what: string, seconds = 300): Promise<void> => {
   const end = Date.now() + 1000 * seconds
   while (!condition()) {
@@ -145,7 +148,7 @@ export const writeStudy = async (
   return path(name)
 }
 
-/** What a run came to: the files that `export --format npy` writes, in base64; what `diagnose` says; and its parts. */
+/** Results of a run: the files of `export --format npy` in base64, the answer of `diagnose`, and its parts. */
 export interface RunNumbers extends Pick<RunHealth, 'initialLoss' | 'diagnostics' | 'findings' | 'columns'> {
   readonly files: Readonly<Record<string, string>>
   /** χ̂ from each part of the run's draws. */
@@ -157,7 +160,7 @@ const keptParts = async (workspace: Workspace, { id, tokens }: RunRecord): Promi
   return Promise.all(parts.map((part) => workspace.readHalf(id, [part], 0, tokens)))
 }
 
-/** What an export has of numbers: its `run.json` tells when and from what they were made. */
+/** Files of an export with numbers. Its `run.json` has times and sources. */
 const filesIn = (folder: string): Record<string, string> =>
   Object.fromEntries(
     readdirSync(folder)
@@ -165,7 +168,7 @@ const filesIn = (folder: string): Record<string, string> =>
       .map((file) => [file, readFileSync(join(folder, file)).toString('base64')])
   )
 
-/** All numbers of a run, from one opening of its workspace in this process: each start of the program takes longer. */
+/** All numbers of a run, read in this process, because each start of the program takes longer. */
 export const numbersOf = (name: string, folder: string): Promise<RunNumbers> =>
   withWorkspace(folder, 'read', async (workspace) => {
     const run = await workspace.findRun(name)
@@ -175,7 +178,7 @@ export const numbersOf = (name: string, folder: string): Promise<RunNumbers> =>
     return { files: filesIn(out), initialLoss, diagnostics, findings, columns, parts: await keptParts(workspace, run) }
   })
 
-/** The same files, as the terminal writes them. */
+/** Files exported by the command line. */
 export const exportedFiles = async (name: string, folder: string): Promise<Record<string, string>> => {
   const out = `${folder}-terminal-${name}`
   const finished = await run(['export', name, '--workspace', folder, '--format', 'npy', '--out', out, '--overwrite'])
@@ -183,7 +186,7 @@ export const exportedFiles = async (name: string, folder: string): Promise<Recor
   return filesIn(out)
 }
 
-/** The float32 values of an NPY file among those of a run. */
+/** The float32 values of one of a run's NPY files. */
 export const valuesOf = ({ files }: RunNumbers, name: string): Float32Array => {
   const file = Buffer.from(files[name], 'base64')
   return new Float32Array(file.buffer.slice(file.byteOffset + 10 + file.readUInt16LE(8), file.byteOffset + file.length))
@@ -196,11 +199,11 @@ export const susceptibilitiesOf = (name: string, folder: string): Promise<Float3
     return (await workspace.getSusceptibilities(id)).susceptibilities
   })
 
-/** What is kept of a run; one that nobody works on is not running. */
+/** Record of a run. A run that nothing works on is not running. */
 export const runOf = (name: string, folder: string): Promise<RunRecord> =>
   withWorkspace(folder, 'read', async (workspace) => settled(await workspace.findRun(name)))
 
-/** Largest difference, over the largest value that is expected. */
+/** Largest difference, relative to the largest expected value. */
 export const deviation = (values: Float32Array, expected: Float32Array): number => {
   expect(values).toHaveLength(expected.length)
   const [apart, largest] = [values.map((value, at) => Math.abs(value - expected[at])), expected.map(Math.abs)].map(

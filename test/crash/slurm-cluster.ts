@@ -32,26 +32,26 @@ const freePort = (): Promise<number> =>
     })
   })
 
-/** A node of the cluster, with a host name of its own where it is not the machine itself. */
+/** A node of the cluster, with its own host name unless it is the machine itself. */
 interface Node {
   readonly name: string
   readonly port: number
 }
 
 export interface ClusterOptions {
-  /** Host names of the nodes, each in a space of its own; the machine itself by default. */
+  /** Host names of the nodes, each in its own namespace; the machine itself by default. */
   readonly nodes?: readonly string[]
-  /** Has tasks keep to the memory that they ask for, by control groups. */
+  /** Limits tasks to the memory they request, by control groups. */
   readonly limitMemory?: boolean
 }
 
-/** Processors of each node, of whatever the machine has. */
+/** Processors of each node, regardless of the machine's. */
 const processors = 4
 
 const memoryOf = (nodes: readonly Node[]): number => Math.floor(totalmem() / 2 ** 20 / nodes.length)
 
 /**
- * Nodes without systemd. KillWait and the time until credentials expire, which a job that is queued again waits for,
+ * Configuration of nodes without systemd. KillWait, and the lifetime of credentials, for which a requeued job waits,
  * are shorter than Slurm's defaults (30 and 120 s).
  */
 const configuration = (
@@ -106,22 +106,22 @@ export interface Job {
 }
 
 export interface Cluster {
-  /** Standard output of a command of Slurm's. */
+  /** Standard output of a Slurm command. */
   readonly slurm: (
     command: string,
     args: readonly string[],
     environment?: Readonly<Record<string, string>>
   ) => Promise<string>
-  /** All jobs of an array, also those that have ended. */
+  /** All jobs of an array, including ended ones. */
   readonly jobs: (array: string) => Promise<readonly Job[]>
-  /** Ends a node's daemon and all that runs on it at once, as a power cut does, and has Slurm know. */
+  /** Kills a node's daemon and everything running on it, as a power cut would, and reports it to Slurm. */
   readonly loseNode: (name: string) => Promise<void>
-  /** What the daemons have said. */
+  /** Output of the daemons. */
   readonly log: () => string
   readonly stop: () => Promise<void>
 }
 
-/** Asks until there is an answer that `holds`; Slurm tells nobody when something changes. */
+/** Polls until an answer `holds`, because Slurm does not announce changes. */
 export const eventually = async <T>(
   ask: () => Promise<T> | T,
   holds: (answer: T) => boolean,
@@ -153,7 +153,7 @@ const linkOf = (path: string): string | null => {
   }
 }
 
-/** Processes that see a host name of their own: those that share the space of the first one found with it. */
+/** Processes in the namespace of a host name. */
 const processesOn = (name: string): number[] => {
   const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))
   const spaces = new Map(pids.map((pid) => [pid, linkOf(`/proc/${pid}/ns/uts`)]))
@@ -179,20 +179,20 @@ const killIfThere = (pid: number): void => {
   }
 }
 
-/** Starts Debian's munged, slurmctld and slurmd with files and ports of their own. */
+/** Starts Debian's munged, slurmctld and slurmd with their own files and ports. */
 export const startCluster = async ({
   nodes: names = [hostname()],
   limitMemory = false
 }: ClusterOptions = {}): Promise<Cluster> => {
   const folder = mkdtempSync(join(tmpdir(), 'spectroscope-slurm-'))
-  // munged wants its socket to be reachable by all.
+  // munged requires its socket to be accessible to all.
   chmodSync(folder, 0o755)
   for (const name of ['state', ...names.map((name) => `spool-${name}`)]) mkdirSync(join(folder, name))
   const path = (name: string): string => join(folder, name)
   writeFileSync(path('munge.key'), randomBytes(1024), { mode: 0o400 })
   const nodes = await Promise.all(names.map(async (name): Promise<Node> => ({ name, port: await freePort() })))
   writeFileSync(path('slurm.conf'), configuration(folder, await freePort(), nodes, limitMemory))
-  // Its start touches no control group, unlike that of version 2, which asks for systemd.
+  // Version 1 touches no control group at start; version 2 requires systemd.
   const limits = limitMemory ? 'ConstrainRAMSpace=yes\nAllowedSwapSpace=0\nConstrainSwapSpace=no\n' : ''
   writeFileSync(path('cgroup.conf'), `CgroupPlugin=cgroup/v1\n${limits}`)
   const environment = { ...process.env, SLURM_CONF: path('slurm.conf') }

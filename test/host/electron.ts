@@ -1,7 +1,6 @@
 /**
- * Stands in for the `electron` module where its runtime cannot be had: drives the built shell against a Chromium
- * page, so that what a person sees and what the shell does are the program's own. Types are those of electron.d.ts; a
- * drift fails the type check.
+ * Replaces the `electron` module where its runtime is missing. Drives the built shell with a Chromium page, so that
+ * the window and the shell's behaviour are the program's own. Types are checked against electron.d.ts.
  */
 import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -23,7 +22,7 @@ if (isPackaged) process.argv.splice(1, 1)
 const userData = process.env['SPECTROSCOPE_HOST_DATA'] ?? join(tmpdir(), 'spectroscope-host')
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
-/** What tests ask of the stand-in from the page: `window.host(request)`. */
+/** Requests of tests to the replacement, from the page: `window.host(request)`. */
 export type HostRequest =
   | { readonly do: 'close' }
   | { readonly do: 'menu'; readonly id: string }
@@ -31,7 +30,7 @@ export type HostRequest =
   | { readonly do: 'open-file'; readonly path: string }
   | { readonly do: 'notifications' }
   | { readonly do: 'navigations' }
-  /** Whether the system is kept from sleeping. */
+  /** Whether the system is kept awake. */
   | { readonly do: 'awake' }
 
 // ---- app ------------------------------------------------------------------------------------------------------------------------
@@ -85,7 +84,7 @@ type AppPart = Pick<
 >
 export const app = new HostApp() satisfies AppPart
 
-/** One program a folder of settings: a second start hands over its arguments and is refused. */
+/** One instance per settings folder. A second start passes its arguments to the first and is refused. */
 const locked = await new Promise<boolean>((resolve) => {
   const path = join(userData, 'instance.sock')
   const server = createSocketServer((socket) => {

@@ -30,13 +30,13 @@ export interface FakeOptions {
   readonly clusters: number
   readonly tokens: number
   readonly components: number
-  /** Milliseconds before an answer. */
+  /** Milliseconds before each answer. */
   readonly latency: number
   /** Calls that answer with an error. */
   readonly fail: readonly string[]
-  /** The layout of tokens is computed for some seconds first. */
+  /** Whether the token layout first takes some seconds to compute. */
   readonly slowLayout: boolean
-  /** A workspace without runs. */
+  /** Whether the workspace has no runs. */
   readonly empty: boolean
   readonly theme: Settings['theme']
 }
@@ -47,9 +47,7 @@ const home = '/home/person'
 const author = 'Ada'
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/**
- * The main side of a window on a synthetic workspace: every call is checked as it would be, and answered from memory.
- */
+/** The main side for a window on a synthetic workspace. Checks every call, and answers it from memory. */
 export const fakeBridge = (options: FakeOptions): Bridge => {
   const data = new SyntheticClustering(options)
   const runs = new SyntheticRuns(data, options.empty)
@@ -90,7 +88,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
     nativeDialogs: false
   })
 
-  /** A job that goes from nothing to done in some steps, half a second each. */
+  /** A job that progresses in steps of half a second. */
   const work = (job: Pick<Job, 'kind' | 'title' | 'run'>, steps: number, done: () => void = () => undefined): Job => {
     const id = `job-${jobs.size + 1}`
     const at = (step: number): Job => ({
@@ -627,7 +625,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
     })
   }
 
-  /** The run at work goes on: a draw of every chain and its progress, four times a second. */
+  /** Progress of the active run: a draw of every chain, four times per second. */
   const goOn = (): void => {
     const live = runs.live(runs.working, seconds())
     if (live.progress !== null) {

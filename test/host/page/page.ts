@@ -1,4 +1,4 @@
-/** The page's side of the stand-in for electron: what a sandboxed preload script can require. */
+/** The page's side of the replacement for electron: the modules that a sandboxed preload script can require. */
 import { decode, encode } from '../../../preload/wire'
 
 type Listener = (event: unknown, ...args: unknown[]) => void
@@ -14,7 +14,7 @@ export const hostPage = (window_: number, port: number): { readonly require: (na
   const waiting: Uint8Array<ArrayBuffer>[] = [encode({ window: window_ })]
   let lastId = 0
   const send = (message: unknown): void => {
-    // What crosses to the shell is cloned there; here too, so that what cannot be cloned fails the same way.
+    // Messages to the shell are cloned. Do so here too, so that uncloneable ones fail in the same way.
     const bytes = encode(structuredClone(message))
     if (socket.readyState === WebSocket.OPEN) socket.send(bytes)
     else waiting.push(bytes)
