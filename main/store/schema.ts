@@ -24,7 +24,8 @@ export const migrations: readonly Migration[] = [
         configuration JSON NOT NULL, base_folder VARCHAR NOT NULL, provenance JSON NOT NULL, error VARCHAR)`,
       'CREATE TABLE stages (run INTEGER NOT NULL, stage VARCHAR NOT NULL, finished_at TIMESTAMP NOT NULL, ' +
         'seconds DOUBLE NOT NULL, details JSON NOT NULL)',
-      'CREATE TABLE studies (run INTEGER NOT NULL, hash VARCHAR NOT NULL, tokens INTEGER NOT NULL, probe_rows ' + 'INTEGER NOT NULL)',
+      'CREATE TABLE studies (run INTEGER NOT NULL, hash VARCHAR NOT NULL, tokens INTEGER NOT NULL, probe_rows ' +
+        'INTEGER NOT NULL)',
       'CREATE TABLE study_rows (run INTEGER NOT NULL, kind VARCHAR NOT NULL, row_index INTEGER NOT NULL, ' +
         'subset VARCHAR NOT NULL, token_ids INTEGER[] NOT NULL)',
       'CREATE TABLE segments (run INTEGER NOT NULL, row_index INTEGER NOT NULL, start_position INTEGER NOT ' +
