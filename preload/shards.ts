@@ -2,7 +2,7 @@
  * State of a shard. `interrupted`: has a checkpoint, and no process is running it. `lost`: its process gives no sign
  * of life, or its scheduler says that it has ended. `damaged`: its result is damaged and must be computed again.
  */
-export type ShardState = 'waiting' | 'at work' | 'interrupted' | 'lost' | 'done' | 'damaged'
+export type ShardState = 'waiting' | 'running' | 'interrupted' | 'lost' | 'done' | 'damaged'
 
 export interface ShardStatus {
   readonly index: number

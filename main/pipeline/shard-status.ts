@@ -72,7 +72,7 @@ const isLost = (held: HeldClaim, over: ReadonlySet<string>): boolean =>
 
 /** Whether the last process ran out of memory: it said so, was lost near its limit, or exceeded the limit. */
 const ranOut = (state: ShardState, memory: ShardReport['memory'] | undefined): boolean => {
-  if (memory === undefined || state === 'done' || state === 'at work') return false
+  if (memory === undefined || state === 'done' || state === 'running') return false
   const { mostBytes, limitBytes } = memory
   return memory.ranOut || (state === 'lost' && isNearLimit(memory)) || (limitBytes !== null && mostBytes >= limitBytes)
 }
@@ -93,7 +93,7 @@ const lookAt = async (folder: string, shard: ShardPart, check: ResultCheck, id: 
 
 const stateOf = (folder: string, { shard, result, held }: Found, over: ReadonlySet<string>): ShardState => {
   if (result === 'done') return 'done'
-  if (held !== null) return isLost(held, over) ? 'lost' : 'at work'
+  if (held !== null) return isLost(held, over) ? 'lost' : 'running'
   if (result === 'damaged') return 'damaged'
   return hasCheckpoint(shardFolder(folder, shard.index)) ? 'interrupted' : 'waiting'
 }
@@ -127,7 +127,7 @@ const statusOf = (folder: string, found: Found, over: ReadonlySet<string>): Shar
 
 /** Seconds until all shards are done if as many keep running as now; null if unknown. */
 const secondsLeftOf = (shards: readonly ShardStatus[]): number | null => {
-  const working = shards.filter(({ state }) => state === 'at work')
+  const working = shards.filter(({ state }) => state === 'running')
   const rates = working.map(({ share, fraction, secondsLeft }) =>
     secondsLeft === null ? NaN : (share * (1 - fraction)) / Math.max(1, secondsLeft)
   )
@@ -196,7 +196,7 @@ export const setStatus = async (
   }
 }
 
-const order: readonly ShardState[] = ['at work', 'interrupted', 'lost', 'damaged', 'waiting']
+const order: readonly ShardState[] = ['running', 'interrupted', 'lost', 'damaged', 'waiting']
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6).toLocaleString('en')} MB`
 

@@ -30,7 +30,7 @@ export const withoutFolder = (kept: KeptFolders, workspace: string, folder: stri
 
 export const stateSigns: Readonly<Record<ShardState, string>> = {
   waiting: '○',
-  'at work': '●',
+  running: '●',
   interrupted: '❚❚',
   lost: '▲',
   done: '✓',
@@ -38,11 +38,7 @@ export const stateSigns: Readonly<Record<ShardState, string>> = {
 }
 
 export const stateWords = ({ state, silentSeconds }: ShardStatus): string =>
-  state === 'at work'
-    ? 'running'
-    : state === 'lost' && silentSeconds !== null
-      ? `lost, silent for ${duration(silentSeconds)}`
-      : state
+  state === 'lost' && silentSeconds !== null ? `lost, silent for ${duration(silentSeconds)}` : state
 
 export const memoryWords = ({ memory }: ShardStatus): string => {
   if (memory === null) return ''
@@ -56,10 +52,7 @@ export const isDone = ({ shards }: Pick<ShardFolder, 'shards'>): boolean =>
 /** "12 shards: 4 running, 8 done. 40 % of the work is done, 12 min left" */
 export const wholeWords = ({ shards, fraction, secondsLeft }: ShardFolder): string => {
   const counts = new Map<string, number>()
-  for (const { state } of shards) {
-    const word = state === 'at work' ? 'running' : state
-    counts.set(word, (counts.get(word) ?? 0) + 1)
-  }
+  for (const { state } of shards) counts.set(state, (counts.get(state) ?? 0) + 1)
   const counted = [...counts].map(([word, count]) => `${count} ${word}`).join(', ')
   const left = secondsLeft === null || secondsLeft === 0 ? '' : `, ${duration(secondsLeft)} left`
   return `${plural(shards.length, 'shard')}: ${counted}. ${percent(fraction)} of the work is done${left}`

@@ -88,7 +88,7 @@ describe.skipIf(!isBuilt)('a run in shards', () => {
     const second = await shard(0, '--no-wait').finished
     expect(second.code).toBe(5)
     expect(second.stderr).toMatch(/Shard 0 of .* is held by process \d+ on .* since .*; wait for it/)
-    expect((await gather().finished).stderr).toContain('at work: 0; waiting: 1-2')
+    expect((await gather().finished).stderr).toContain('running: 0; waiting: 1-2')
     killed.killAll()
     await killed.finished
     expect(filesOf(0)).toContain('claim.1')

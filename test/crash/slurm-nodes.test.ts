@@ -100,7 +100,7 @@ else
     it('go on when a partition of a higher tier takes their node', async () => {
       const job = await queue(0, '--nodelist=node-a', '--cpus-per-task=4')
       await underWay(0)
-      expect(await statusOf(0)).toMatchObject({ state: 'at work', host: 'node-a' })
+      expect(await statusOf(0)).toMatchObject({ state: 'running', host: 'node-a' })
       const urgent = ['--partition=urgent', '--nodelist=node-a', '--cpus-per-task=4', '--output=/dev/null']
       await cluster!.slurm('sbatch', [...urgent, '--mem=50M', '--wrap=true'])
       expect(await over(job, 0)).toMatchObject({ state: 'COMPLETED', restarts: 1 })

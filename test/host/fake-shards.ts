@@ -2,7 +2,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { CallName, CallParameters, CallResult } from '../../preload/contract'
 import type { ShardFolder, ShardState, ShardStatus } from '../../preload/shards'
 
-const states: readonly ShardState[] = ['done', 'at work', 'interrupted', 'lost', 'damaged', 'waiting']
+const states: readonly ShardState[] = ['done', 'running', 'interrupted', 'lost', 'damaged', 'waiting']
 
 const statusOf = (index: number, state: ShardState): ShardStatus => ({
   index,

@@ -96,7 +96,7 @@ describe('how far shards are', () => {
     damage(3)
     mkdirSync(shardFolder(folder, 4), { recursive: true })
     writeFileSync(join(shardFolder(folder, 4), 'a-1.checkpoint'), '')
-    expect(await states()).toEqual(['done', 'at work', 'lost', 'damaged', 'interrupted', 'waiting'])
+    expect(await states()).toEqual(['done', 'running', 'lost', 'damaged', 'interrupted', 'waiting'])
   })
 
   it('knows a dead process of this machine at once, and a result of another shard', async () => {
@@ -160,7 +160,7 @@ describe('how far shards are', () => {
     const before = process.env['PATH']
     process.env['PATH'] = `${programs}:${before ?? ''}`
     try {
-      expect((await states()).slice(1, 5)).toEqual(['at work', 'lost', 'lost', 'at work'])
+      expect((await states()).slice(1, 5)).toEqual(['running', 'lost', 'lost', 'running'])
     } finally {
       process.env['PATH'] = before
     }
