@@ -3,8 +3,6 @@
 /** Files above 400 lines; tests above 600. */
 export const longFiles = [
   'main/cli.ts',
-  'main/exchange/annotated-read.ts',
-  'main/exchange/export.ts',
   'test/bench/reliability.ts',
   'test/host/fake-bridge.ts',
   'test/unit/clustering.test.ts',

@@ -13,7 +13,8 @@ import type {
 import { carryLabels, matchTokens } from '../labels/carry'
 import type { CarriedLabels, CarrySource, StudiedRows } from '../labels/carry'
 import type { Workspace } from '../store/store'
-import { annotationsOf, readSetMatrix } from './annotated-read'
+import { annotationsOf } from './annotated-labels'
+import { readSetMatrix } from './annotated-read'
 import type { ReadSet } from './annotated-read'
 import { markedName } from './annotated-set'
 

@@ -1,7 +1,6 @@
 import type { z } from 'zod'
 import { modernised, parseConfiguration } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
-import type { Annotation } from '../../preload/contract-annotations'
 import { issueWords, telling } from '../../preload/issues'
 import { briefly } from '../../preload/quoting'
 import type { ClusterNumber } from '../../preload/records'
@@ -20,35 +19,11 @@ import {
   sinceVersion1,
   vocabularySchema
 } from './annotated-set'
-import type { SetBlock, SetCluster, SetHead, SetLabel, SetMember } from './annotated-set'
+import type { SetBlock, SetCluster, SetHead, SetMember } from './annotated-set'
 import { JsonReader } from '../base/json-reader'
+import { GrowingArray } from './growing-array'
 
 const again = 'export it again'
-
-type Numbers = Int32Array | Float32Array
-
-/** A growing list of numbers. */
-class Growing<T extends Numbers> {
-  #values: T
-  length = 0
-
-  constructor(private readonly Kind: new (length: number) => T) {
-    this.#values = new Kind(1024)
-  }
-
-  push(value: number): void {
-    if (this.length === this.#values.length) {
-      const larger = new this.Kind(2 * this.length)
-      larger.set(this.#values)
-      this.#values = larger
-    }
-    this.#values[this.length++] = value
-  }
-
-  get values(): T {
-    return this.#values.subarray(0, this.length) as T
-  }
-}
 
 interface ReadHead extends Omit<SetHead, 'configuration' | 'version'> {
   readonly configuration: RunConfiguration
@@ -129,14 +104,14 @@ class SetReader {
   readonly #vocabulary = new Map<number, string>()
   readonly #rows = new Map<number, z.output<typeof rowSchema>>()
   readonly #clusters: Stretch[] = []
-  readonly #tokens = new Growing(Int32Array)
-  readonly #tokenRows = new Growing(Int32Array)
-  readonly #positions = new Growing(Int32Array)
-  readonly #ids = new Growing(Int32Array)
-  readonly #strengths = new Growing(Float32Array)
+  readonly #tokens = new GrowingArray(Int32Array)
+  readonly #tokenRows = new GrowingArray(Int32Array)
+  readonly #positions = new GrowingArray(Int32Array)
+  readonly #ids = new GrowingArray(Int32Array)
+  readonly #strengths = new GrowingArray(Float32Array)
   /** Strengths in the groups above, and where each token's end. */
-  readonly #strengthsAbove = new Growing(Float32Array)
-  readonly #endsAbove = new Growing(Int32Array)
+  readonly #strengthsAbove = new GrowingArray(Float32Array)
+  readonly #endsAbove = new GrowingArray(Int32Array)
   readonly #seen = new Set<string>()
   #matrixTokens = 0
   #matrixWidth = -1
@@ -405,27 +380,3 @@ export const readSetMatrix = (
       }
     }
   })
-
-/** All annotations in a file, with groups renumbered by `numberOf`. */
-export const annotationsOf = (
-  { head, clusters }: ReadSet,
-  numberOf: (cluster: number) => number = (cluster) => cluster
-): Annotation[] => {
-  const said = ({ blindTest, ...label }: SetLabel): Omit<Annotation, 'target'> => ({ ...label, blindTest })
-  return [
-    ...clusters.flatMap(({ cluster, label }): Annotation[] =>
-      label === null ? [] : [{ target: `cluster:${numberOf(cluster)}`, ...said(label) }]
-    ),
-    ...head.merges.map(({ merge, clusters: merged, label }): Annotation => ({
-      target: `merge:${merge}`,
-      ...said(label),
-      clusters: merged.map(numberOf)
-    })),
-    ...head.parts.map(({ part, cluster, tokens, label }): Annotation => ({
-      target: `part:${part}`,
-      ...said(label),
-      cluster: numberOf(cluster),
-      tokens
-    }))
-  ]
-}

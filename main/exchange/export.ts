@@ -2,14 +2,7 @@ import { join } from 'node:path'
 import type { Annotation, AnnotationTarget } from '../../preload/contract-annotations'
 import { ruleWords } from '../../preload/clustering-words'
 import { leftoverCluster } from '../../preload/records'
-import type {
-  ClusteringRecord,
-  ClusterNumber,
-  ClusterSummary,
-  GroupKind,
-  RunRecord,
-  TokenInContext
-} from '../../preload/records'
+import type { ClusteringRecord, ClusterNumber, ClusterSummary, GroupKind, RunRecord } from '../../preload/records'
 import { SpectroscopeError } from '../../preload/errors'
 import { buildFolder, writeFileAtomically, writingError } from '../base/files'
 import type { Parts } from '../base/files'
@@ -17,6 +10,7 @@ import { GroupTree } from '../base/group-tree'
 import type { Workspace } from '../store/store'
 import type { ExportedTable } from '../store/tables'
 import { labelOf } from '../../preload/label-rules'
+import { type Members, contexts } from './export-contexts'
 import { jsonArray, pretty, rounded } from './json'
 import type { Overwrite } from './output'
 import { writeNpy } from './npy'
@@ -57,10 +51,8 @@ const ownNames =
 const ownFile = new RegExp(`^(${ownNames})\\.(npy|csv|json|parquet)$`)
 
 const topTokens = 20
-const contextTokens = 16
-/** Rows of the matrix, or tokens in context, held in memory at once. */
+/** Rows of the matrix held in memory at once. */
 const rowsAtOnce = 65_536
-const contextsAtOnce = 2_000
 
 const write = async (folder: string, name: string, parts: Parts): Promise<void> =>
   writeFileAtomically(join(folder, name), parts)
@@ -125,12 +117,6 @@ const summaries = async ({ workspace, run, clustering, chosen }: Source): Promis
       ? []
       : await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens })
   return chosen === undefined ? all : all.filter(({ cluster }) => chosen.includes(cluster))
-}
-
-/** Members of a group, ascending, with their strengths in it; no strengths if the draws were not split. */
-interface Members {
-  readonly tokens: number[]
-  readonly strengths: number[]
 }
 
 /** Members of every cluster, of the groups above, and of unclustered tokens. */
@@ -293,33 +279,6 @@ const header = ({ run, clustering, chosen }: Source): Record<string, unknown> =>
   ...(clustering === undefined ? {} : { clustering, selection: chosen ?? null })
 })
 
-const contextEntry = (
-  { token, row, position, id, text, subset, file, record, before, after }: TokenInContext,
-  strength: number | null
-): string =>
-  JSON.stringify({
-    token,
-    row,
-    position,
-    id,
-    text,
-    subset,
-    document: file === null ? null : { file, record },
-    strength,
-    before: before.join(''),
-    after: after.join('')
-  })
-
-const contexts = async function* ({ workspace, run }: Source, { tokens, strengths }: Members): AsyncGenerator<string> {
-  for (let first = 0; first < tokens.length; first += contextsAtOnce) {
-    const page = await workspace.getTokens(run.id, tokens.slice(first, first + contextsAtOnce), {
-      before: contextTokens,
-      after: contextTokens
-    })
-    for (const [at, token] of page.entries()) yield contextEntry(token, strengths[first + at] ?? null)
-  }
-}
-
 /**
  * Lists the main body and unclustered tokens by number only, because they are most of the study and no finding.
  * Members of groups above are listed the same way, since their clusters show them.
@@ -330,7 +289,7 @@ const clusterEntry = async function* (
   members: Members
 ): AsyncGenerator<string> {
   yield `${pretty(describe(source, summary), 4).slice(0, -6)},\n      "members": `
-  if (summary.kind === 'cluster') yield* jsonArray(contexts(source, members), '        ')
+  if (summary.kind === 'cluster') yield* jsonArray(contexts(source.workspace, source.run.id, members), '        ')
   else yield `[${members.tokens.join(', ')}]${strengthsIn(members.strengths, '      ')}`
   yield '\n    }'
 }
