@@ -40,7 +40,7 @@ const counted = (shards: readonly ShardStatus[]): string => {
 const nextLines = ({ folder, shards, commands, here }: SetStatus): string[] => {
   if (shards.every(({ state }) => state === 'done')) return [`Next: spectroscope gather ${folder}`]
   if (here === null) return []
-  if (commands.length === 0) return ['Nobody is at the others, which need those that are at work; here:', `  ${here}`]
+  if (commands.length === 0) return ['Nobody is at the others, which need those that are running; here:', `  ${here}`]
   return ['Nobody is at the others; on Slurm:', ...commands.map((command) => `  ${command}`), 'or here:', `  ${here}`]
 }
 

@@ -50,7 +50,7 @@ export const planClustering = async (
     components: columns.length,
     matrices: variants.length,
     shards: divided.length,
-    neighbourShards: independentShards({ shards: divided }),
+    neighbourShards: beginnersOf({ shards: divided }),
     sensibleShards: sensible,
     threads: each,
     nodeSeconds: seconds.reduce((sum, one) => sum + one, 0),

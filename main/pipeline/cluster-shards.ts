@@ -23,7 +23,7 @@ import { clusterShardBytes } from './memory'
 import { checkDone } from './shard-task'
 import { recluster, suitedTo } from './run'
 import type { RunOptions, StartOptions } from './run-options'
-import { besideRuns } from './session'
+import { inNewProcess } from './session'
 import { beginnersOf, perTaskFor, threadsOfShard, type ScriptOptions } from './shard-scripts'
 import { checkBuild } from './shard-set'
 import { arrayNotes } from './shard-plan'
@@ -95,7 +95,7 @@ const writeMatrices = async (
     detail: 'measuring the noise of the matrices'
   } as const
   onEvent({ type: 'progress', progress: noise })
-  await besideRuns('prepare', { signal, onNote: (message) => onEvent({ type: 'note', message }) }, (compute) =>
+  await inNewProcess('prepare', { signal, onNote: (message) => onEvent({ type: 'note', message }) }, (compute) =>
     compute.call('measureNoises', { folder, of })
   )
 }

@@ -149,7 +149,7 @@ export const runCommands = (
 ): string[] => {
   const beginners = beginnersOf(set)
   const commandsOf = (own: readonly number[], options: string): string[] =>
-    groupsOf(set, own, asked).map(
+    memoryGroups(set, own, asked).map(
       ({ tasks, memory }) =>
         `sbatch ${options}--array=${indexRanges(tasks)}${memoryWord(memory)} ${quoted(join(folder, 'sbatch.sh'))}`
     )
@@ -276,7 +276,7 @@ exit "$status"
 export const submitScript = (set: ScriptSet, { atOnce }: ScriptOptions): string => {
   const linesOf = (shards: ScriptSet['shards'], options: string): string[] => {
     const indices = shards.map(({ index }) => index)
-    return groupsOf(set, indices, new Map()).map(({ tasks, memory }) => {
+    return memoryGroups(set, indices, new Map()).map(({ tasks, memory }) => {
       const limit = atOnce === undefined ? '' : `%${atOnce}`
       const output = '--output="${folder//%/%%}/logs/%a.log"'
       const asked = `${options}--array=${indexRanges(tasks)}${limit}${memoryWord(memory)} ${output}`

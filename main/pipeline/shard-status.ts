@@ -119,8 +119,8 @@ const statusOf = (folder: string, found: Found, over: ReadonlySet<string>): Shar
     since: held === null || held.since === '' ? null : held.since,
     job: job === undefined ? null : taskWords(job),
     silentSeconds: held?.silence ?? null,
-    secondsLeft: state === 'at work' ? (report?.secondsLeft ?? null) : null,
-    detail: state === 'at work' ? (report?.detail ?? null) : null,
+    secondsLeft: state === 'running' ? (report?.secondsLeft ?? null) : null,
+    detail: state === 'running' ? (report?.detail ?? null) : null,
     memory: mostBytes === null ? null : { mostBytes, limitBytes, ranOut: ranOut(state, report?.memory) }
   }
 }
@@ -154,7 +154,7 @@ const memoryAsked = (shards: readonly ShardStatus[]): ReadonlyMap<number, number
  */
 const queueable = (set: ShardParts, shards: readonly ShardStatus[], missing: readonly number[]): readonly number[] => {
   const beginners = beginnersOf(set)
-  const isBusy = shards.some(({ index, state }) => index < beginners && state === 'at work')
+  const isBusy = shards.some(({ index, state }) => index < beginners && state === 'running')
   return isBusy ? missing.filter((index) => index < beginners) : missing
 }
 
@@ -227,7 +227,7 @@ const remedyFor = ({ folder, shards, commands }: SetStatus): string => {
   const shown = isLong ? [`spectroscope shards status ${quoted(folder)}`] : commands
   const queue = `${isLong ? 'the lines of ' : ''}${shown.map((each) => `\`${each}\``).join(' and ')}`
   const here = `\`spectroscope shards run ${quoted(folder)} ${unattended[0].index}\``
-  if (commands.length === 0) return 'wait for those that are at work; the others need them'
+  if (commands.length === 0) return 'wait for those that are running; the others need them'
   return `run what nobody is at with ${queue}, or here with ${here}${unattended.length > 1 ? ' and so on' : ''}`
 }
 

@@ -1,5 +1,5 @@
 import type { Activity } from '../../preload/contract'
-import { interruption } from './companion'
+import { interruption } from './abort-scope'
 import type { RunOptions } from './run-options'
 
 const millisecondsBetween = 250

@@ -7,7 +7,7 @@ import { tokenPatterns } from '../clustering/patterns'
 import { findRules } from '../clustering/rules'
 import { forEachBlock } from './blocks'
 import { getMembership } from './clusters'
-import { knownClustering, knownRun, knownStudy, knownSubsets, knownTexts, remembered } from './facts'
+import { knownClustering, knownRun, knownStudy, knownSubsets, knownTexts, cached } from './facts'
 import { countEach, mostTopTokens, ranked } from './group-counts'
 import { standardise, textOfId } from './overview-packing'
 import type { Columns } from './reads'
@@ -123,7 +123,7 @@ export const getSelectionDetails = async (
     const what = missing === undefined ? 'No token was given' : `Run ${runId} has no token ${missing}`
     throw new SpectroscopeError('input', `${what}; its tokens are 0 to ${all - 1}.`)
   }
-  const known = await remembered(`tokens ${runId}`, async () =>
+  const known = await cached(`tokens ${runId}`, async () =>
     readTokens(connection, runId, (await knownRun(connection, runId)).number)
   )
   const texts = await knownTexts(connection, run)

@@ -10,14 +10,14 @@ const statusOf = (index: number, state: ShardState): ShardStatus => ({
   chains: 3,
   state,
   fraction: state === 'done' ? 1 : state === 'waiting' || state === 'damaged' ? 0 : 0.42,
-  host: state === 'at work' || state === 'lost' ? `node${index}` : null,
-  pid: state === 'at work' ? 4711 : null,
-  since: state === 'at work' ? '2026-01-01T00:00:00.000Z' : null,
-  job: state === 'at work' || state === 'lost' ? `Slurm 12_${index}` : null,
-  silentSeconds: state === 'lost' ? 75 : state === 'at work' ? 3 : null,
-  secondsLeft: state === 'at work' ? 310 : null,
+  host: state === 'running' || state === 'lost' ? `node${index}` : null,
+  pid: state === 'running' ? 4711 : null,
+  since: state === 'running' ? '2026-01-01T00:00:00.000Z' : null,
+  job: state === 'running' || state === 'lost' ? `Slurm 12_${index}` : null,
+  silentSeconds: state === 'lost' ? 75 : state === 'running' ? 3 : null,
+  secondsLeft: state === 'running' ? 310 : null,
   detail: null,
-  memory: state === 'at work' ? { mostBytes: 1.4e9, limitBytes: 4e9, ranOut: false } : null
+  memory: state === 'running' ? { mostBytes: 1.4e9, limitBytes: 4e9, ranOut: false } : null
 })
 
 /** Shards of every state; of a folder "…gone" none, and of one "…done" all are done. */
