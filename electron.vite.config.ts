@@ -18,6 +18,7 @@ const bundled = [
   'protobufjs',
   'ws',
   'yauzl',
+  'yazl',
   'zod'
 ]
 

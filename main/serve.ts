@@ -114,7 +114,7 @@ export const startServer = async ({
     folders: await foldersOf(folders),
     notes: () => notes,
     ...(folder === undefined ? {} : { workspace: folder }),
-    link: (path, file) => downloads.link(path, file)
+    link: (path, files) => downloads.link(path, files)
   })
   const state = await workbench.call('app.state', {})
   const { workspace, problem } = (state.ok ? state.result : { workspace: null, problem: null }) as Pick<
@@ -152,7 +152,7 @@ export const startServer = async ({
     const found = request.method === 'GET' ? downloads.take(download[1]) : undefined
     if (found === undefined)
       return sendText(response, 404, 'This file is no longer available; start the download again.')
-    return sendDownload(request, response, found.path, found.file)
+    return sendDownload(response, found)
   }
 
   const server = createServer(

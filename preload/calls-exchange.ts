@@ -57,7 +57,9 @@ export const exportsCalls = {
     gives<ExportAnswer>()
   ),
   picture: call({ path, content: bytes, overwrite }, gives<ExportAnswer>()),
-  /** An address from which a browser can download a file just exported; null in Electron. */
+  /**
+   * An address from which a browser can fetch once what was just exported, a folder as one ZIP file; null in the shell.
+   */
   link: call({ path }, gives<{ readonly address: string } | null>())
 }
 

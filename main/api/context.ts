@@ -7,7 +7,7 @@ import type {
   ParametersOf,
   Settings
 } from '../../preload/contract'
-import type { FileIdentity } from '../base/files'
+import type { FileIdentity, FolderIdentity } from '../base/files'
 import type { Workspace } from '../store/store'
 import type { Reach } from './reach'
 
@@ -37,8 +37,11 @@ export interface WorkbenchEnvironment {
   readonly choose?: (purpose: ChoicePurpose, title: string, suggested: string | undefined) => Promise<readonly string[]>
   /** Notes for the user about how the program was started. */
   readonly notes?: () => readonly string[]
-  /** An address that lets the window download a file once, if the file is unchanged. */
-  readonly link?: (path: string, file: FileIdentity) => string
+  /**
+   * An address from which the window can fetch a file once, or the files of a folder as one archive, if they are
+   * still the same.
+   */
+  readonly link?: (path: string, files: FileIdentity | FolderIdentity) => string
   /** Shows a system notification. */
   readonly notify?: (title: string, body: string) => void
 }

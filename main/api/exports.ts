@@ -1,9 +1,9 @@
-import { readdir, stat } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { clusterExportFormats } from '../../preload/contract'
 import type { ClusterExportFormat, ExportAnswer } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
-import type { FileIdentity } from '../base/files'
+import { isFolder } from '../base/files'
+import type { FileIdentity, FolderIdentity } from '../base/files'
 import { exportAnnotatedSet } from '../exchange/annotated-export'
 import { exportRun } from '../exchange/export'
 import type { Overwrite } from '../exchange/output'
@@ -33,38 +33,36 @@ interface Order {
 
 const program = `spectroscope ${programVersion}`
 
-/** Writes an export. Returns the identity of the file; undefined for a folder. */
+type Files = FileIdentity | FolderIdentity
+
 const write = async (
   workspace: Workspace,
   run: string,
   { format, path, clusters, overwrite, rawCells = false, picture, clustering }: Order
-): Promise<FileIdentity | undefined> => {
+): Promise<Files> => {
   const which = { clusters, overwrite, ...(clustering === undefined ? {} : { clustering }) }
   if (format === 'annotated') return exportAnnotatedSet(workspace, run, { file: path, program, ...which })
   if (format === 'html') {
     const drawn = picture === undefined ? {} : { picture }
     return exportReport(workspace, run, { file: path, program, ...which, ...drawn })
   }
-  await exportRun(workspace, run, { format, folder: path, rawCells, ...which })
-  return undefined
+  return exportRun(workspace, run, { format, folder: path, rawCells, ...which })
 }
 
-/** Files at a path that was written: the file itself, or those in the folder. */
-const written = async (path: string): Promise<ExportAnswer> => {
+/** Answer for a file, or for a folder with its files. */
+const written = (path: string, files: Files): ExportAnswer => {
   const place = resolve(path)
-  const there = await stat(place)
-  if (!there.isDirectory()) return { path: place, files: [basename(place)], bytes: there.size }
-  const files = (await readdir(place)).sort()
-  const sizes = await Promise.all(files.map(async (file) => (await stat(join(place, file))).size))
-  return { path: place, files, bytes: sizes.reduce((sum, size) => sum + size, 0) }
+  if (!isFolder(files)) return { path: place, files: [basename(place)], bytes: Number(files.bytes) }
+  const bytes = [...files.values()].reduce((sum, file) => sum + file.bytes, 0n)
+  return { path: place, files: [...files.keys()], bytes: Number(bytes) }
 }
 
 export const exportCalls = (context: WorkbenchContext): HandlersOf<'exports'> => {
-  /** Exports written by windows, by path. Only files can be downloaded. */
-  const exported = new Map<string, FileIdentity | undefined>()
-  const answered = async (path: string, file: FileIdentity | undefined): Promise<ExportAnswer> => {
-    const answer = await written(path)
-    exported.set(answer.path, file)
+  /** Exports written by windows, by path. */
+  const exported = new Map<string, Files>()
+  const answered = (path: string, files: Files): ExportAnswer => {
+    const answer = written(path, files)
+    exported.set(answer.path, files)
     return answer
   }
 
@@ -81,9 +79,9 @@ export const exportCalls = (context: WorkbenchContext): HandlersOf<'exports'> =>
     link: ({ path }) => {
       const { link } = context.environment
       const place = resolve(path)
-      if (!exported.has(place)) throw new SpectroscopeError('usage', `${path} was not exported here; export it first.`)
-      const file = exported.get(place)
-      return link === undefined || file === undefined ? null : { address: link(place, file) }
+      const files = exported.get(place)
+      if (files === undefined) throw new SpectroscopeError('usage', `${path} was not exported here; export it first.`)
+      return link === undefined ? null : { address: link(place, files) }
     }
   }
 }
@@ -109,8 +107,7 @@ export interface Exported extends ExportAnswer {
 export const exportTo = (workspace: string, run: string, order: ExportRequest): Promise<Exported> =>
   withWorkspace(workspace, 'read', async (opened) => {
     const { id } = await opened.findRun(run)
-    await write(opened, id, order)
-    const answer = await written(order.path)
+    const answer = written(order.path, await write(opened, id, order))
     return {
       run: id,
       format: order.format,

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { access, lstat, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import type { BigIntStats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { basename, dirname, join, parse, resolve } from 'node:path'
+import { basename, dirname, join, parse, relative, resolve, sep } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 
 const reasons: Readonly<Record<string, string>> = {
@@ -88,9 +89,27 @@ export interface FileIdentity {
   readonly changedNs: bigint
 }
 
-const identityOf = async (file: FileHandle): Promise<FileIdentity> => {
-  const { dev, ino, size, mtimeNs } = await file.stat({ bigint: true })
-  return { device: dev, inode: ino, bytes: size, changedNs: mtimeNs }
+const identityOf = ({ dev, ino, size, mtimeNs }: BigIntStats): FileIdentity => ({
+  device: dev,
+  inode: ino,
+  bytes: size,
+  changedNs: mtimeNs
+})
+
+/** Files of a folder by their paths in it, with `/` between the parts. */
+export type FolderIdentity = ReadonlyMap<string, FileIdentity>
+
+export const isFolder = (files: FileIdentity | FolderIdentity): files is FolderIdentity => files instanceof Map
+
+/** Identities of all files in a folder and in those below it, sorted by path. */
+const identitiesIn = async (folder: string): Promise<FolderIdentity> => {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  const found = new Map<string, FileIdentity>()
+  for (const path of paths.sort()) {
+    found.set(relative(folder, path).split(sep).join('/'), identityOf(await lstat(path, { bigint: true })))
+  }
+  return found
 }
 
 /** Permissions of a new file, before the umask: the same access as its folder. */
@@ -109,7 +128,7 @@ export const writeIdentified = async (path: string, parts: Parts): Promise<FileI
       for await (const part of gathered(typeof parts === 'string' || parts instanceof Uint8Array ? [parts] : parts))
         await handle.writeFile(part)
       await handle.sync()
-      identity = await identityOf(handle)
+      identity = identityOf(await handle.stat({ bigint: true }))
     } finally {
       await handle.close()
     }
@@ -133,7 +152,7 @@ export const openIdentified = async (path: string, identity: FileIdentity): Prom
   const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
   const file = await open(path, flags).catch(() => undefined)
   if (file === undefined) return undefined
-  const found = await identityOf(file)
+  const found = identityOf(await file.stat({ bigint: true }))
   const isSame = (['device', 'inode', 'bytes', 'changedNs'] as const).every((part) => found[part] === identity[part])
   if (isSame) return file
   await file.close()
@@ -177,13 +196,13 @@ const contents = async (folder: string): Promise<string[] | undefined> => {
 /**
  * Builds a folder beside its final place and renames it once `build` is done, so that it never appears half-finished.
  * Refuses to replace a folder that is not empty, unless `overwrite` accepts its content; then the whole folder is
- * replaced. After a failure, the previous content is still there.
+ * replaced. After a failure, the previous content is still there. Returns the identities of all its files.
  */
 export const buildFolder = async (
   folder: string,
   { overwrite = () => false }: { readonly overwrite?: (present: readonly string[]) => boolean },
   build: (temporary: string) => Promise<void>
-): Promise<void> => {
+): Promise<FolderIdentity> => {
   const target = resolve(folder)
   const present = await contents(target)
   if (present !== undefined && present.length > 0 && !overwrite(present)) {
@@ -198,6 +217,7 @@ export const buildFolder = async (
   try {
     await mkdir(temporary)
     await build(temporary)
+    const files = await identitiesIn(temporary)
     if (present === undefined) await rename(temporary, target)
     else if (present.length === 0) {
       await rmdir(target)
@@ -214,6 +234,7 @@ export const buildFolder = async (
       await rm(old, { recursive: true, force: true })
     }
     await syncFolder(dirname(target))
+    return files
   } catch (error) {
     await rm(temporary, { recursive: true, force: true })
     throw writingError(folder, error)

@@ -5,7 +5,7 @@ import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber, ClusterSummary, GroupKind, RunRecord } from '../../preload/records'
 import { SpectroscopeError } from '../../preload/errors'
 import { buildFolder, writeFileAtomically, writingError } from '../base/files'
-import type { Parts } from '../base/files'
+import type { FolderIdentity, Parts } from '../base/files'
 import { GroupTree } from '../base/group-tree'
 import type { Workspace } from '../store/store'
 import type { ExportedTable } from '../store/tables'
@@ -319,14 +319,14 @@ const json = async (source: Source, folder: string): Promise<void> => {
  * then target position), components.json, columns.json (reliability of each), tokens.csv, clusters.json, and run.json
  * as for csv.
  *
- * With selected clusters, only their tokens are included. Throws an `input` error if the run has no susceptibilities
- * yet, or no clusters although its configuration asks for them.
+ * With selected clusters, only their tokens are included. Returns the identities of the files. Throws an `input` error
+ * if the run has no susceptibilities yet, or no clusters although its configuration asks for them.
  */
 export const exportRun = async (
   workspace: Workspace,
   runId: string,
   { format, folder, overwrite = false, clustering: number, clusters = 'all', rawCells = false }: ExportOptions
-): Promise<void> => {
+): Promise<FolderIdentity> => {
   const run = await workspace.getRun(runId)
   if (run.components.length === 0)
     throw new SpectroscopeError(
@@ -356,7 +356,7 @@ export const exportRun = async (
     annotations: new Map(annotations.map((annotation) => [annotation.target, annotation]))
   }
   const isOwn = (present: readonly string[]): boolean => present.every((name) => ownFile.test(name))
-  await buildFolder(folder, { overwrite: (present) => overwrite !== false && isOwn(present) }, (temporary) =>
+  return buildFolder(folder, { overwrite: (present) => overwrite !== false && isOwn(present) }, (temporary) =>
     format === 'json'
       ? json(source, temporary)
       : format === 'npy'

@@ -1,10 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import type { FileIdentity } from '../base/files'
+import { isFolder } from '../base/files'
+import type { FileIdentity, FolderIdentity } from '../base/files'
 
 export interface Download {
   readonly path: string
-  readonly file: FileIdentity
+  /** Of the file, or of a folder's files, which are sent as one archive. */
+  readonly files: FileIdentity | FolderIdentity
 }
+
+/** Name that a browser saves the download under. */
+export const nameOf = ({ path, files }: Download): string =>
+  `${path.split(/[\\/]/).at(-1) ?? 'file'}${isFolder(files) ? '.zip' : ''}`
 
 const millisecondsOfLink = 600_000
 const mostLinks = 64
@@ -14,12 +20,12 @@ export class Downloads {
   readonly #links = new Map<string, Download & { readonly until: number }>()
 
   /** Creates a link. Returns a path below the server's address. */
-  link(path: string, file: FileIdentity): string {
+  link(path: string, files: FileIdentity | FolderIdentity): string {
     const id = randomBytes(32).toString('base64url')
-    this.#links.set(id, { path, file, until: performance.now() + millisecondsOfLink })
+    this.#links.set(id, { path, files, until: performance.now() + millisecondsOfLink })
     const [oldest] = this.#links.keys()
     if (this.#links.size > mostLinks) this.#links.delete(oldest)
-    return `/files/${id}/${encodeURIComponent(path.split(/[\\/]/).at(-1) ?? 'file')}`
+    return `/files/${id}/${encodeURIComponent(nameOf({ path, files }))}`
   }
 
   /** Redeems a link. Returns undefined if it was used, has expired, or does not exist. */

@@ -2,9 +2,12 @@ import { open, realpath, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { basename, extname, join, sep } from 'node:path'
+import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { openIdentified } from '../base/files'
-import type { FileIdentity } from '../base/files'
+import { isFolder, openIdentified } from '../base/files'
+import { folderStream } from './archive'
+import { nameOf } from './downloads'
+import type { Download } from './downloads'
 
 export const contentTypes: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -83,14 +86,17 @@ export const fileOf = (folder: string, pathname: string): string | undefined => 
   return join(folder, ...parts)
 }
 
+/** A browser that disconnects midway is not an error. */
+const piped = (content: Readable, response: ServerResponse): Promise<void> =>
+  pipeline(content, response).catch(() => void response.destroy())
+
 /** Sends a file and closes it. */
 const streamed = async (request: IncomingMessage, response: ServerResponse, file: FileHandle): Promise<void> => {
   if (request.method === 'HEAD') {
     response.end()
     return file.close()
   }
-  // A browser that disconnects midway is not an error.
-  await pipeline(file.createReadStream(), response).catch(() => response.destroy())
+  await piped(file.createReadStream(), response)
 }
 
 /** Sends a file of the built window. */
@@ -127,31 +133,31 @@ export const sendPage = async (
   }
 }
 
+/** Opens what a download sends; undefined if any of it is no longer what was exported. */
+const contentOf = async ({ path, files }: Download): Promise<Readable | undefined> =>
+  isFolder(files) ? folderStream(path, files) : (await openIdentified(path, files))?.createReadStream()
+
 /**
- * Sends an exported file as a download. It is never shown as a page of this server, since such a page could call the
- * server. Sends only the file that was written, even if its path now holds another.
+ * Sends an exported file as a download, or a folder as one ZIP file. It is never shown as a page of this server, since
+ * such a page could call the server. Sends only the files that were written, even if their paths now hold others.
  */
-export const sendDownload = async (
-  request: IncomingMessage,
-  response: ServerResponse,
-  path: string,
-  identity: FileIdentity
-): Promise<void> => {
-  const file = await openIdentified(path, identity)
-  if (file === undefined) {
-    return sendText(response, 404, 'The file was changed, moved or removed after export; export it again.')
+export const sendDownload = async (response: ServerResponse, download: Download): Promise<void> => {
+  const content = await contentOf(download)
+  if (content === undefined) {
+    return sendText(response, 404, 'The export was changed, moved or removed after it was written; export it again.')
   }
-  const name = encodeURIComponent(basename(path)).replace(
+  const name = encodeURIComponent(nameOf(download)).replace(
     /['()*]/g,
     (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`
   )
   response.writeHead(200, {
     ...common,
     'Content-Security-Policy': "sandbox; default-src 'none'",
-    'Content-Type': 'application/octet-stream',
-    'Content-Length': String(identity.bytes),
+    ...(isFolder(download.files)
+      ? { 'Content-Type': 'application/zip' }
+      : { 'Content-Type': 'application/octet-stream', 'Content-Length': String(download.files.bytes) }),
     'Cache-Control': 'no-store',
     'Content-Disposition': `attachment; filename*=UTF-8''${name}`
   })
-  await streamed(request, response, file)
+  await piped(content, response)
 }
