@@ -113,6 +113,18 @@ export default defineConfig(
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } }
   },
   {
+    files: ['resources/site/*.js'],
+    languageOptions: {
+      sourceType: 'script',
+      globals: Object.fromEntries(
+        ['document', 'location', 'history', 'localStorage', 'matchMedia', 'addEventListener'].map((name) => [
+          name,
+          'readonly'
+        ])
+      )
+    }
+  },
+  {
     files: ['main/**/*.ts'],
     ignores: ['main/base/confined-duckdb.ts'],
     rules: {

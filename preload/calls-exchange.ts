@@ -4,7 +4,7 @@ import { runName, where } from './call-parameters'
 import { clusterSchema as cluster } from './contract-annotations'
 import { limits, path, text } from './limits'
 
-export const clusterExportFormats = ['annotated', 'html', 'csv', 'parquet', 'npy', 'json'] as const
+export const clusterExportFormats = ['annotated', 'site', 'html', 'csv', 'parquet', 'npy', 'json'] as const
 export type ClusterExportFormat = (typeof clusterExportFormats)[number]
 
 export interface ExportAnswer {
@@ -36,6 +36,10 @@ export interface ImportAnswer {
 
 /** `true` allows replacing an export. A file name allows replacing that file, whatever it contains. */
 const overwrite = z.union([z.boolean(), z.string().min(1).max(limits.path)]).default(false)
+/** Contexts on the page of a cluster, at most, so that a browser opens it. */
+export const mostContexts = 500
+const contextsOnPage = z.int().min(1).max(mostContexts)
+
 const bytes = z.custom<Uint8Array>(
   (value) => value instanceof Uint8Array && value.length <= 256 * 2 ** 20,
   'expected at most 256 MiB of bytes'
@@ -51,7 +55,9 @@ export const exportsCalls = {
       path,
       overwrite,
       picture: text(64 * 2 ** 20).optional(),
-      /** Leave CSV text cells unchanged, even if a spreadsheet would evaluate them. */
+      /** Contexts on the page of each cluster of a site. */
+      contexts: contextsOnPage.optional(),
+      /** Leaves text cells of CSV as they are, also where a spreadsheet would compute them. */
       rawCells: z.boolean().default(false)
     },
     gives<ExportAnswer>()

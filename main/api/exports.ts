@@ -10,6 +10,7 @@ import type { Overwrite } from '../exchange/output'
 import { writePicture } from '../exchange/picture'
 import { exportReport } from '../exchange/report'
 import type { Selection } from '../exchange/selection'
+import { exportSite } from '../exchange/site'
 import { programVersion } from '../pipeline/versions'
 import type { Workspace } from '../store/store'
 import type { HandlersOf, WorkbenchContext } from './context'
@@ -29,6 +30,7 @@ interface Order {
   readonly overwrite: Overwrite
   readonly rawCells?: boolean
   readonly picture?: string
+  readonly contexts?: number | undefined
 }
 
 const program = `spectroscope ${programVersion}`
@@ -38,7 +40,7 @@ type Files = FileIdentity | FolderIdentity
 const write = async (
   workspace: Workspace,
   run: string,
-  { format, path, clusters, overwrite, rawCells = false, picture, clustering }: Order
+  { format, path, clusters, overwrite, rawCells = false, picture, contexts, clustering }: Order
 ): Promise<Files> => {
   const which = { clusters, overwrite, ...(clustering === undefined ? {} : { clustering }) }
   if (format === 'annotated') return exportAnnotatedSet(workspace, run, { file: path, program, ...which })
@@ -46,6 +48,13 @@ const write = async (
     const drawn = picture === undefined ? {} : { picture }
     return exportReport(workspace, run, { file: path, program, ...which, ...drawn })
   }
+  if (format === 'site')
+    return exportSite(workspace, run, {
+      folder: path,
+      program,
+      ...which,
+      ...(contexts === undefined ? {} : { contexts })
+    })
   return exportRun(workspace, run, { format, folder: path, rawCells, ...which })
 }
 
@@ -95,6 +104,8 @@ export interface ExportRequest {
   readonly overwrite: Overwrite
   /** Leave CSV text cells unchanged; off by default. */
   readonly rawCells?: boolean
+  /** Contexts on the page of each cluster of a site; by default fewer where there are many clusters. */
+  readonly contexts?: number | undefined
 }
 
 export interface Exported extends ExportAnswer {

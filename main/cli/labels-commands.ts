@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 import type { Annotation } from '../../preload/contract-annotations'
+import { mostContexts } from '../../preload/calls-exchange'
 import type { ImportAnswer } from '../../preload/contract'
 import { countStatuses } from '../../preload/labels'
 import { plural } from '../../preload/plural'
@@ -14,7 +16,7 @@ import { restoreSources, restoreWorkspace } from '../api/restore'
 import type { Restored, RestoreSource } from '../api/restore'
 import { line, lines } from '../base/printed'
 import type { Visible } from '../base/printed'
-import { clusteringNumber } from './arguments'
+import { clusteringNumber, wholeIn } from './arguments'
 import type { Answer } from './output'
 import { renderTable } from './table'
 import { page } from './terminal'
@@ -59,10 +61,12 @@ const namingIn = (text: string, earlier: readonly NamedCluster[] = []): NamedClu
   return [...earlier, { cluster: clusterIn(text.slice(0, at).trim()), name: text.slice(at + 1) }]
 }
 
-const exportedText = ({ path, files, folder }: Exported): Visible =>
+const exportedText = ({ format, path, files, folder }: Exported): Visible =>
   files.length === 1 && path !== folder
     ? line`Written to ${path}.`
-    : line`${plural(files.length, 'file')} in ${folder}: ${files.join(', ')}.`
+    : format === 'site'
+      ? line`${plural(files.length, 'file')}; open ${join(folder, 'index.html')}, or put ${folder} on a web server.`
+      : line`${plural(files.length, 'file')} in ${folder}: ${files.join(', ')}.`
 
 const importedText = ({ run, clustering, clusters, labels, left }: ImportAnswer, into: boolean): Visible =>
   lines(
@@ -135,6 +139,7 @@ interface ExportOptions extends Common {
   readonly overwrite?: boolean
   readonly overwriteFile?: string
   readonly rawCells?: boolean
+  readonly contexts?: number
 }
 
 interface ImportOptions extends Common {
@@ -206,9 +211,11 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
 
   command(
     'export <run>',
-    "Write a run's matrix, tokens, clusters and labels: into a folder, or as annotated or html into one file.",
+    "Write a run's matrix, tokens, clusters and labels: into a folder, or as annotated or html into one file. " +
+      'With site, into a folder of pages that any web server shows.',
     'export latest --format npy --out results',
     'export first --format annotated --out first.json',
+    'export first --format site --out site',
     'export first --format html --clusters 1,5,9 --out report.html'
   )
     .addOption(new Option('-f, --format <format>', 'what to write').choices(exportFormats).makeOptionMandatory())
@@ -221,12 +228,17 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
       'all'
     )
     .option('--raw-cells', 'csv and npy: put no apostrophe before table text that a spreadsheet would evaluate')
+    .option(
+      '--contexts <number>',
+      'site: contexts on the page of each cluster; 24, or 8 of very many clusters',
+      wholeIn(1, mostContexts)
+    )
     .option('--overwrite', 'replace the folder or file if it is there, and an earlier export')
     .option('--overwrite-file <name>', 'replace the file of that name, even if it is no export of this program')
     .action(
       (
         run: string,
-        { format, out, clustering, clusters, overwrite, overwriteFile, rawCells, ...options }: ExportOptions
+        { format, out, clustering, clusters, overwrite, overwriteFile, rawCells, contexts, ...options }: ExportOptions
       ) =>
         answer(options, async () => {
           const exported = await exportTo(options.workspace, run, {
@@ -235,6 +247,7 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
             clusters,
             overwrite: overwriteFile ?? overwrite === true,
             rawCells: rawCells === true,
+            contexts,
             ...which(clustering)
           })
           return { json: exported, text: exportedText(exported) }

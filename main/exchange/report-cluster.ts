@@ -9,7 +9,9 @@ import type { AnnotationTarget, Annotation, Label } from '../../preload/contract
 import { type Said, quoted } from '../../preload/labels'
 import type { RunRecord } from '../../preload/records'
 import type { GroupTree } from '../base/group-tree'
+import type { ClusterEntry } from '../../preload/contract-explore'
 import type { StudyTexts } from './contexts'
+import type { MapPlaces } from './map-places'
 import { type Html, html, nothing, joined, newline } from './html'
 import type { MatrixMoments } from './moments'
 import { figureWords, tokenHtml, grouped, contextHtml, profileSvg } from './report-parts'
@@ -37,6 +39,10 @@ export interface Report {
   readonly reliabilities: readonly number[]
   readonly central: ReadonlyMap<ClusterNumber, readonly number[]>
   readonly texts: StudyTexts
+  /** What the window lists of each group. */
+  readonly entries: ReadonlyMap<ClusterNumber, ClusterEntry>
+  /** Undefined where neither tokens nor clusters have places. */
+  readonly map: MapPlaces | undefined
   readonly picture: string | undefined
   readonly program: string
 }
@@ -60,7 +66,7 @@ export const stabilityHtml = (stability: number | null): Html => {
   return html`${figureWords(stability)}${doubt}`
 }
 
-const sharePercent = (share: number): string => `${(100 * share).toFixed(0)} %`
+export const sharePercent = (share: number): string => `${(100 * share).toFixed(0)} %`
 
 /** The best rule in words, with its recall and precision; nothing if there is no rule. */
 export const ruleHtml = ({ rule }: ClusterSummary): Html => {
@@ -102,7 +108,7 @@ export const aboveOf = ({ tree, shown }: Report, { cluster }: ClusterSummary): C
     .reverse()
     .flatMap((group) => shown.get(group) ?? [])
 
-const contextItem = ({ texts }: Report, token: number): Html => {
+export const contextItem = ({ texts }: Report, token: number): Html => {
   const { before, after } = texts.around(token, aroundTokens)
   const document = texts.documentOf(token)
   const where = [texts.subsetOf(token), document === undefined ? '' : `${document.file}:${document.record}`]

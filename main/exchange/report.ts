@@ -3,24 +3,21 @@ import { clusteringWords, stabilityWords } from '../../preload/clustering-words'
 import { samplerWords } from '../../preload/configuration'
 import { corpusWords } from '../../preload/corpus-contents'
 import { SpectroscopeError } from '../../preload/errors'
-import { countStatuses, saidOf } from '../../preload/labels'
+import { countStatuses } from '../../preload/labels'
 import { plural } from '../../preload/plural'
-import { leftoverCluster } from '../../preload/records'
-import type { ClusteringRecord, ClusterSummary, RunRecord } from '../../preload/records'
+import type { ClusteringRecord, ClusterSummary } from '../../preload/records'
 import { makeFolder, writeIdentified } from '../base/files'
 import type { FileIdentity } from '../base/files'
 import { parseTarget } from '../../preload/label-rules'
 import { reliabilityThreshold } from '../sampling/diagnostics'
 import type { Workspace } from '../store/store'
-import { StudyTexts } from './contexts'
 import { html, joined, newline, nothing } from './html'
 import type { Html } from './html'
-import { centralTokens, momentsOf } from './moments'
+import { readReport } from './report-source'
 import { refuseToReplace, reportGenerator } from './output'
 import type { Overwrite } from './output'
 import { figureWords, grouped, tokenHtml } from './report-parts'
 import { reportStyle } from './report-style'
-import { chosenClusters, clusteringOf } from './selection'
 import type { Selection } from './selection'
 import {
   type Report,
@@ -31,8 +28,7 @@ import {
   stabilityHtml,
   ruleHtml,
   labelHtml,
-  clusterSection,
-  shownTopTokens
+  clusterSection
 } from './report-cluster'
 
 export interface ReportOptions {
@@ -45,9 +41,6 @@ export interface ReportOptions {
   readonly program: string
 }
 
-/** Contexts per cluster. Fewer if there are many clusters, so that a browser can open the page. */
-const contextsOf = (clusters: number): number => (clusters <= 300 ? 24 : 8)
-
 /** A sentence on how much of the columns is signal. */
 const signalWords = ({ run, reliabilities }: Report): string => {
   const known = reliabilities.filter(Number.isFinite).sort((a, b) => a - b)
@@ -56,12 +49,6 @@ const signalWords = ({ run, reliabilities }: Report): string => {
   const [least, median, most] = [0, Math.floor(known.length / 2), known.length - 1].map((at) => known[at].toFixed(2))
   const range = `reliability of the columns ${least} to ${most}, median ${median}`
   return noisy.length === 0 ? range : `${range}; mostly noise (below ${reliabilityThreshold}): ${noisy.join(', ')}`
-}
-
-/** Reliability of each column, in order; NaN if unknown. */
-const reliabilitiesOf = async (workspace: Workspace, { id, components }: RunRecord): Promise<number[]> => {
-  const diagnostics = new Map((await workspace.getDiagnostics(id)).map((each) => [each.component, each.reliability]))
-  return components.map((component) => diagnostics.get(component) ?? Number.NaN)
 }
 
 /** How stable each level is when the draws are split. */
@@ -79,7 +66,8 @@ const labelWords = ({ annotations, clustering: { clusters } }: Report): string =
   return `${grouped(labelled)} of ${plural(clusters, 'cluster')} labelled${doubtful}`
 }
 
-const provenance = (report: Report): Html => {
+/** What was measured, how, and by what, as a list of terms. */
+export const provenance = (report: Report): Html => {
   const { run, clustering, program } = report
   const { configuration, provenance: known } = run
   const { modelHash, tokenizerHash, studyHash, engine, platform, seed, imported, corpus } = known
@@ -240,38 +228,8 @@ export const exportReport = async (
       'usage',
       'The picture of the graph is not a data URL of a PNG or SVG; draw it again, or leave it out.'
     )
-  const run = await workspace.getRun(runId)
-  const clustering = clusteringOf(run, number)
-  const annotations = await workspace.getAnnotations(run.id, clustering.number)
-  const tree = await workspace.getTree(run.id, { clustering: clustering.number })
-  const selection = chosenClusters(run, clustering, tree, clusters, annotations)
   await refuseToReplace(file, overwrite)
-  const membership = await workspace.getMembership(run.id, { clustering: clustering.number })
-  const all = await workspace.getClusterSummaries(run.id, { clustering: clustering.number, topTokens: shownTopTokens })
-  const known = new Map(all.map((summary) => [summary.cluster, summary]))
-  const placed = tree.inOrder((group) => known.get(group)?.size ?? 0)
-  const order = [...placed.map(({ cluster }) => cluster), leftoverCluster]
-  const chosen = new Set(selection ?? order)
-  const summaries = order.filter((cluster) => chosen.has(cluster)).flatMap((cluster) => known.get(cluster) ?? [])
-  const shown = new Map(summaries.map((summary) => [summary.cluster, summary]))
-  const moments = await momentsOf(workspace, run.id, membership, tree)
-  const central = await centralTokens(workspace, run.id, membership, tree, moments, contextsOf(summaries.length))
-  const report: Report = {
-    run,
-    clustering,
-    selection,
-    tree,
-    summaries,
-    shown,
-    moments,
-    central,
-    picture,
-    program,
-    reliabilities: await reliabilitiesOf(workspace, run),
-    annotations: new Map(annotations.map((annotation) => [annotation.target, annotation])),
-    said: saidOf(annotations),
-    texts: await StudyTexts.of(workspace, run.id)
-  }
+  const report: Report = { ...(await readReport(workspace, runId, { clustering: number, clusters, program })), picture }
   await makeFolder(dirname(resolve(file)))
   return writeIdentified(file, written(report))
 }

@@ -16,6 +16,11 @@ export const formatWords: Readonly<Record<ClusterExportFormat, FormatWords>> = {
     words: 'One JSON file with labels, members and contexts; can be imported',
     ending: '.annotated.json'
   },
+  site: {
+    name: 'Static site',
+    words: 'A folder to put on the web: map, search, a page per cluster',
+    ending: null
+  },
   html: {
     name: 'HTML report',
     words: 'One file that opens in any browser: galleries, profiles, labels',
