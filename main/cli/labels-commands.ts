@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { Annotation } from '../../preload/contract-annotations'
 import { mostContexts } from '../../preload/calls-exchange'
 import type { ImportAnswer } from '../../preload/contract'
+import { isForPython, pythonOf } from '../../preload/contract-python'
 import { countStatuses } from '../../preload/labels'
 import { plural } from '../../preload/plural'
 import { briefly } from '../../preload/quoting'
@@ -140,6 +141,7 @@ interface ExportOptions extends Common {
   readonly overwriteFile?: string
   readonly rawCells?: boolean
   readonly contexts?: number
+  readonly python?: boolean
 }
 
 interface ImportOptions extends Common {
@@ -233,12 +235,24 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
       'site: contexts on the page of each cluster; 24, or 8 of very many clusters',
       wholeIn(1, mostContexts)
     )
+    .option('--python', 'print the lines of Python that load what was written')
     .option('--overwrite', 'replace the folder or file if it is there, and an earlier export')
     .option('--overwrite-file <name>', 'replace the file of that name, even if it is no export of this program')
     .action(
       (
         run: string,
-        { format, out, clustering, clusters, overwrite, overwriteFile, rawCells, contexts, ...options }: ExportOptions
+        {
+          format,
+          out,
+          clustering,
+          clusters,
+          overwrite,
+          overwriteFile,
+          rawCells,
+          contexts,
+          python,
+          ...options
+        }: ExportOptions
       ) =>
         answer(options, async () => {
           const exported = await exportTo(options.workspace, run, {
@@ -250,7 +264,9 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
             contexts,
             ...which(clustering)
           })
-          return { json: exported, text: exportedText(exported) }
+          const code = python === true && isForPython(format) ? pythonOf(format, exported.path) : undefined
+          const json = code === undefined ? exported : { ...exported, python: code }
+          return { json, text: code === undefined ? exportedText(exported) : lines(code.trimEnd().split('\n')) }
         })
     )
 
