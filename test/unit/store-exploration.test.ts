@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { join } from 'node:path'
 import type { AnnotationBody } from '../../preload/contract-annotations'
 import { patternNames } from '../../preload/contract-explore'
-import type { ClusteringDescription, LevelDescription } from '../../preload/records'
+import type { LevelDescription } from '../../preload/records'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
 import type { GalleryQuery } from '../../main/store/gallery'
@@ -16,55 +16,13 @@ import {
   storeRun,
   temporaryFolder,
   texts,
-  tokenText,
-  value
+  tokenText
 } from './store-fixture'
+import { description, groups, level, members, rows, tokens } from './small-clustering'
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>
 let workspace: Workspace
 let run: string
-
-/** 8 rows, 40 tokens: clusters 0 and 1 of five tokens, a main body of 30. */
-const rows = 8
-const tokens = 5 * rows
-const members = (cluster: number): number[] =>
-  Array.from({ length: tokens }, (_, token) => token).filter(
-    (token) => (token < 5 ? 0 : token < 10 ? 1 : -1) === cluster
-  )
-const groups = [0, 1, -1]
-
-/**
- * Central order: descending by token. Every third token leads out, to cluster 1 from 0, and to the main body from 1.
- */
-const level = (): LevelDescription => {
-  const perGroup = <T>(of: (group: number, column: number) => T): T[] =>
-    groups.flatMap((_, group) => components.map((__, column) => of(group, column)))
-  const mean = (group: number, column: number): number =>
-    members(groups[group]).reduce((sum, token) => sum + value(token, column), 0) / members(groups[group]).length
-  const centralPlace = new Int32Array(tokens)
-  for (const cluster of groups) [...members(cluster)].reverse().forEach((token, at) => (centralPlace[token] = at))
-  return {
-    kind: 'cluster',
-    centralPlace,
-    membership: Int32Array.from({ length: tokens }, (_, token) => (token < 5 ? 0 : token < 10 ? 1 : -1)),
-    caught: new Uint8Array(tokens).fill(1),
-    rules: groups.map(() => []),
-    boundary: Float32Array.from({ length: tokens }, (_, token) => (token % 3 === 0 ? (token + 1) / 100 : 0)),
-    toward: Int32Array.from({ length: tokens }, (_, token) =>
-      token % 3 !== 0 ? -2 : token < 5 ? 1 : token < 10 ? -1 : 0
-    ),
-    groups: Int32Array.from(groups),
-    means: Float32Array.from(perGroup(mean)),
-    standardDeviations: Float32Array.from(perGroup((group, column) => group + column)),
-    edges: { from: Int32Array.of(-1, -1, 0), to: Int32Array.of(0, 1, 1), weights: Float64Array.of(3, 5, 1) },
-    positions: Float32Array.of(1, 2, 3, 4, 5, 6)
-  }
-}
-
-const description = (changes: Partial<LevelDescription> = {}): ClusteringDescription => ({
-  patterns: Int32Array.from({ length: tokens }, (_, token) => (token < 5 ? 0b101 : 0b1)),
-  levels: [{ ...level(), ...changes }]
-})
 
 const gallery = async (
   cluster: number,
