@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { call, callInOrder, gives } from './call'
 import { where } from './call-parameters'
-import { annotationChangeSchema, clusterSchema as cluster } from './contract-annotations'
+import { annotationChangeSchema, clusterSchema as cluster, targetSchema } from './contract-annotations'
 import type { AnnotationsChanged, AnnotationTarget, BlindScore, JournalStep, UndoAnswer } from './contract-annotations'
 import { index, limits, text } from './limits'
 import type { ClusterNumber, TokenInContext } from './records'
@@ -65,6 +65,8 @@ export const labelsCalls = {
       from: z.strictObject(where),
       to: z.strictObject(where),
       least: z.number().min(0).max(1).default(0.5),
+      /** Labels to transfer, by their targets on the source; all if absent. */
+      targets: z.array(targetSchema).optional(),
       apply: z.boolean().default(false)
     },
     gives<Carried>()

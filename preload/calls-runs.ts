@@ -2,8 +2,9 @@ import { z } from 'zod'
 import { call, callInOrder, gives } from './call'
 import { configuration, run, runName, where } from './call-parameters'
 import { clusteringSchema } from './configuration'
+import { clusterSchema as cluster } from './contract-annotations'
 import type { RunMarks, UndoState } from './contract-annotations'
-import type { Comparison } from './contract-explore'
+import type { Comparison, MatchedTokens } from './contract-explore'
 import type { RunHealth } from './contract-progress'
 import type {
   ClusteringEstimate,
@@ -16,6 +17,8 @@ import type {
 } from './contract-runs'
 import { index, limits, path, text } from './limits'
 import type { RunRecord, TraceRecord } from './records'
+
+const matchedTokens = z.int().min(1).max(100)
 
 export const runsCalls = {
   list: call({}, gives<readonly RunEntry[]>()),
@@ -74,5 +77,10 @@ export const runsCalls = {
   health: call({ run }, gives<RunHealth>()),
   traces: call({ run }, gives<readonly TraceRecord[]>()),
   heatMap: call({ ...where, most: index.max(100_000).default(2000) }, gives<HeatMap>()),
-  compare: call({ left: z.strictObject(where), right: z.strictObject(where) }, gives<Comparison>())
+  compare: call({ left: z.strictObject(where), right: z.strictObject(where) }, gives<Comparison>()),
+  /** Tokens that two clusters have in common, that left, and that came. */
+  compareMatch: call(
+    { left: z.strictObject({ ...where, cluster }), right: z.strictObject({ ...where, cluster }), most: matchedTokens },
+    gives<MatchedTokens>()
+  )
 }

@@ -226,6 +226,22 @@ export interface Job {
 }
 
 /** Comparison of two clusterings of the same tokens. */
+interface SomeTokens {
+  readonly count: number
+  /** Some of them, evenly taken, as tokens of the run of their side. */
+  readonly tokens: Int32Array
+}
+
+/** Tokens of two matched clusters. */
+export interface MatchedTokens {
+  /** In both; tokens of the right run. */
+  readonly both: SomeTokens
+  /** Only in the left cluster. */
+  readonly gone: SomeTokens
+  /** Only in the right cluster. */
+  readonly came: SomeTokens
+}
+
 export interface Comparison {
   /** Number of tokens that both studies share: same rows and positions. */
   readonly tokens: number

@@ -1,4 +1,4 @@
-import type { Comparison } from '../../preload/contract'
+import type { Comparison, MatchedTokens } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
 import type { ClusterNumber, StudyRecord } from '../../preload/records'
@@ -109,9 +109,15 @@ const taken = (values: Int32Array | Float32Array, tokens: Int32Array): Float32Ar
   Float32Array.from(tokens, (token) => values[token])
 const groups = (values: Int32Array, tokens: Int32Array): Int32Array => tokens.map((token) => values[token])
 
-/** Compares two clusterings on the tokens that both studies share. Throws a `usage` error if there are none. */
-export const compareClusterings = async (workspace: Workspace, left: Place, right: Place): Promise<Comparison> => {
-  const [leftRun, rightRun] = [await workspace.getRun(left.run), await workspace.getRun(right.run)]
+interface Sides {
+  readonly shared: Shared
+  /** Cluster of each shared token, on each side. */
+  readonly left: Int32Array
+  readonly right: Int32Array
+}
+
+/** Clusters of the tokens that both studies share. Throws a `usage` error if there are none. */
+const sidesOf = async (workspace: Workspace, left: Place, right: Place): Promise<Sides> => {
   const leftStudy = await workspace.getStudy(left.run)
   const shared = sharedTokens(leftStudy, left.run === right.run ? leftStudy : await workspace.getStudy(right.run))
   if (shared.left.length === 0)
@@ -121,7 +127,43 @@ export const compareClusterings = async (workspace: Workspace, left: Place, righ
     )
   const leftGroups = await workspace.getMembership(left.run, { clustering: left.clustering })
   const rightGroups = await workspace.getMembership(right.run, { clustering: right.clustering })
-  const overlap = overlapOf(groups(leftGroups, shared.left), groups(rightGroups, shared.right))
+  return { shared, left: groups(leftGroups, shared.left), right: groups(rightGroups, shared.right) }
+}
+
+/** At most `most` values, evenly taken from all. */
+const someOf = (values: readonly number[], most: number): Int32Array =>
+  Int32Array.from({ length: Math.min(most, values.length) }, (_, at) =>
+    values.length <= most ? values[at] : values[Math.floor((at * values.length) / most)]
+  )
+
+/**
+ * Tokens of a cluster on the left and one on the right: those in both, those that only the left has, and those that
+ * only the right has. Gives at most `most` of each, as tokens of the run of their side, with their counts. Throws a
+ * `usage` error if the runs share no tokens.
+ */
+export const compareMatch = async (
+  workspace: Workspace,
+  left: Place & { readonly cluster: ClusterNumber },
+  right: Place & { readonly cluster: ClusterNumber },
+  most: number
+): Promise<MatchedTokens> => {
+  const sides = await sidesOf(workspace, left, right)
+  const [both, gone, came]: number[][] = [[], [], []]
+  for (let at = 0; at < sides.left.length; at++) {
+    const [inLeft, inRight] = [sides.left[at] === left.cluster, sides.right[at] === right.cluster]
+    if (inLeft && inRight) both.push(sides.shared.right[at])
+    else if (inLeft) gone.push(sides.shared.left[at])
+    else if (inRight) came.push(sides.shared.right[at])
+  }
+  const given = (tokens: number[]): MatchedTokens['both'] => ({ count: tokens.length, tokens: someOf(tokens, most) })
+  return { both: given(both), gone: given(gone), came: given(came) }
+}
+
+/** Compares two clusterings on the tokens that both studies share. Throws a `usage` error if there are none. */
+export const compareClusterings = async (workspace: Workspace, left: Place, right: Place): Promise<Comparison> => {
+  const [leftRun, rightRun] = [await workspace.getRun(left.run), await workspace.getRun(right.run)]
+  const { shared, left: leftGroups, right: rightGroups } = await sidesOf(workspace, left, right)
+  const overlap = overlapOf(leftGroups, rightGroups)
   const columns: { component: string; correlation: number }[] = []
   for (const component of leftRun.components.filter((each) => rightRun.components.includes(each))) {
     const mine = await workspace.getColumn(left.run, component)

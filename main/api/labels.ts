@@ -1,5 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto'
-import type { AnnotationsChanged } from '../../preload/contract-annotations'
+import type { Annotation, AnnotationsChanged } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
 import { isLabel } from '../../preload/label-rules'
 import type { ClusterNumber } from '../../preload/records'
@@ -88,9 +88,12 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
       return { odd, right, score }
     },
 
-    carry: async ({ from, to, least, apply }) => {
+    carry: async ({ from, to, least, targets, apply }) => {
       const workspace = context.workspace()
-      const { proposals, edits } = await carry(workspace, from, to, least, isLabel)
+      const chosen = targets === undefined ? null : new Set<string>(targets)
+      const isWanted = (annotation: Annotation): boolean =>
+        isLabel(annotation) && (chosen === null || chosen.has(annotation.target))
+      const { proposals, edits } = await carry(workspace, from, to, least, isWanted)
       if (apply) {
         if (proposals.length === 0)
           throw new SpectroscopeError(

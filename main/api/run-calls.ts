@@ -12,7 +12,7 @@ import { checkConfiguration, readConfiguration, readConfigurationFile } from '..
 import { checkThreads } from '../pipeline/room'
 import type { LabelCounts } from '../store/annotations'
 import type { Workspace } from '../store/store'
-import { compareClusterings } from './compare'
+import { compareClusterings, compareMatch } from './compare'
 import type { HandlersOf, WorkbenchContext } from './context'
 import type { Estimates } from './estimates'
 import type { Jobs } from './jobs'
@@ -236,6 +236,7 @@ export const runCalls = (
     health: async ({ run }) => healthOf(context.workspace(), settled(await context.workspace().getRun(run))),
     traces: ({ run }) => context.workspace().getTraces(run),
     heatMap: ({ run, clustering, most }) => context.workspace().getHeatMap(run, clustering, most),
-    compare: ({ left, right }) => compareClusterings(context.workspace(), left, right)
+    compare: ({ left, right }) => compareClusterings(context.workspace(), left, right),
+    compareMatch: ({ left, right, most }) => compareMatch(context.workspace(), left, right, most)
   }
 }

@@ -427,6 +427,10 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
     'runs.health': ({ run }) => runs.health(run),
     'runs.traces': () => runs.traces(),
     'runs.heatMap': ({ most }) => data.heatMap(most),
+    'runs.compareMatch': () => {
+      const some = (first: number) => ({ count: 40, tokens: Int32Array.from({ length: 8 }, (_, at) => first + 3 * at) })
+      return { both: some(0), gone: some(100), came: some(200) }
+    },
     'runs.compare': () => ({
       tokens: data.tokens,
       adjustedRand: 0.617,

@@ -8,6 +8,7 @@ import { exportCalls } from '../../main/api/exports'
 import { importCalls } from '../../main/api/imports'
 import { everywhere } from '../../main/api/reach'
 import { ReceivedFiles } from '../../main/api/received-files'
+import { compareMatch } from '../../main/api/compare'
 import { labelCalls } from '../../main/api/labels'
 import { labelsOf } from '../../main/api/run-labels'
 import { trustWorkspace } from '../../main/api/trust'
@@ -233,6 +234,10 @@ describe("a window's calls about labels", () => {
       ].sort((a, b) => a.to - b.to)
     })
     expect(await workspace.getAnnotations(run, number)).toEqual([])
+    expect((await call('labels.carry', { ...request, targets: [] })).proposals).toEqual([])
+    await call('labels.carry', { ...request, targets: ['cluster:0'], apply: true })
+    expect(await workspace.getAnnotations(run, number)).toMatchObject([{ target: 'cluster:1', name: 'zero' }])
+    await call('labels.undo', {})
     await call('labels.carry', { ...request, apply: true })
     expect((await workspace.getAnnotations(run, number)).map(({ target, name }) => [target, name])).toEqual([
       ['cluster:0', 'one'],
@@ -248,6 +253,26 @@ describe("a window's calls about labels", () => {
       kind: 'input',
       message: expect.stringContaining('No label')
     })
+  })
+
+  test('of two clusters are those of tokens in both, and in one alone', async () => {
+    const other = await storeRun(workspace)
+    const of = (id: string, cluster: number) => ({ run: id, clustering: 1, cluster })
+    const [zero, one] = await Promise.all(
+      [0, 1].map(async (cluster) =>
+        [...(await workspace.getMembership(run, { clustering: 1 }))].flatMap((of, token) =>
+          of === cluster ? [token] : []
+        )
+      )
+    )
+    const same = await compareMatch(workspace, of(run, 0), of(other, 0), 2)
+    expect(same.both).toEqual({ count: zero.length, tokens: expect.any(Int32Array) })
+    expect(same.both.tokens).toHaveLength(2)
+    expect([same.gone.count, same.came.count]).toEqual([0, 0])
+    const apart = await compareMatch(workspace, of(run, 0), of(other, 1), 100)
+    expect(apart.both.count).toBe(0)
+    expect([...apart.gone.tokens]).toEqual(zero)
+    expect([...apart.came.tokens]).toEqual(one)
   })
 
   test('are carried to another run of the same rows', async () => {
