@@ -40,8 +40,13 @@ const counted = (shards: readonly ShardStatus[]): string => {
 const nextLines = ({ folder, shards, commands, here }: SetStatus): string[] => {
   if (shards.every(({ state }) => state === 'done')) return [`Next: spectroscope gather ${folder}`]
   if (here === null) return []
-  if (commands.length === 0) return ['Nobody is at the others, which need those that are running; here:', `  ${here}`]
-  return ['Nobody is at the others; on Slurm:', ...commands.map((command) => `  ${command}`), 'or here:', `  ${here}`]
+  if (commands.length === 0) return ['The others wait for those that are running. Here:', `  ${here}`]
+  return [
+    'The others are not running. On Slurm:',
+    ...commands.map((command) => `  ${command}`),
+    'or here:',
+    `  ${here}`
+  ]
 }
 
 /** State of a divided run by shard, and commands for the remaining ones. */

@@ -61,6 +61,6 @@ export const planClustering = async (
     maxArraySize: array,
     perTask,
     notes: [...notes.map(({ message }) => message), ...arrayNotes({ shards: divided }, array)],
-    assumption: `Times are by rates measured on another machine and ${startSeconds} s for each start.`
+    assumption: `Times assume speeds measured on another machine, and ${startSeconds} s for each start.`
   }
 }

@@ -50,9 +50,9 @@ const readerWords: Readonly<Record<PlanReader, { readonly gpu: string; readonly 
 /** What is said of the engine that an array will use, where something else was asked for or has to be. */
 export const engineNotes = (asked: string, name: string, reader: PlanReader = 'terminal'): string[] => {
   const words = readerWords[reader]
-  if (hasDevice(name)) return [`A task needs a GPU, which Slurm gives when it is asked: ${words.gpu}.`]
-  const other = `make the shards on a machine that has one, or ${words.engine}`
-  const sentence = `The array will compute on the processor (${name}), as "auto" finds no GPU here; for GPUs, ${other}.`
+  if (hasDevice(name)) return [`Tasks need a GPU; request one from Slurm: ${words.gpu}.`]
+  const other = `create the shards on a machine with a GPU, or ${words.engine}`
+  const sentence = `The array will run on the CPU (${name}), because "auto" finds no GPU here; to use GPUs, ${other}.`
   return asked === 'auto' ? [sentence] : []
 }
 
@@ -62,7 +62,7 @@ const engineFor = (asked: string, rates: readonly EngineRate[], reader: PlanRead
   const name = resolveAmong(asked, available)
   const here = rates.find((each) => each.name === name && each.gigaflopsPerSecond !== null)
   const measured = here ?? rates.find((each) => each.name === resolveAmong('auto', available))
-  const elsewhere = `${name} is not on this machine, so times are those of ${measured?.name ?? 'no engine'} here.`
+  const elsewhere = `${name} is not available on this machine, so times are estimated for ${measured?.name ?? 'no engine'}.`
   const notes = [...engineNotes(asked, name, reader), ...(here === undefined ? [elsewhere] : [])]
   return {
     name,
@@ -189,7 +189,7 @@ export const planShards = async (
     maxArraySize: array,
     perTask,
     notes: [...notes, ...arrayNotes({ shards: dealt }, array)],
-    assumption: `Times are by ${each} × ${basisWords(rate)} and ${startSeconds} s for each start; faster nodes take less.`
+    assumption: `Times assume ${each} × ${basisWords(rate)} and ${startSeconds} s for each start; faster nodes take less.`
   }
 }
 
@@ -203,6 +203,6 @@ export const arrayNotes = ({ shards }: Pick<ScriptSet, 'shards'>, mostTasks: num
   mostTasks === null || shards.length <= mostTasks
     ? []
     : [
-        `${grouped(shards.length)} shards are more than an array may have tasks here (MaxArraySize is ` +
-          `${grouped(mostTasks)}), so each task works on ${perTaskFor({ shards }, mostTasks)} in turn.`
+        `${grouped(shards.length)} shards exceed the limit of array tasks here (MaxArraySize is ` +
+          `${grouped(mostTasks)}), so each task runs ${perTaskFor({ shards }, mostTasks)} in turn.`
       ]

@@ -160,7 +160,7 @@ const queueable = (set: ShardParts, shards: readonly ShardStatus[], missing: rea
 
 /**
  * How far shards of a set are, all by default, by results, claims and Slurm's queue; and commands for those that
- * nobody is at.
+ * are not running.
  */
 export const setStatus = async (
   folder: string,
@@ -228,7 +228,7 @@ const remedyFor = ({ folder, shards, commands }: SetStatus): string => {
   const queue = `${isLong ? 'the lines of ' : ''}${shown.map((each) => `\`${each}\``).join(' and ')}`
   const here = `\`spectroscope shards run ${quoted(folder)} ${unattended[0].index}\``
   if (commands.length === 0) return 'wait for those that are running; the others need them'
-  return `run what nobody is at with ${queue}, or here with ${here}${unattended.length > 1 ? ' and so on' : ''}`
+  return `start those not running with ${queue}, or here with ${here}${unattended.length > 1 ? ' and so on' : ''}`
 }
 
 /** Indices of unfinished shards by state. */

@@ -336,7 +336,7 @@ describe('a shard that needs others', () => {
     const held = await claim(claimPath(folder, 0))
     await expect(checkDone(folder, set)).rejects.toMatchObject({
       kind: 'workspace',
-      message: `1 of 1 shards of ${folder} are not done (at work: 0); wait for them.`
+      message: `1 of 1 shards of ${folder} are not done (running: 0); wait for them.`
     })
     if ('release' in held) await held.release()
     await expect(checkDone(folder, set)).rejects.toMatchObject({ kind: 'usage' })

@@ -127,7 +127,7 @@ describe('how far shards are', () => {
     claimed(4, 1)
     reported(4, { secondsLeft: null, detail: '12 clusters; 300 of 920 tokens remain' })
     const { shards: found, secondsLeft } = await setStatus(folder, waiting)
-    expect(found[4]).toMatchObject({ state: 'at work', fraction: 0.5, secondsLeft: null })
+    expect(found[4]).toMatchObject({ state: 'running', fraction: 0.5, secondsLeft: null })
     expect(found[4].detail).toBe('12 clusters; 300 of 920 tokens remain')
     expect(secondsLeft).toBeNull()
     claimed(3, 1)
@@ -338,7 +338,7 @@ describe('what is queued', () => {
       Promise.resolve(shard === 1 || shard === 2 ? 'done' : 'none')
     const status = await setStatus(folder, waiting, check)
     expect([status.commands, status.here]).toEqual([[], `bash ${folder}/run-all.sh 3 4 5`])
-    expect(missingError(status)!.message).toContain('wait for those that are at work; the others need them.')
+    expect(missingError(status)!.message).toContain('wait for those that are running; the others need them.')
   })
 })
 
