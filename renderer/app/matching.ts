@@ -90,6 +90,9 @@ export const rankOf = (label: string, query: string): number => {
   const others = othersFor(words)
   const fits = typed.map((word) => fitOf(word, words, others))
   const total = fits.reduce((sum, { rank }) => sum + rank, 0)
-  if (total < none) return total + Math.min(...fits.map(({ at }) => at)) / 10
+  // Of labels with all typed words, the one with the words side by side comes first, then the shorter one.
+  const phrase = ` ${words.join(' ')}`.indexOf(` ${typed.join(' ')}`)
+  const order = phrase < 0 ? 0.5 + words.length / 100 : Math.min(phrase, 40) / 100 + words.length / 1000
+  if (total < none) return total + order
   return startsWords(typed.join(''), words) ? 5 : none
 }

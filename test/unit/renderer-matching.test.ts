@@ -12,6 +12,9 @@ const labels = [
   'Graph Fit to view',
   'Graph Export graph as PNG…',
   'Window Dark theme',
+  'Clusters Show unseen clusters only',
+  'Graph Show clusters',
+  'Graph Show clusters as nodes',
   'Clusters Next unseen cluster',
   'Clusters Compare with next similar'
 ]
@@ -37,6 +40,7 @@ describe('the list of commands', () => {
     ['cluster merge', 'Labels Merge clusters'],
     ['night', 'Window Dark theme'],
     ['png', 'Graph Export graph as PNG…'],
+    ['Show clusters', 'Graph Show clusters'],
     ['SHORTCUTS', 'Window Show keyboard shortcuts'],
     ['simil', 'Clusters Compare with next similar']
   ])('finds by “%s”: %s', (query, label) => expect(best(query)).toBe(label))
