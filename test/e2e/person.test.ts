@@ -193,7 +193,7 @@ const clusterAgain = async (page: Page): Promise<void> => {
   await name.fill('ten neighbours')
   await button(dialog, 'Recluster').click()
   // The clustering is followed where it was asked for.
-  await toast(page, /^Clustering 2 of “first” finished/).waitFor()
+  await toast(page, /Clustering 2 of “first” finished/).waitFor()
   await page.getByRole('status', { name: 'Clustering' }).waitFor({ state: 'detached' })
 }
 
