@@ -82,7 +82,7 @@ describe('a workspace that cannot be written', () => {
       const change = { do: 'set' as const, targets: ['cluster:0' as const], label: { name: 'x' } }
       const label = { run, clustering: 1, words: 'label', changes: [change] }
       await expect(bench.ask('labels.apply', label)).rejects.toMatchObject(refused)
-      const undescribed = { kind: 'workspace', message: expect.stringContaining('nothing can be written') }
+      const undescribed = { kind: 'workspace', message: expect.stringContaining('the workspace is read-only') }
       await expect(bench.ask('clusters.overview', { run, clustering: 1 })).rejects.toMatchObject(undescribed)
     } finally {
       await bench.close()

@@ -76,7 +76,7 @@ describe('runs', () => {
     for (const text of [second.id, "third's", 'latest']) expect((await workspace.findRun(text)).id).toBe(second.id)
     await expect(workspace.findRun('2')).rejects.toMatchObject({
       kind: 'input',
-      message: expect.stringContaining('fits 2 runs')
+      message: expect.stringContaining('matches 2 runs')
     })
     await expect(workspace.findRun('none')).rejects.toMatchObject({
       kind: 'input',
