@@ -64,7 +64,8 @@ export const exportsCalls = {
   ),
   picture: call({ path, content: bytes, overwrite }, gives<ExportAnswer>()),
   /**
-   * An address from which a browser can fetch once what was just exported, a folder as one ZIP file; null in the shell.
+   * An address from which a browser can fetch once what was just exported, a folder as one ZIP file; null in the
+   * shell.
    */
   link: call({ path }, gives<{ readonly address: string } | null>())
 }

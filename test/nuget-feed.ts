@@ -56,7 +56,10 @@ export const zip = (files: Readonly<Record<string, Buffer>>): Buffer => {
   return Buffer.concat([...parts, ...directory, end])
 }
 
-/** A PATH whose command by the name of nvidia-smi, made in `folder`, answers as one of this driver would, or that there is no such device. */
+/**
+ * A PATH whose command by the name of nvidia-smi, made in `folder`, answers as one of this driver would, or that there
+ * is no such device.
+ */
 export const pathWithDriver = (folder: string, driver: string | undefined): string => {
   mkdirSync(folder, { recursive: true })
   const path = join(folder, 'nvidia-smi')
@@ -143,7 +146,10 @@ const forWindows = (): Packaged => ({
   )
 })
 
-/** How a feed gives the package: whole, cut off or stalled after a half, with other bytes, without its checksum, or not at all. */
+/**
+ * How a feed gives the package: whole, cut off or stalled after a half, with other bytes, without its checksum, or not
+ * at all.
+ */
 export type Manner = 'whole' | 'cut' | 'stalled' | 'wrong' | 'unregistered' | 'gone'
 
 /** A NuGet feed of this machine with onnxruntime's provider for CUDA, as far as its files' names and needs go. */

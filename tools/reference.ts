@@ -64,6 +64,9 @@ const table = (
   return ['| key | value | default | |', '|---|---|---|---|', ...Object.entries(properties).map(row)].join('\n')
 }
 
+/** Defaults that a section has beside those of its schema. */
+const defaultsOf = (key: string): typeof presetDefault => (key === 'sampler' ? presetDefault : () => undefined)
+
 /**
  * Reference of CONFIG.json in Markdown, from the schema that checks it: a table of the top level and one of each
  * section.
@@ -75,9 +78,7 @@ export const reference = (): string => {
     const inner = section(value)
     return inner === undefined
       ? []
-      : [
-          `**\`${key}\`**\n\n${table(inner.properties!, inner.required ?? [], key === 'sampler' ? presetDefault : () => undefined)}`
-        ]
+      : [`**\`${key}\`**\n\n${table(inner.properties!, inner.required ?? [], defaultsOf(key))}`]
   })
   return [table(properties, schema.required ?? [], () => undefined), ...parts].join('\n\n')
 }

@@ -13,7 +13,9 @@ export const nameCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'na
   const { settings: file } = context.environment
   const key = (): string => namingKeySchema.safeParse(entriesOf(file)[keyEntry]).data ?? ''
 
-  /** The server of the settings. Throws a `configuration` error where names by a model are off, or it is not named. */
+  /**
+   * The server of the settings. Throws a `configuration` error where names by a model are off, or it is not named.
+   */
   const access = (): ModelAccess => {
     const { enabled, address, model } = context.settings().naming
     if (enabled && address !== '' && model !== '') return { address, model, key: key() }

@@ -47,8 +47,8 @@ const lone = '\ue000'
 const lineBreak = /[\n\r\u2028\u2029]/
 
 /**
- * A lone angle bracket, or punctuation with an opening bracket or quote in it. Straight quotes open and close, so they
- * are neither.
+ * A lone angle bracket, or punctuation with an opening bracket or quote in it. Straight quotes open and close, so
+ * they are neither.
  */
 const leftDelimiter = /^(?:<\/?|[\p{P}\p{S}]*[\p{Ps}“‘«‹][\p{P}\p{S}]*)$/u
 const rightDelimiter = /^(?:\/?>|[\p{P}\p{S}]*[\p{Pe}”»›][\p{P}\p{S}]*)$/u

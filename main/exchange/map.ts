@@ -110,8 +110,8 @@ const namesOf = (report: Report, frame: Frame, placed: readonly Placed[]): Html[
 }
 
 /**
- * The map of a report's clusters as SVG, fitted to its points: each cluster in the colour of its topmost group, a link
- * to `hrefOf`, its name on hover, and names where there is room. Undefined where nothing has a place.
+ * The map of a report's clusters as SVG, fitted to its points: each cluster in the colour of its topmost group, a
+ * link to `hrefOf`, its name on hover, and names where there is room. Undefined where nothing has a place.
  */
 export const mapSvg = (report: Report, hrefOf: (cluster: ClusterNumber) => string): Html | undefined => {
   const { map, shown } = report

@@ -59,6 +59,17 @@ svg .noisy { opacity: .6; font-style: italic }
 svg tspan { fill: var(--soft); opacity: .8 }
 .axis { stroke: var(--line) }
 .spread { stroke: var(--soft) }
+.map { width: 100%; border: 1px solid var(--line); border-radius: .5rem; background: var(--panel) }
+.map path { fill: none; stroke: currentColor; stroke-linecap: round; stroke-opacity: .6 }
+.map a:is(:hover, :focus-visible) path { stroke-opacity: 1 }
+.map .rest { color: var(--soft); stroke-opacity: .18 }
+.map text {
+  fill: var(--ink); stroke: var(--panel); stroke-width: 3px; paint-order: stroke; font-size: 12px; text-anchor: middle;
+  pointer-events: none
+}
+.map .given { font-weight: 650 }
+.k0 { color: var(--down) } .k1 { color: var(--up) } .k2 { color: #3d9a62 } .k3 { color: #b8468d } .k4 { color: #8467cc }
+.k5 { color: #a88a14 } .k6 { color: #1c9496 } .k7 { color: #cf5044 } .k8 { color: #7a8a2a } .k9 { color: #79808b }
 figure { margin: 1rem 0 } figure img { max-width: 100%; border: 1px solid var(--line); background: #fff }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; color: #000; background: #fff }

@@ -14,6 +14,7 @@ import type { Workspace } from '../store/store'
 import { html, joined, newline, nothing } from './html'
 import type { Html } from './html'
 import { readReport } from './report-source'
+import { mapSvg } from './map'
 import { refuseToReplace, reportGenerator } from './output'
 import type { Overwrite } from './output'
 import { figureWords, grouped, tokenHtml } from './report-parts'
@@ -183,13 +184,31 @@ const groupsHtml = (report: Report): Html => {
   return html`<section><h2>Merges and parts</h2>${joined(groups, newline)}</section>\n`
 }
 
+/** All shown clusters on a map that is fitted to them; each is a link to its section. */
+const mapHtml = (report: Report): Html => {
+  const map = mapSvg(report, (cluster) => `#cluster${cluster}`)
+  return map === undefined ? nothing : html`<figure>${map}</figure>\n`
+}
+
+const reliabilityHtml = ({ run, reliabilities }: Report): Html => {
+  if (!reliabilities.some(Number.isFinite)) return nothing
+  const rows = run.components.map((component, column) => {
+    const known = reliabilities[column]
+    const noise = known < reliabilityThreshold ? html` <span class="label">mostly noise</span>` : nothing
+    return html`<tr><td>${component}</td><td class="number">${figureWords(known)}</td><td>${noise}</td></tr>`
+  })
+  const head = html`<thead><tr><th>component</th><th class="number">reliability</th><th></th></tr></thead>`
+  const words = html`<p class="soft">How much of each column of χ is signal, 0 to 1.</p>`
+  return html`<section><h2>Reliability</h2>${words}<table>${head}<tbody>${rows}</tbody></table></section>\n`
+}
+
 const pictureUrl = /^data:image\/(png|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}$/
 
 const page = function* (report: Report): Generator<Html> {
   const { run, summaries, selection, clustering, picture } = report
   const clusters = summaries.filter(({ kind }) => kind !== 'region' && kind !== 'neighbourhood').length
   const title = `${run.name}: ${selection === null ? '' : `${clusters} of `}${clustering.clusters} clusters`
-  const caption = html`<figcaption>The graph.</figcaption>`
+  const caption = html`<figcaption>The graph as it was shown.</figcaption>`
   const figure =
     picture === undefined
       ? nothing
@@ -204,9 +223,9 @@ how the loss on a token varies with that of the corpus when parts of the model a
 ${provenance(report)}</header>
 ${figure}<main>
 ${contents(report)}
-${groupsHtml(report)}`
+${mapHtml(report)}${groupsHtml(report)}`
   for (const summary of summaries) yield clusterSection(report, summary)
-  yield html`</main></body></html>\n`
+  yield html`${reliabilityHtml(report)}</main></body></html>\n`
 }
 
 const written = function* (report: Report): Generator<string> {

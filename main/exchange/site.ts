@@ -69,9 +69,9 @@ const contextsScript = function* ({ summaries, central, texts }: Report): Genera
 }
 
 /**
- * Writes a site: a folder that any web server shows, and that opens as files too. `index.html` has the map and a table
- * of all groups, `clusters/` a page for each, `assets/` what they share. The folder appears complete or not at all.
- * Returns the identities of its files. Throws `input` and `usage` errors.
+ * Writes a site: a folder that any web server shows, and that opens as files too. `index.html` has the map and a
+ * table of all groups, `clusters/` a page for each, `assets/` what they share. The folder appears complete or not at
+ * all. Returns the identities of its files. Throws `input` and `usage` errors.
  */
 export const exportSite = async (
   workspace: Workspace,

@@ -13,8 +13,8 @@ import { beginnersOf, perTaskFor, taskMemory, threadsOfShard } from './shard-scr
 import { maxArraySize } from './slurm'
 
 /**
- * What a further clustering of a run will cost as shards, before anything is written. `mostTasks`: tasks that an array
- * may have, by default what Slurm says here. Throws the errors of `shardClustering`.
+ * What a further clustering of a run will cost as shards, before anything is written. `mostTasks`: tasks that an
+ * array may have, by default what Slurm says here. Throws the errors of `shardClustering`.
  */
 export const planClustering = async (
   workspace: Workspace,

@@ -55,7 +55,8 @@ export const threadsThatFit = async (
   const fits = ({ sampling }: { readonly sampling: number }): boolean => sampling <= memory
   const threads = fits(whole) ? wanted : largestFrom(1, wanted - 1, (count) => fits(neededOn(count)))
   const { sampling } = threads === wanted ? whole : neededOn(threads)
-  const scarce = `Sampling needs about ${gigabytes(sampling)} of memory even on one thread, and there is ${gigabytes(memory)}`
+  const needed = gigabytes(sampling)
+  const scarce = `Sampling needs about ${needed} of memory even on one thread, and there is ${gigabytes(memory)}`
   const fewerChains = configuration.sampler.method === 'psgld' ? ', set fewer "sampler.chains"' : ''
   const remedy = `study fewer tokens or components${fewerChains}, or divide the run with \`spectroscope shard\``
   if (sampling > mostOverestimated * memory) throw new SpectroscopeError('configuration', `${scarce}; ${remedy}.`)

@@ -62,7 +62,8 @@ const engineFor = (asked: string, rates: readonly EngineRate[], reader: PlanRead
   const name = resolveAmong(asked, available)
   const here = rates.find((each) => each.name === name && each.gigaflopsPerSecond !== null)
   const measured = here ?? rates.find((each) => each.name === resolveAmong('auto', available))
-  const elsewhere = `${name} is not available on this machine, so times are estimated for ${measured?.name ?? 'no engine'}.`
+  const timed = measured?.name ?? 'no engine'
+  const elsewhere = `${name} is not available on this machine, so times are estimated for ${timed}.`
   const notes = [...engineNotes(asked, name, reader), ...(here === undefined ? [elsewhere] : [])]
   return {
     name,
@@ -189,7 +190,8 @@ export const planShards = async (
     maxArraySize: array,
     perTask,
     notes: [...notes, ...arrayNotes({ shards: dealt }, array)],
-    assumption: `Times assume ${each} × ${basisWords(rate)} and ${startSeconds} s for each start; faster nodes take less.`
+    assumption:
+      `Times assume ${each} × ${basisWords(rate)} and ${startSeconds} s for each start; ` + 'faster nodes take less.'
   }
 }
 

@@ -28,8 +28,8 @@ const hasCheckpoint = (folder: string): boolean =>
   existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.checkpoint'))
 
 /**
- * Throws an error that says which of some shards of a set are not done, all by default, and how to run them, unless all
- * are: `usage`, or `workspace` where other processes are at all of those.
+ * Throws an error that says which of some shards of a set are not done, all by default, and how to run them, unless
+ * all are: `usage`, or `workspace` where other processes are at all of those.
  */
 export const checkDone = async (
   folder: string,

@@ -76,8 +76,8 @@ const tokenizerName = 'tokenizer.json'
 const blockBytes = 2 ** 22
 
 /**
- * Copies what `loadModel` reads, and the tokenizer, so that the folder is a model of its own. Each file is there whole
- * or not at all, as shards may be at work on it already.
+ * Copies what `loadModel` reads, and the tokenizer, so that the folder is a model of its own. Each file is there
+ * whole or not at all, as shards may be at work on it already.
  */
 const copyModel = async (
   from: string,

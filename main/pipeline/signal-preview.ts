@@ -77,12 +77,12 @@ const wordsOf = (components: SignalPreview['components'], target: number | false
     `${components.map(({ component }) => component).join(', ')} ${components.length === 1 ? 'is' : 'are'} ` +
     `${values[0].toFixed(2)}${components.length === 1 ? '' : ` to ${values[values.length - 1].toFixed(2)}`}.`
   const rounds = components.flatMap(({ roundsNeeded: needed }) => (needed === null ? [] : [needed]))
+  const [fewest, most] = [Math.min(...rounds), Math.max(...rounds)]
   const second =
     target === false || rounds.length === 0
       ? ''
       : ` ${percent(target)} will take ` +
-        `${Math.min(...rounds) === Math.max(...rounds) ? Math.max(...rounds) : `${Math.min(...rounds)} to ${Math.max(...rounds)}`} ` +
-        `${Math.max(...rounds) === 1 ? 'round' : 'rounds'}.`
+        `${fewest === most ? most : `${fewest} to ${most}`} ${most === 1 ? 'round' : 'rounds'}.`
   return `${first}${second} Sampling the whole run will take about ${durationWords(secondsForRun)} here.`
 }
 

@@ -26,8 +26,8 @@ const isUnchanged = async (folder: string, files: FolderIdentity): Promise<boole
 
 /**
  * The files of an exported folder as a ZIP file that unpacks to a folder of the same name; undefined if any was
- * changed. Files are read one after another as the reader takes bytes, so memory does not grow with them. Fails midway
- * if a file changes meanwhile. A reader that stops early must destroy the stream.
+ * changed. Files are read one after another as the reader takes bytes, so memory does not grow with them. Fails
+ * midway if a file changes meanwhile. A reader that stops early must destroy the stream.
  */
 export const folderStream = async (folder: string, files: FolderIdentity): Promise<Readable | undefined> => {
   if (!(await isUnchanged(folder, files))) return undefined

@@ -138,8 +138,9 @@ const contentOf = async ({ path, files }: Download): Promise<Readable | undefine
   isFolder(files) ? folderStream(path, files) : (await openIdentified(path, files))?.createReadStream()
 
 /**
- * Sends an exported file as a download, or a folder as one ZIP file. It is never shown as a page of this server, since
- * such a page could call the server. Sends only the files that were written, even if their paths now hold others.
+ * Sends an exported file as a download, or a folder as one ZIP file. It is never shown as a page of this server,
+ * since such a page could call the server. Sends only the files that were written, even if their paths now hold
+ * others.
  */
 export const sendDownload = async (response: ServerResponse, download: Download): Promise<void> => {
   const content = await contentOf(download)

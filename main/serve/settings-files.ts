@@ -54,8 +54,8 @@ const setAside = (path: string): string => {
 }
 
 /**
- * Writes atomically: after a crash at any moment, either the old or the new content is there, complete. Only its owner
- * can read the file, as settings may hold a key.
+ * Writes atomically: after a crash at any moment, either the old or the new content is there, complete. Only its
+ * owner can read the file, as settings may hold a key.
  */
 const write = (path: string, text: string): void => {
   const temporary = join(dirname(path), `.settings.${process.pid}-${randomBytes(4).toString('hex')}.tmp`)

@@ -142,7 +142,8 @@ export const nextTargetNumber = async (
     connection,
     `SELECT coalesce(max(substr(target, $3)::INTEGER), 0) + 1 AS next FROM (
       SELECT target FROM annotations WHERE run = $1 AND clustering = $2
-      UNION ALL SELECT unnest(from_json(json_extract(changes, '$[*].target')::JSON, '["VARCHAR"]')) FROM journal WHERE run = $4 AND clustering = $2)
+      UNION ALL SELECT unnest(from_json(json_extract(changes, '$[*].target')::JSON, '["VARCHAR"]')) FROM journal
+      WHERE run = $4 AND clustering = $2)
      WHERE starts_with(target, $5)`,
     [number, clustering, kind.length + 2, run, `${kind}:`]
   )

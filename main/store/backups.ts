@@ -43,9 +43,11 @@ const tokensOf = async (
   const chosen = 'cluster IN (SELECT unnest($3::INTEGER[]))'
   const rows = await select(
     connection,
-    `WITH member AS (SELECT cluster, token, row_number() OVER (PARTITION BY cluster ORDER BY token) AS place, count(*) OVER (PARTITION BY cluster)::INTEGER AS size
+    `WITH member AS (SELECT cluster, token, row_number() OVER (PARTITION BY cluster ORDER BY token) AS place,
+      count(*) OVER (PARTITION BY cluster)::INTEGER AS size
       FROM memberships WHERE run = $1 AND clustering = $2 AND ${chosen} QUALIFY place <= ${mostMembers})
-     SELECT cluster, size, row_index, position FROM member JOIN tokens ON tokens.run = $1 AND tokens.token = member.token ORDER BY cluster, place`,
+     SELECT cluster, size, row_index, position FROM member JOIN tokens
+       ON tokens.run = $1 AND tokens.token = member.token ORDER BY cluster, place`,
     values
   )
   const seeds = new Map(
@@ -69,8 +71,10 @@ const tokensOf = async (
 }
 
 const clusteringsWithLabels = `
-  SELECT DISTINCT runs.number AS run, id, runs.name AS run_name, hash, clustering, clusterings.name AS clustering_name, ${iso('clusterings.created_at').replace(/ AS .*/, '')} AS clustered_at
-  FROM annotations JOIN runs ON annotations.run = runs.number JOIN clusterings USING (run, clustering) LEFT JOIN studies ON studies.run = runs.number ORDER BY runs.number, clustering`
+  SELECT DISTINCT runs.number AS run, id, runs.name AS run_name, hash, clustering,
+    clusterings.name AS clustering_name, ${iso('clusterings.created_at').replace(/ AS .*/, '')} AS clustered_at
+  FROM annotations JOIN runs ON annotations.run = runs.number JOIN clusterings USING (run, clustering)
+  LEFT JOIN studies ON studies.run = runs.number ORDER BY runs.number, clustering`
 
 const contentOf = async (connection: DuckDBConnection): Promise<unknown> => {
   const clusterings = []

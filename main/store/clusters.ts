@@ -31,14 +31,17 @@ const members = 'FROM memberships WHERE run = $1 AND clustering = $2'
 
 const countsOf = (key: 'token_id' | 'subset', cluster: number | undefined, limit: string): string => `
   WITH member AS MATERIALIZED (SELECT cluster, token ${members}${cluster === undefined ? '' : ' AND cluster = $3'}),
-    described AS (SELECT token, token_id, subset FROM tokens JOIN study_rows USING (run, row_index) WHERE run = $1 AND kind = 'probe'),
+    described AS (SELECT token, token_id, subset FROM tokens JOIN study_rows USING (run, row_index) WHERE run = $1
+    AND kind = 'probe'),
     study AS (SELECT ${key}, count(*) AS everywhere FROM described GROUP BY ALL),
     counts AS (SELECT cluster, ${key}, count(*) AS count FROM member JOIN described USING (token) GROUP BY ALL),
     ranked AS (SELECT *, row_number() OVER (PARTITION BY cluster ORDER BY count DESC, ${key}) AS place,
       count(*) OVER (PARTITION BY cluster) AS different, sum(count) OVER (PARTITION BY cluster) AS size FROM counts)
   SELECT cluster, ranked.${key} AS key, count::INTEGER AS count, different::INTEGER AS different,
-    (count / size) / (everywhere / (SELECT sum(everywhere) FROM study)) AS lift${key === 'token_id' ? `, ${textOf('v', `ranked.${key}`)} AS text` : ''}
-  FROM ranked JOIN study USING (${key})${key === 'token_id' ? ' LEFT JOIN vocabulary v ON v.run = $1 AND v.token_id = ranked.token_id' : ''}
+    (count / size) / (everywhere / (SELECT sum(everywhere) FROM study))
+    AS lift${key === 'token_id' ? `, ${textOf('v', `ranked.${key}`)} AS text` : ''}
+  FROM ranked JOIN study
+  USING (${key})${key === 'token_id' ? ' LEFT JOIN vocabulary v ON v.run = $1 AND v.token_id = ranked.token_id' : ''}
   ${limit} ORDER BY cluster, place`
 
 interface BestRule {

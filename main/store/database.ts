@@ -352,10 +352,8 @@ export const openDatabase = async (
     }
     connection.closeSync()
     if ((await kindOf(join(folder, markerName))) === undefined) {
-      await writeFileAtomically(
-        join(folder, markerName),
-        `${JSON.stringify({ format: markerFormat, version: markerVersion, createdAt: new Date().toISOString() }, null, 2)}\n`
-      )
+      const marker = { format: markerFormat, version: markerVersion, createdAt: new Date().toISOString() }
+      await writeFileAtomically(join(folder, markerName), `${JSON.stringify(marker, null, 2)}\n`)
     }
     return instance
   } catch (error) {

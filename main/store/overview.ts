@@ -45,7 +45,8 @@ const forEachGroup = async (
     connection,
     `SELECT cluster, size, distinct_tokens, ${['top_ids', 'top_counts', 'top_lifts'].map(slice).join(', ')},
        subset_indices, subset_counts, patterns, means, standard_deviations
-     FROM group_descriptions WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'} ORDER BY cluster < 0, cluster`,
+     FROM group_descriptions WHERE run = $1 AND clustering = $2${cluster === undefined ? '' : ' AND cluster = $3'}
+     ORDER BY cluster < 0, cluster`,
     [run, clustering, ...(cluster === undefined ? [] : [cluster])],
     (block) => {
       const [clusters, sizes, distinct] = [0, 1, 2].map((column) => block.integers(column))
@@ -237,8 +238,10 @@ const nearestTo = async (
   (
     await select(
       connection,
-      `SELECT CASE from_cluster WHEN $3 THEN to_cluster ELSE from_cluster END AS other, weight, weight / sum(weight) OVER () AS share
-     FROM group_edges WHERE run = $1 AND clustering = $2 AND (from_cluster = $3 OR to_cluster = $3) AND weight > 0 ORDER BY weight DESC, other LIMIT ${nearestOfDetails}`,
+      `SELECT CASE from_cluster WHEN $3 THEN to_cluster ELSE from_cluster END AS other, weight,
+        weight / sum(weight) OVER () AS share
+     FROM group_edges WHERE run = $1 AND clustering = $2 AND (from_cluster = $3 OR to_cluster = $3) AND weight > 0
+     ORDER BY weight DESC, other LIMIT ${nearestOfDetails}`,
       [run, clustering, cluster]
     )
   ).map((row) => ({ cluster: row.other as number, weight: row.weight as number, share: row.share as number }))

@@ -108,8 +108,10 @@ const selectRuns = async (
 ): Promise<RunRecord[]> => {
   const runs = await select(
     connection,
-    `SELECT runs.* REPLACE (${['created_at', 'started_at', 'finished_at'].map(iso).join(', ')}), tokens, probe_rows, initial_loss, components, archived, deleted_at
-     FROM runs LEFT JOIN run_marks ON run_marks.run = number LEFT JOIN studies ON studies.run = number LEFT JOIN samplings ON samplings.run = number WHERE ${condition} ORDER BY number`,
+    `SELECT runs.* REPLACE (${['created_at', 'started_at', 'finished_at'].map(iso).join(', ')}), tokens, probe_rows,
+      initial_loss, components, archived, deleted_at
+     FROM runs LEFT JOIN run_marks ON run_marks.run = number LEFT JOIN studies ON studies.run = number
+     LEFT JOIN samplings ON samplings.run = number WHERE ${condition} ORDER BY number`,
     values
   )
   const stages = groupByRun(

@@ -10,7 +10,8 @@ import type { KnownClustering } from './facts'
 
 /** SQL for the ids of a run and their texts; ids in angle brackets if there is no tokenizer. */
 const idTexts = `(SELECT token_id, text FROM vocabulary WHERE run = $1 UNION ALL
-  SELECT DISTINCT token_id, '⟨' || token_id || '⟩' FROM tokens WHERE run = $1 AND NOT EXISTS (FROM vocabulary WHERE run = $1))`
+  SELECT DISTINCT token_id, '⟨' || token_id || '⟩' FROM tokens WHERE run = $1 AND NOT EXISTS (FROM vocabulary
+  WHERE run = $1))`
 
 /** Ids whose text contains `text`. */
 const idsContaining = async (connection: DuckDBConnection, run: number, text: string): Promise<number[]> => {

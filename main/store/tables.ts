@@ -48,10 +48,12 @@ const matrix = (column: string, components: readonly string[], run: number, chos
   `susceptibilities WHERE run = ${run} ${chosen} ORDER BY token`
 
 const described = (run: number): string => `
-  SELECT t.token, t.row_index AS "row", t.position, t.token_id AS id, ${textOf('v', 't.token_id')} AS text, r.subset, s.document, d.file, d.record
+  SELECT t.token, t.row_index AS "row", t.position, t.token_id AS id, ${textOf('v', 't.token_id')} AS text, r.subset,
+  s.document, d.file, d.record
   FROM (SELECT * FROM tokens WHERE run = ${run}) t
   JOIN (SELECT * FROM study_rows WHERE run = ${run} AND kind = 'probe') r ON r.row_index = t.row_index
-  ASOF LEFT JOIN (SELECT * FROM segments WHERE run = ${run}) s ON s.row_index = t.row_index AND t.position >= s.start_position
+  ASOF LEFT JOIN (SELECT * FROM segments WHERE run = ${run}) s ON s.row_index = t.row_index
+  AND t.position >= s.start_position
   LEFT JOIN (SELECT * FROM documents WHERE run = ${run}) d ON d.document = s.document
   LEFT JOIN (SELECT * FROM vocabulary WHERE run = ${run}) v ON v.token_id = t.token_id`
 
@@ -87,10 +89,13 @@ const placedTokens = ({ run, clustering }: Numbers, { clusters }: ClusteringReco
  * semicolons.
  */
 const labels = (run: number, clustering: number): string => `(
-  SELECT split_part(target, ':', 1) AS kind, split_part(target, ':', 2)::INTEGER AS number, body->>'name' AS label, body->>'status' AS status, body->>'confidence' AS confidence,
-    array_to_string((body->'tags')::VARCHAR[], '; ') AS tags, body->>'note' AS note, body->>'author' AS author, body->>'changedAt' AS changed_at,
+  SELECT split_part(target, ':', 1) AS kind, split_part(target, ':', 2)::INTEGER AS number, body->>'name' AS label,
+  body->>'status' AS status, body->>'confidence' AS confidence,
+    array_to_string((body->'tags')::VARCHAR[], '; ') AS tags, body->>'note' AS note, body->>'author' AS author,
+    body->>'changedAt' AS changed_at,
     (body->'blindTest'->>'right')::INTEGER AS blind_right, (body->'blindTest'->>'of')::INTEGER AS blind_of,
-    coalesce((body->>'cluster')::INTEGER, CASE WHEN starts_with(target, 'cluster:') THEN split_part(target, ':', 2)::INTEGER END) AS cluster,
+    coalesce((body->>'cluster')::INTEGER, CASE WHEN starts_with(target, 'cluster:')
+      THEN split_part(target, ':', 2)::INTEGER END) AS cluster,
     (body->'clusters')::INTEGER[] AS clusters, (body->'tokens')::INTEGER[] AS tokens
   FROM annotations WHERE run = ${run} AND clustering = ${clustering})`
 
@@ -107,23 +112,30 @@ const parts = ({ run, clustering }: Numbers): string => `(SELECT token, arg_min(
 
 const clusterTokens = (run: number, clustering: number, clusters: Chosen): string => `
   SELECT m.cluster, t.token_id AS id, any_value(${textOf('v', 't.token_id')}) AS text, count(*) AS count,
-    (count(*) / sum(count(*)) OVER (PARTITION BY m.cluster)) / (any_value(e.everywhere) / (SELECT count(*) FROM tokens WHERE run = ${run})) AS lift
+    (count(*) / sum(count(*)) OVER (PARTITION BY m.cluster)) / (any_value(e.everywhere) /
+      (SELECT count(*) FROM tokens WHERE run = ${run})) AS lift
   FROM ${member({ run, clustering }, clusters)} m JOIN (SELECT * FROM tokens WHERE run = ${run}) t USING (token)
-  JOIN (SELECT token_id, count(*) AS everywhere FROM tokens WHERE run = ${run} GROUP BY ALL) e ON e.token_id = t.token_id
+  JOIN (SELECT token_id, count(*) AS everywhere FROM tokens WHERE run = ${run} GROUP BY ALL) e
+  ON e.token_id = t.token_id
   LEFT JOIN (SELECT * FROM vocabulary WHERE run = ${run}) v ON v.token_id = t.token_id
   GROUP BY m.cluster, t.token_id ORDER BY m.cluster < 0, m.cluster, count DESC, id`
 
 const diagnostics = (run: number): string => `
-  SELECT component, split_r_hat, learning_coefficient, reliability, centred_reliability, list_avg(mean_distance) AS mean_distance, list_avg(final_distance) AS final_distance,
-    list_avg(mean_loss) AS mean_loss, first_loss, last_loss, min_loss, max_loss, json_array_length(failed_chains) AS failed_chains,
-    (blocks->>'$.rounds')::INTEGER AS rounds, (blocks->>'$.reliabilityBounds[0]')::DOUBLE AS reliability_low, (blocks->>'$.reliabilityBounds[1]')::DOUBLE AS reliability_high,
-    (blocks->>'$.gradientCosine')::DOUBLE AS gradient_cosine, (blocks->>'$.gradientNorm')::DOUBLE AS gradient_norm, (blocks->>'$.effectiveShare')::DOUBLE AS effective_share,
+  SELECT component, split_r_hat, learning_coefficient, reliability, centred_reliability,
+    list_avg(mean_distance) AS mean_distance, list_avg(final_distance) AS final_distance,
+    list_avg(mean_loss) AS mean_loss, first_loss, last_loss, min_loss, max_loss,
+    json_array_length(failed_chains) AS failed_chains,
+    (blocks->>'$.rounds')::INTEGER AS rounds, (blocks->>'$.reliabilityBounds[0]')::DOUBLE AS reliability_low,
+    (blocks->>'$.reliabilityBounds[1]')::DOUBLE AS reliability_high,
+    (blocks->>'$.gradientCosine')::DOUBLE AS gradient_cosine, (blocks->>'$.gradientNorm')::DOUBLE AS gradient_norm,
+    (blocks->>'$.effectiveShare')::DOUBLE AS effective_share,
     (blocks->>'$.meanPhi')::DOUBLE AS mean_phi, (blocks->>'$.phiDeviation')::DOUBLE AS phi_deviation
   FROM diagnostics WHERE run = ${run} ORDER BY ordinal`
 
 const chains = (run: number): string => `
   SELECT component, chain, mean_distance, final_distance, mean_loss FROM (
-    SELECT ordinal, component, unnest(range(len(mean_distance))) AS chain, unnest(mean_distance) AS mean_distance, unnest(final_distance) AS final_distance, unnest(mean_loss) AS mean_loss
+    SELECT ordinal, component, unnest(range(len(mean_distance))) AS chain, unnest(mean_distance) AS mean_distance,
+    unnest(final_distance) AS final_distance, unnest(mean_loss) AS mean_loss
     FROM diagnostics WHERE run = ${run}) ORDER BY ordinal, chain`
 
 /** Tokens with their clusters, the groups above, and their labels. */
@@ -229,7 +241,8 @@ const query = async (
         clusters === undefined
           ? ''
           : `WHERE cluster IN (${clusters.join(', ')}) OR list_has_all([${clusters.join(', ')}], clusters)`
-      return `SELECT kind, number, cluster, array_to_string(clusters, '; ') AS clusters, len(tokens) AS tokens, label, status, confidence, tags, note, author, changed_at, blind_right, blind_of
+      return `SELECT kind, number, cluster, array_to_string(clusters, '; ') AS clusters, len(tokens) AS tokens, label,
+        status, confidence, tags, note, author, changed_at, blind_right, blind_of
         FROM ${labels(run, (await clustering()).number)} ${chosen} ORDER BY kind, number < 0, number`
     }
     case 'clusters':

@@ -36,8 +36,8 @@ export const appCommands = (workbench: Workbench): readonly Command[] => {
     return step === null ? null : `${step.words}${elsewhere(step)}`
   }
   /**
-   * Undoes or redoes a step and shows what changed. Returns its description, or null if there was no step. Key presses
-   * wait for the step in progress, so that each acts on the step after it.
+   * Undoes or redoes a step and shows what changed. Returns its description, or null if there was no step. Key
+   * presses wait for the step in progress, so that each acts on the step after it.
    */
   const turn = (how: 'undo' | 'redo'): Promise<string | null> => {
     const turned = turning.then(() => turnOnce(how))

@@ -65,7 +65,8 @@ export class Draft {
   }
 
   /**
-   * Saves text typed for targets that are no longer edited. Does nothing while there are no targets, as during loading.
+   * Saves text typed for targets that are no longer edited. Does nothing while there are no targets, as during
+   * loading.
    */
   commitOthers(targets: readonly AnnotationTarget[]): void {
     if (targets.length > 0 && this.targets !== null && this.targets.join() !== targets.join()) this.commit()

@@ -49,8 +49,8 @@ const newId = (): string =>
 const kindOf = (error: unknown): ErrorKind | undefined => (error as { readonly kind?: ErrorKind }).kind
 
 /**
- * Saves labelling steps in order, in the background. Pending steps are shown at once; failed ones are hidden again and
- * kept with their text. While the connection is lost, steps wait.
+ * Saves labelling steps in order, in the background. Pending steps are shown at once; failed ones are hidden again
+ * and kept with their text. While the connection is lost, steps wait.
  */
 export class LabelQueue {
   readonly #environment: QueueEnvironment

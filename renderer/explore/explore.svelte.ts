@@ -45,8 +45,8 @@ export class Explore {
   hovered: number | null = $state(null)
   colouring: Colouring = $state.raw({ by: 'cluster' })
   /**
-   * Whether the gallery has shown something or reported an error. Large data that is not read at once is requested only
-   * then.
+   * Whether the gallery has shown something or reported an error. Large data that is not read at once is requested
+   * only then.
    */
   galleryShown = $state(false)
   /** Number of labels not yet saved to disk. */

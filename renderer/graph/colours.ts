@@ -136,8 +136,8 @@ const chroma = 0.115
 const shades = [0, 13, -13]
 
 /**
- * The colour of a cluster among any number. Neighbouring families are far apart in hue; the members of one are near in
- * hue, and three lightnesses tell apart what hue does not.
+ * The colour of a cluster among any number. Neighbouring families are far apart in hue; the members of one are near
+ * in hue, and three lightnesses tell apart what hue does not.
  */
 export const clusterColour = (theme: GraphTheme, family: number, member = 0): Rgb => {
   if (family < 0) return plainColour(theme)

@@ -64,8 +64,8 @@ export class MainExtent {
 }
 
 /**
- * Positions turned by a quarter where that brings their longer side along the longer side of the window: a layout says
- * nothing by its direction.
+ * Positions turned by a quarter where that brings their longer side along the longer side of the window: a layout
+ * says nothing by its direction.
  */
 export const turnedFor = (positions: Float32Array, isTall: boolean): Float32Array => {
   const { left, bottom, right, top } = new MainExtent(positions).of(1)
@@ -101,8 +101,8 @@ export const clearBox = ({ width, height }: Size, overlays: readonly Box[], aspe
 }
 
 /**
- * The view that shows an extent whole in the clear part of a window. At ratio 1 the shorter side of the window shows a
- * length of 1; `least` is the nearest that the camera comes.
+ * The view that shows an extent whole in the clear part of a window. At ratio 1 the shorter side of the window shows
+ * a length of 1; `least` is the nearest that the camera comes.
  */
 export const viewOf = (
   { left, bottom, right, top }: Extent,

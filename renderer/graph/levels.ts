@@ -31,8 +31,8 @@ const rank = (kind: ClusterEntry['kind'] | undefined): number =>
 
 /**
  * A colour for each group at its number + 1, from what is left over at 0: that of the group of `level` that it is in.
- * A coarser one has a colour of its own; what is in no group of the level is plain. Clusters of one neighbourhood have
- * colours near one another, so that the map shows where it lies.
+ * A coarser one has a colour of its own; what is in no group of the level is plain. Clusters of one neighbourhood
+ * have colours near one another, so that the map shows where it lies.
  */
 export const coloursAt = (
   theme: GraphTheme,

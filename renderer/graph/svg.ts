@@ -58,7 +58,8 @@ export const svgOf = ({ width, height, title, ground, lines, nodes, labels, lege
   const whole = height + below
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${short(width)}" height="${short(whole)}" viewBox="0 0 ${short(width)} ${short(whole)}" role="img">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${short(width)}" height="${short(whole)}" ` +
+      `viewBox="0 0 ${short(width)} ${short(whole)}" role="img">`,
     `<title>${escapeMarkup(title)}</title>`,
     `<rect width="100%" height="100%" fill="${hexOf(ground)}"/>`,
     `<clipPath id="view"><rect width="${short(width)}" height="${short(height)}"/></clipPath>`,
@@ -73,7 +74,8 @@ export const svgOf = ({ width, height, title, ground, lines, nodes, labels, lege
     '<g clip-path="url(#view)">',
     ...nodes.map(circle),
     '</g>',
-    `<g text-anchor="middle" dominant-baseline="central" paint-order="stroke" stroke="${hexOf(ground)}" stroke-width="3" stroke-linejoin="round">`,
+    `<g text-anchor="middle" dominant-baseline="central" paint-order="stroke" stroke="${hexOf(ground)}" ` +
+      'stroke-width="3" stroke-linejoin="round">',
     ...labels.map(
       ({ x, y, text, code, strong, size, colour }) =>
         `<text x="${short(x)}" y="${short(y)}" font-family="${code ? 'monospace' : 'sans-serif'}" ` +

@@ -1,7 +1,8 @@
 import type { TracePointRecord, TraceRecord } from '../../preload/contract'
 
 /**
- * Values of one chain so far; grows without copying at every point. NaN for draws that are missing or after a failure.
+ * Values of one chain so far; grows without copying at every point. NaN for draws that are missing or after a
+ * failure.
  */
 export class ChainTrace {
   readonly component: string

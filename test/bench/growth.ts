@@ -254,7 +254,8 @@ export const benchGrowth = async (chosen: readonly string[]): Promise<void> => {
   await writeFile(
     file,
     logPlot(
-      `How cost grows: ${shape.layers} layers of width ${shape.hidden}, ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
+      `How cost grows: ${shape.layers} layers of width ${shape.hidden}, ` +
+        (cpus()[0]?.model.trim() ?? 'unknown processor'),
       `Unless said otherwise ${settings(base)}`,
       panels,
       2

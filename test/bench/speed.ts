@@ -70,8 +70,10 @@ interface Ours {
 }
 
 /**
- * Our rate through `sample()`, noise, update and scheduling included: the time from the end of the first draw, when everything has
- * been compiled, to the end of the last. For steps, draws between them are over two rows of two tokens. `busy` is processor time over
+ * Our rate through `sample()`, noise, update and scheduling included: the time from the end of the first draw, when
+ * everything has
+ * been compiled, to the end of the last. For steps, draws between them are over two rows of two tokens. `busy` is
+ * processor time over
  * threads × time: well below 1 where threads waited, or had to share the machine with something else.
  */
 const ours = async (
@@ -126,7 +128,10 @@ const ours = async (
   }
 }
 
-/** The peer's two rates over its components, one chain each. It runs one chain after another, so their number changes nothing. */
+/**
+ * The peer's two rates over its components, one chain each. It runs one chain after another, so their number changes
+ * nothing.
+ */
 const peers = async (
   kind: RateKind,
   bench: Case,
@@ -185,7 +190,10 @@ const hasTorch = async (python: string): Promise<boolean> =>
     () => false
   )
 
-/** Losses and gradient of one short row of this very model, float32 against float64, for a head of the last layer: relative, by norm. */
+/**
+ * Losses and gradient of one short row of this very model, float32 against float64, for a head of the last layer:
+ * relative, by norm.
+ */
 const errorsHere = async (engine: string, precision: Precision, { architecture, weights }: Model): Promise<string> => {
   const component = `head:${architecture.layers - 1}.0`
   const u = flatten(weights, componentSlices(architecture, weights, component))
@@ -207,7 +215,10 @@ const errorsHere = async (engine: string, precision: Precision, { architecture, 
   return `losses ${difference(fast.losses, exact.losses)}, gradient ${difference(fast.gradient, exact.gradient)} (${component}, ${row.length - 1} targets)`
 }
 
-/** What the paper preset would take at these rates; chains of the whole model, which are slower a token than those of components, count as one of these. */
+/**
+ * What the paper preset would take at these rates; chains of the whole model, which are slower a token than those of
+ * components, count as one of these.
+ */
 const paperWords = ({ rowLength }: Case, rates: ReadonlyMap<RateKind, number>): string => {
   const { draws, stepsBetweenDraws, burnIn, batchSize, chains } = presets.paper
   const [components, probe, observed] = [32, 200_000, 512 * rowLength]
@@ -296,7 +307,10 @@ const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, sc
   console.log(`  ${precision} against float64 on this model: ${await errorsHere(engine, precision, model)}`)
 }
 
-/** Step and draw rates beside the peer's, and as a share of the machine's own product rate, measured in one run and in turns. */
+/**
+ * Step and draw rates beside the peer's, and as a share of the machine's own product rate, measured in one run and in
+ * turns.
+ */
 export const benchSpeed = async (options: SpeedOptions): Promise<void> => {
   const withPeer = options.peer !== undefined && (await hasTorch(options.python))
   if (!withPeer)
@@ -305,7 +319,8 @@ export const benchSpeed = async (options: SpeedOptions): Promise<void> => {
     )
   const scratch = await mkdtemp(join(tmpdir(), 'spectroscope-bench-'))
   try {
-    // Four heads for each MLP, as in the whole, and of the same mean layer; embed and unembed cost together what two others do.
+    // Four heads for each MLP, as in the whole, and of the same mean layer; embed and unembed cost together what two
+    // others do.
     const standIns = ['head:0.0', 'head:2.1', 'head:3.2', 'head:5.3', 'mlp:2']
     // An even spread over the layers: nearly all components of GPT-2 small are heads.
     const heads = ['head:1.0', 'head:4.3', 'head:7.6', 'head:10.9']

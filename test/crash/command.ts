@@ -135,7 +135,10 @@ export const sampler = {
 }
 export const clustering = { method: 'acl', neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
 
-/** Writes a tiny random model, rows and a configuration that goes through all stages in some seconds; gives the configuration's path. */
+/**
+ * Writes a tiny random model, rows and a configuration that goes through all stages in some seconds; gives the
+ * configuration's path.
+ */
 export const writeStudy = async (
   path: (...parts: string[]) => string,
   changes: object = {},

@@ -5,9 +5,11 @@ import { loadModel } from '../../main/models/load'
 import type { SamplingInput } from '../../main/sampling/input'
 import { sample } from '../../main/sampling/sample'
 
-// Samples the tiny model of the folder given, with as many threads as given and what is changed of its input; says every draw and its result's hash.
+// Samples the tiny model of the folder given, with as many threads as given and what is changed of its input; says
+// every draw and its result's hash.
 
-// A clock that goes on by a second whenever it is looked at: when a checkpoint is due depends on the work done, not on how slow the disk is.
+// A clock that goes on by a second whenever it is looked at: when a checkpoint is due depends on the work done, not on
+// how slow the disk is.
 let looks = 0
 performance.now = () => 1000 * ++looks
 

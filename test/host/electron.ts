@@ -33,7 +33,7 @@ export type HostRequest =
   /** Whether the system is kept awake. */
   | { readonly do: 'awake' }
 
-// ---- app ------------------------------------------------------------------------------------------------------------------------
+// ---- app -------------------------------------------------------------------------------------------------
 
 const windows = new Set<HostWindow>()
 
@@ -100,7 +100,7 @@ const locked = await new Promise<boolean>((resolve) => {
   server.unref()
 })
 
-// ---- protocol, session ----------------------------------------------------------------------------------------------------------
+// ---- protocol, session -----------------------------------------------------------------------------------
 
 type Handler = (request: Request) => Response | Promise<Response>
 let handler: Handler = () => new Response(null, { status: 404 })
@@ -159,7 +159,7 @@ const address = server.address()
 const port = typeof address === 'object' && address !== null ? address.port : 0
 const pageOrigin = `http://127.0.0.1:${port}`
 
-// ---- ipc ------------------------------------------------------------------------------------------------------------------------
+// ---- ipc -------------------------------------------------------------------------------------------------
 
 interface Frame {
   readonly origin: string
@@ -197,7 +197,7 @@ sockets.on('connection', (socket) => {
   })
 })
 
-// ---- windows --------------------------------------------------------------------------------------------------------------------
+// ---- windows ---------------------------------------------------------------------------------------------
 
 let browser: Browser | undefined
 const browserOf = async (): Promise<Browser> => {

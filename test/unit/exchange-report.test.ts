@@ -107,7 +107,7 @@ const report = async (name: string, options: Partial<ReportOptions> = {}): Promi
   return readFile(out(name), 'utf8')
 }
 
-const voidTags = new Set(['meta', 'img', 'line', 'rect', 'br', '!doctype'])
+const voidTags = new Set(['meta', 'img', 'line', 'rect', 'path', 'br', '!doctype'])
 
 /**
  * Names of the tags of a page, after a check that they are nested rightly and that no attribute could run anything.
@@ -275,7 +275,8 @@ describe('a report of a tree', () => {
     )
     expect(sectionOf(html, 3)).not.toContain('In <a')
     expect(html.match(/<mark>/g)).toHaveLength(20 + 10 + 13)
-    expect(html.match(/<svg /g)).toHaveLength(7)
+    expect(html.match(/<svg /g)).toHaveLength(7 + 1)
+    expect(html).toMatch(/<svg class="map"[^>]*>.*?<a href="#cluster0"/s)
   })
 
   test('says in words what may be noise, how much recurs, and what rule is best', async () => {

@@ -270,7 +270,7 @@ describe('a schema', () => {
     await restored.close()
   })
 
-  test('from before there were several methods of sampling has its runs sampled by chains, with their settings as they were', async () => {
+  test('from before several methods of sampling has its runs sampled by chains, with the same settings', async () => {
     const { configuration } = newRun()
     const { method: _, ...paper } = presets.paper
     const sampler = { ...paper, preset: 'quick', draws: 20, chains: 2 }
