@@ -7,8 +7,8 @@ export default defineConfig({
     globalSetup: ['test/settings-folder.ts', 'test/tensorflow.ts'],
     include: ['test/**/*.test.ts', 'main/**/*.test.ts'],
     pool: 'forks',
-    // Twice what two cores have: with three, a fifth of their time went by while all tests waited for processes.
-    maxWorkers: Math.max(4, availableParallelism() - 1),
+    // On two cores a fourth file at a time takes more from the others than it saves.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     sequence: { sequencer: LongestFirst },
     // A limit is there only so that a hang ends: on a busy machine anything can take many times as long.
     testTimeout: 900_000,
