@@ -2,7 +2,6 @@
 
 /** Files above 400 lines; tests above 600. */
 export const longFiles = [
-  'main/cli.ts',
   'test/bench/reliability.ts',
   'test/host/fake-bridge.ts',
   'test/unit/clustering.test.ts',

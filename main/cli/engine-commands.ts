@@ -2,17 +2,11 @@ import type { EngineInstallation, EngineInstalled } from '../../preload/contract
 import { installEngine, measureEngines, removeEngine } from '../api/engines'
 import { line } from '../base/printed'
 import type { Visible } from '../base/printed'
-import type { CommandMaker } from './labels-commands'
+import type { CommandMaker, Common } from './command-maker'
 import { confirm, page, watched } from './terminal'
 import type { Watch } from './terminal'
 import { duration, grouped } from './text'
 import { enginesText } from './engine-views'
-
-interface Common {
-  readonly workspace: string
-  readonly trust?: boolean
-  readonly json?: boolean
-}
 
 const installedText = (
   { engine, installed, device, version, tokensPerSecond }: EngineInstalled,

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
-import type { Command } from 'commander'
 import type { Annotation } from '../../preload/contract-annotations'
 import { mostContexts } from '../../preload/calls-exchange'
 import type { ImportAnswer } from '../../preload/contract'
@@ -18,27 +17,11 @@ import type { Restored, RestoreSource } from '../api/restore'
 import { line, lines } from '../base/printed'
 import type { Visible } from '../base/printed'
 import { clusteringNumber, wholeIn } from './arguments'
-import type { Answer } from './output'
+import type { CommandMaker, Common } from './command-maker'
 import { renderTable } from './table'
 import { page } from './terminal'
 import { grouped } from './text'
 import type { Page } from './page'
-
-export interface Common {
-  readonly workspace: string
-  readonly trust?: boolean
-  readonly json?: boolean
-}
-
-/**
- * Tools for making commands. `command` adds one with --workspace, --json and examples; `group` returns a function
- * that adds two-word commands; `answer` prints the result of a command.
- */
-export interface CommandMaker {
-  readonly command: (usage: string, description: string, ...examples: readonly string[]) => Command
-  readonly group: (name: string, description: string) => CommandMaker['command']
-  readonly answer: (options: Common, work: () => Promise<Answer>) => Promise<void>
-}
 
 const clusterIn = (text: string): number => {
   if (text === 'rest') return -1

@@ -10,24 +10,13 @@ import { lines } from '../base/printed'
 import type { Visible } from '../base/printed'
 import { quoted } from '../pipeline/shard-scripts'
 import { definedOf, nameIn, numberIn, wholeIn } from './arguments'
-import type { CommandMaker } from './labels-commands'
+import { checkpointOption, secondsOfDay } from './command-maker'
+import type { CommandMaker, Common, Working } from './command-maker'
 import { addShardStatus } from './shard-status'
 import { page, watched } from './terminal'
 import { duration, fixed, grouped, percent } from './text'
 import { summaryText } from './run-views'
 import { clusteringText } from './cluster-views'
-
-interface Common {
-  readonly workspace: string
-  readonly trust?: boolean
-  readonly json?: boolean
-}
-
-interface Working extends Common {
-  readonly checkpointEvery: number
-}
-
-const secondsOfDay = 86_400
 
 const indexIn = (text: string): number => {
   if (/^\d{1,9}$/.test(text)) return Number(text)
@@ -188,7 +177,7 @@ interface ShardTaskOptions extends Working {
 }
 
 /** Adds the commands that divide a run, run its shards, and gather them. */
-export const addShardCommands = ({ command, group, answer }: CommandMaker, checkpointOption: () => Option): void => {
+export const addShardCommands = ({ command, group, answer }: CommandMaker): void => {
   command(
     'shard <config>',
     'Divide a run into shards for any machine that can open the folder.',
