@@ -2,8 +2,11 @@ import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly } from '../../preload/quoting'
 import { parseJson } from '../base/json-text'
-import { byteCharacters } from './byte-characters'
+import { byteCharacters, tokenBytes } from './byte-characters'
 import { mostMerges } from './byte-pairs'
+import { normalizerOf } from './normalizer'
+import { preTokenizerOf, type Cut } from './pre-tokenizer'
+import { inOrder, partSchema, refusing, type Part, type Refuse } from './tokenizer-parts'
 
 export interface AddedToken {
   readonly id: number
@@ -12,29 +15,31 @@ export interface AddedToken {
   readonly normalized: boolean
 }
 
-export type NormalForm = 'NFC' | 'NFD' | 'NFKC' | 'NFKD'
-
-/** A byte-level BPE with GPT-2's word pattern, however its file expresses it. */
-export interface BytePairFormat {
+/** A BPE of bytes or of characters, however its file expresses it. */
+export interface TokenizerFormat {
   readonly added: readonly AddedToken[]
-  /** Applied to a text in this order. */
-  readonly normalForms: readonly NormalForm[]
-  /** Whether a text that does not begin with a space gets one. */
-  readonly prefixSpace: boolean
+  /** Applied to a text before it is cut into words. */
+  readonly normalize: (text: string) => string
+  readonly cut: Cut
+  /** Whether tokens are spelled in GPT-2's alphabet of bytes, or else in characters. */
+  readonly ofBytes: boolean
   /** Id of each token. */
   readonly vocabulary: ReadonlyMap<string, number>
   readonly merges: readonly (readonly [string, string])[]
   /** Whether a word that is itself a token is kept whole, whatever the merges would give. */
   readonly ignoreMerges: boolean
+  /** What characters that the vocabulary lacks become, where tokens are made of characters. */
+  readonly unknown: { readonly byBytes: boolean; readonly token: string | undefined; readonly fused: boolean }
+  /** Bytes that a token of the vocabulary stands for in a text. */
+  readonly bytesOf: (token: string) => Buffer
+  /** Id of the token that the file puts before every text. */
+  readonly beginOfText: number | undefined
 }
 
 const id = z
   .int()
   .min(0)
   .max(2 ** 32 - 1)
-const partSchema = z.looseObject({ type: z.string() })
-type Part = z.output<typeof partSchema>
-
 const addedSchema = z.looseObject({
   id,
   content: z.string().min(1),
@@ -56,6 +61,7 @@ const tokenizerSchema = z.looseObject({
     dropout: z.literal(0).nullish(),
     unk_token: z.string().nullish(),
     byte_fallback: z.boolean().nullish(),
+    fuse_unk: z.boolean().nullish(),
     ignore_merges: z.boolean().nullish(),
     continuing_subword_prefix: z.literal('').nullish(),
     end_of_word_suffix: z.literal('').nullish()
@@ -67,118 +73,78 @@ const tokenizerSchema = z.looseObject({
   added_tokens: z.array(addedSchema).nullish()
 })
 
-/** Makes an error about a part of the file. */
-type Refuse = (part: string, what: string) => SpectroscopeError
-
-const refusing =
-  (name: string): Refuse =>
-  (part, what) =>
-    new SpectroscopeError(
-      'input',
-      `${name}: "${briefly(part)}": ${what}; ` +
-        "only byte-level BPE tokenizers with GPT-2's words are read, as Pythia and GPT-2 have them."
-    )
-
-/** The parts that are applied one after another, with nested sequences flattened. */
-const inOrder = (refuse: Refuse, name: string, given: Part | null | undefined, list: string): Part[] => {
-  const found: Part[] = []
-  const open: unknown[] = given == null ? [] : [given]
-  while (open.length > 0) {
-    const checked = partSchema.safeParse(open.pop())
-    if (!checked.success) throw refuse(name, 'a part without a "type"')
-    const inner = checked.data[list]
-    if (checked.data.type !== 'Sequence') found.push(checked.data)
-    else if (!Array.isArray(inner)) throw refuse(name, `a "Sequence" without "${list}"`)
-    else for (let i = inner.length - 1; i >= 0; i--) open.push(inner[i])
-  }
-  return found
-}
-
-const isNormalForm = (type: string): type is NormalForm => ['NFC', 'NFD', 'NFKC', 'NFKD'].includes(type)
-
-const normalFormsOf = (refuse: Refuse, given: Part | null | undefined): NormalForm[] =>
-  inOrder(refuse, 'normalizer', given, 'normalizers').map(({ type }) => {
-    if (!isNormalForm(type))
-      throw refuse('normalizer', `"${briefly(type)}" changes texts in another way than NFC, NFD, NFKC and NFKD`)
-    return type
-  })
-
-/** GPT-2's pattern as spelled by its own code, by tokenizers' ByteLevel, and by newer versions of tiktoken. */
-const wordPatterns: readonly string[] = [
-  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
-  "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
-  "'(?:[sdmt]|ll|ve|re)| ?\\p{L}++| ?\\p{N}++| ?[^\\s\\p{L}\\p{N}]++|\\s++$|\\s+(?!\\S)|\\s"
-]
-
-const splitSchema = z.looseObject({
-  type: z.literal('Split'),
-  pattern: z.object({ Regex: z.enum(wordPatterns as [string, ...string[]]) }),
-  behavior: z.string(),
-  invert: z.boolean().default(false)
-})
-const byteLevelSchema = z.looseObject({
-  type: z.literal('ByteLevel'),
-  add_prefix_space: z.boolean().default(false),
-  use_regex: z.boolean().default(true)
-})
-
-/** Whether a part splits a text into exactly GPT-2's words. The pattern matches every character. */
-const cutsWords = (part: Part): boolean => {
-  const { success, data } = splitSchema.safeParse(part)
-  return success && (data.behavior === 'Isolated' || (data.behavior === 'Removed' && data.invert))
-}
-
-/**
- * Whether a text gets a leading space. ByteLevel may split words itself or after another part has; splitting again
- * changes nothing.
- */
-const prefixSpaceOf = (refuse: Refuse, given: Part | null | undefined): boolean => {
-  const parts = inOrder(refuse, 'pre_tokenizer', given, 'pretokenizers')
-  const last = byteLevelSchema.safeParse(parts.at(-1))
-  const before = parts.slice(0, -1)
-  if (!last.success)
-    throw refuse(
-      'pre_tokenizer',
-      parts.length === 0
-        ? 'it is missing'
-        : `it ends in "${briefly(parts.at(-1)!.type)}", and not in a "ByteLevel" whose flags are true or false`
-    )
-  const other = before.find((part) => !cutsWords(part))
-  if (other !== undefined)
-    throw refuse(
-      'pre_tokenizer',
-      `before "ByteLevel", "${briefly(other.type)}" cuts texts in another way than GPT-2's pattern does`
-    )
-  if (before.length === 0 && !last.data.use_regex)
-    throw refuse('pre_tokenizer', '"use_regex" is false, and nothing else cuts texts into words')
-  if (before.length > 0 && last.data.add_prefix_space)
-    throw refuse('pre_tokenizer', '"add_prefix_space" after a "Split" puts a space before every word')
-  return last.data.add_prefix_space
-}
-
+const specialSchema = z.object({ SpecialToken: z.looseObject({ id: z.string() }) })
+const sequenceSchema = z.object({ Sequence: z.looseObject({ id: z.literal('A') }) })
 const templateSchema = z.looseObject({
-  single: z.tuple([z.object({ Sequence: z.looseObject({ id: z.literal('A') }) })])
+  single: z.union([z.tuple([sequenceSchema]), z.tuple([specialSchema, sequenceSchema])]),
+  special_tokens: z.record(z.string(), z.looseObject({ ids: z.tuple([id]) })).default({})
 })
 
-/** Accepts only ByteLevel, which changes no ids here but only the offsets of tokens. */
-const checkPostProcessor = (refuse: Refuse, given: Part | null | undefined): void => {
+/** The id of the token that the post-processor puts before every text. ByteLevel changes no ids, only offsets. */
+const beginOfTextOf = (refuse: Refuse, given: Part | null | undefined): number | undefined => {
+  let begin: number | undefined
   for (const part of inOrder(refuse, 'post_processor', given, 'processors')) {
-    if (part.type === 'ByteLevel' || (part.type === 'TemplateProcessing' && templateSchema.safeParse(part).success))
-      continue
-    const adds = ['TemplateProcessing', 'BertProcessing', 'RobertaProcessing'].includes(part.type)
-    throw refuse(
-      'post_processor',
-      `"${briefly(part.type)}" ${adds ? 'adds tokens to every text' : 'is not a known kind'}`
-    )
+    if (part.type === 'ByteLevel') continue
+    const template = part.type === 'TemplateProcessing' ? templateSchema.safeParse(part).data : undefined
+    if (template === undefined) {
+      const adds = ['TemplateProcessing', 'BertProcessing', 'RobertaProcessing'].includes(part.type)
+      const what = adds ? 'adds tokens to every text, and not only one before it' : 'is not a known kind'
+      throw refuse('post_processor', `"${briefly(part.type)}" ${what}`)
+    }
+    const [first] = template.single
+    if (!('SpecialToken' in first)) continue
+    const ids = template.special_tokens[first.SpecialToken.id]?.ids
+    if (ids === undefined || begin !== undefined)
+      throw refuse('post_processor', `"TemplateProcessing" names no single token before a text`)
+    begin = ids[0]
   }
+  return begin
 }
 
-const checkDecoder = (refuse: Refuse, given: Part | null | undefined): void => {
-  const other = inOrder(refuse, 'decoder', given, 'decoders').find(
-    ({ type }) => type !== 'ByteLevel' && type !== 'Fuse'
+const decoderSchema = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.enum(['ByteLevel', 'Fuse', 'ByteFallback']) }),
+  z.looseObject({ type: z.literal('Replace'), pattern: z.object({ String: z.string().min(1) }), content: z.string() }),
+  // Takes off the space that a text's first token has; only a decoded text lacks it, not a token.
+  z.looseObject({ type: z.literal('Strip'), content: z.literal(' '), start: z.int(), stop: z.literal(0) }),
+  z.looseObject({ type: z.literal('Metaspace'), replacement: z.string().min(1) })
+])
+
+const byteToken = /^<0x([0-9A-Fa-f]{2})>$/
+
+/** How tokens are read as text. */
+const bytesOfTokens = (
+  refuse: Refuse,
+  given: Part | null | undefined,
+  ofBytes: boolean
+): ((token: string) => Buffer) => {
+  const parts = inOrder(refuse, 'decoder', given, 'decoders').map((part) => {
+    const { success, data } = decoderSchema.safeParse(part)
+    const fits = success && (ofBytes ? ['ByteLevel', 'Fuse'].includes(data.type) : data.type !== 'ByteLevel')
+    if (part.type === 'ByteLevel' && !ofBytes)
+      throw refuse('pre_tokenizer', 'it has no "ByteLevel", and "decoder" has one')
+    if (!fits) {
+      const usual = ofBytes ? '"ByteLevel" does' : "Llama's does"
+      throw refuse('decoder', `"${briefly(part.type)}" reads tokens in another way than ${usual}`)
+    }
+    return data
+  })
+  if (ofBytes) return tokenBytes
+  const replaced = parts.flatMap((part) =>
+    part.type === 'Replace'
+      ? [[part.pattern.String, part.content] as const]
+      : part.type === 'Metaspace'
+        ? [[part.replacement, ' '] as const]
+        : []
   )
-  if (other !== undefined)
-    throw refuse('decoder', `"${briefly(other.type)}" reads tokens in another way than "ByteLevel" does`)
+  if (replaced.length === 0)
+    throw refuse('pre_tokenizer', 'it has no "ByteLevel", and "decoder" replaces nothing by a space')
+  const fallsBack = parts.some(({ type }) => type === 'ByteFallback')
+  return (token) => {
+    const byte = fallsBack ? byteToken.exec(token) : null
+    return byte === null
+      ? Buffer.from(replaced.reduce((text, [from, to]) => text.replaceAll(from, () => to), token))
+      : Buffer.from([parseInt(byte[1], 16)])
+  }
 }
 
 const vocabularyOf = (refuse: Refuse, given: Readonly<Record<string, unknown>>): Map<string, number> => {
@@ -224,11 +190,11 @@ const mergesOf = (
 }
 
 /**
- * Parses a tokenizer.json that amounts to byte-level BPE with GPT-2's words, whichever parts it uses. `name` is the
+ * Parses a tokenizer.json that amounts to BPE of bytes or of characters, whichever parts it uses. `name` is the
  * file's name for messages. Ignores truncation and padding, because texts are packed whole. Throws an `input` error
  * that names the part which would give other ids.
  */
-export const parseTokenizerFormat = (text: string, name: string): BytePairFormat => {
+export const parseTokenizerFormat = (text: string, name: string): TokenizerFormat => {
   let value: unknown
   try {
     value = parseJson(text)
@@ -251,17 +217,23 @@ export const parseTokenizerFormat = (text: string, name: string): BytePairFormat
     decoder,
     added_tokens: added
   } = checked.data
-  const prefixSpace = prefixSpaceOf(refuse, preTokenizer)
-  checkPostProcessor(refuse, postProcessor)
-  checkDecoder(refuse, decoder)
+  const { cut, ofBytes } = preTokenizerOf(refuse, preTokenizer)
   const vocabulary = vocabularyOf(refuse, model.vocab)
-  checkUnknown(refuse, model, vocabulary)
+  if (ofBytes) checkUnknown(refuse, model, vocabulary)
   return {
     added: added ?? [],
-    normalForms: normalFormsOf(refuse, normalizer),
-    prefixSpace,
+    normalize: normalizerOf(refuse, normalizer),
+    cut,
+    ofBytes,
     vocabulary,
     merges: mergesOf(refuse, model.merges, vocabulary),
-    ignoreMerges: model.ignore_merges ?? false
+    ignoreMerges: model.ignore_merges ?? false,
+    unknown: {
+      byBytes: model.byte_fallback ?? false,
+      token: model.unk_token ?? undefined,
+      fused: model.fuse_unk ?? false
+    },
+    bytesOf: bytesOfTokens(refuse, decoder, ofBytes),
+    beginOfText: beginOfTextOf(refuse, postProcessor)
   }
 }

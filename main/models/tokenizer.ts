@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { SpectroscopeError } from '../../preload/errors'
 import { cutterAt } from './added-tokens'
-import { byteCharacters, tokenBytes } from './byte-characters'
+import { byteCharacters } from './byte-characters'
 import { bytePairs } from './byte-pairs'
 import { readModelText } from './files'
-import { parseTokenizerFormat, type BytePairFormat } from './tokenizer-format'
+import { parseTokenizerFormat, type TokenizerFormat } from './tokenizer-format'
 
 export interface Tokenizer {
   /** Highest id plus one. */
   readonly vocabularySize: number
   /** Id of <|endoftext|>, if there is such a token. */
   readonly endOfText: number | undefined
+  /** Id of the token that the tokenizer's file puts before every text; `encode` does not. */
+  readonly beginOfText: number | undefined
   /** SHA-256 of tokenizer.json without a byte order mark, hexadecimal. */
   readonly hash: string
   /**
@@ -27,20 +28,6 @@ export interface Tokenizer {
    */
   tokenText(id: number): string
 }
-
-/**
- * GPT-2's word pattern. White space is Unicode's White_Space, as in the reference implementation; JavaScript's \s
- * differs at U+0085 and U+FEFF.
- */
-const wordKinds = [
-  /'s|'t|'re|'ve|'m|'ll|'d/u,
-  / ?\p{L}+/u,
-  / ?\p{N}+/u,
-  / ?[^\p{White_Space}\p{L}\p{N}]+/u,
-  /\p{White_Space}+(?!\P{White_Space})/u,
-  /\p{White_Space}+/u
-]
-const words = new RegExp(wordKinds.map(({ source }) => source).join('|'), 'gu')
 
 /** Maximum number of words whose ids are cached. A full cache is cleared. */
 const cachedWords = 200_000
@@ -76,51 +63,75 @@ const showBytes = (bytes: Buffer): string => {
   return shown
 }
 
-/** Normalising takes quadratic time in the number of consecutive combining marks. Real text has only a few. */
-const mostMarks = 10_000
+type Encoder = (bytes: Buffer) => number[]
 
-const checkMarks = (text: string): void => {
-  if (text.length <= mostMarks) return
-  for (const [marks] of text.matchAll(/\p{M}+/gu)) {
-    if (marks.length <= mostMarks) continue
-    const fault = `A text has ${marks.length} combining marks in a row, and ${mostMarks} at most are read`
-    throw new SpectroscopeError('input', `${fault}; take them out.`)
+/** Numbers of a word's smallest tokens. */
+type Smallest = (bytes: Buffer) => number[]
+
+/** Bytes missing from the vocabulary are dropped, as in the reference implementation. */
+const smallestOfBytes = (numbers: ReadonlyMap<string, number>): Smallest => {
+  const numberOfByte = byteCharacters.map((character) => numbers.get(character))
+  return (bytes) => {
+    const found: number[] = []
+    for (const byte of bytes) {
+      const number = numberOfByte[byte]
+      if (number !== undefined) found.push(number)
+    }
+    return found
   }
 }
 
-/**
- * Returns a function that encodes a word's bytes as token ids. Bytes missing from the vocabulary are dropped, as in
- * the reference implementation.
- */
-const wordEncoder = ({ vocabulary, merges, ignoreMerges }: BytePairFormat): ((bytes: Buffer) => number[]) => {
+/** A character missing from the vocabulary becomes its bytes' tokens, or the unknown token, or nothing. */
+const smallestOfCharacters = (
+  { unknown: { byBytes, token, fused } }: TokenizerFormat,
+  numbers: ReadonlyMap<string, number>
+): Smallest => {
+  const numberOfByte = Array.from({ length: 256 }, (_, byte) =>
+    numbers.get(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`)
+  )
+  const unknown = token === undefined ? undefined : numbers.get(token)
+  const fallback = (character: string): number[] => {
+    const found = byBytes ? Array.from(Buffer.from(character), (byte) => numberOfByte[byte]) : [undefined]
+    return found.every((number) => number !== undefined) ? found : []
+  }
+  return (bytes) => {
+    const found: number[] = []
+    let afterUnknown = false
+    for (const character of bytes.toString('utf8')) {
+      const number = numbers.get(character)
+      const known = number === undefined ? fallback(character) : [number]
+      for (const one of known) found.push(one)
+      const isUnknown = known.length === 0 && unknown !== undefined
+      if (isUnknown && !(fused && afterUnknown)) found.push(unknown)
+      afterUnknown = isUnknown
+    }
+    return found
+  }
+}
+
+/** Returns a function that encodes a word, given as UTF-8, as token ids. */
+const wordEncoder = (format: TokenizerFormat): Encoder => {
+  const { vocabulary, merges, ignoreMerges, ofBytes } = format
   const ids = [...vocabulary.values()]
   const numbers = new Map([...vocabulary.keys()].map((token, number) => [token, number]))
   const numberOf = (token: string): number => numbers.get(token)!
   const join = bytePairs(merges.map(([left, right]) => [numberOf(left), numberOf(right), numberOf(left + right)]))
-  const numberOfByte = byteCharacters.map((character) => numbers.get(character))
+  const smallest = ofBytes ? smallestOfBytes(numbers) : smallestOfCharacters(format, numbers)
+  const spelled = (bytes: Buffer): string =>
+    ofBytes ? Array.from(bytes, (byte) => byteCharacters[byte]).join('') : bytes.toString('utf8')
   return (bytes) => {
-    const whole = ignoreMerges ? vocabulary.get(Array.from(bytes, (byte) => byteCharacters[byte]).join('')) : undefined
-    if (whole !== undefined) return [whole]
-    const pieces: number[] = []
-    for (const byte of bytes) {
-      const number = numberOfByte[byte]
-      if (number !== undefined) pieces.push(number)
-    }
-    return join(pieces).map((number) => ids[number])
+    const whole = ignoreMerges ? vocabulary.get(spelled(bytes)) : undefined
+    return whole === undefined ? join(smallest(bytes)).map((number) => ids[number]) : [whole]
   }
 }
 
 /**
- * Makes a byte-level BPE tokenizer from the text of a tokenizer.json. `name` is the file's name for messages. Throws
+ * Makes a tokenizer from the text of a tokenizer.json. `name` is the file's name for messages. Throws
  * as `parseTokenizerFormat` does.
  */
 export const parseTokenizer = (text: string, name: string): Tokenizer => {
   const format = parseTokenizerFormat(text, name)
-  const { added, normalForms, prefixSpace, vocabulary } = format
-  const normalize = (part: string): string => {
-    if (normalForms.length > 0) checkMarks(part)
-    return normalForms.reduce((normal, form) => normal.normalize(form), part)
-  }
+  const { added, normalize, cut, vocabulary, bytesOf, beginOfText } = format
   const addedIds = new Map(
     added.flatMap(
       ({ content, normalized, id }) =>
@@ -131,7 +142,7 @@ export const parseTokenizer = (text: string, name: string): Tokenizer => {
   const late = added.filter(({ normalized }) => normalized)
   const splitNormalized = cutterAt(late.map(({ content }) => normalize(content)))
 
-  const textOf = new Map<number, Buffer>([...vocabulary].map(([token, id]) => [id, tokenBytes(token)]))
+  const textOf = new Map<number, Buffer>([...vocabulary].map(([token, id]) => [id, bytesOf(token)]))
   for (const { id, content } of added) textOf.set(id, Buffer.from(content))
 
   const idsOfBytes = wordEncoder(format)
@@ -157,8 +168,7 @@ export const parseTokenizer = (text: string, name: string): Tokenizer => {
         splitNormalized(normalize(section)).forEach((part, j) => {
           if (j % 2 === 1) ids.push(addedIds.get(part)!)
           else if (part !== '') {
-            for (const word of (prefixSpace && !part.startsWith(' ') ? ` ${part}` : part).match(words) ?? [])
-              for (const id of encodeWord(word)) ids.push(id)
+            for (const word of cut(part, i === 0 && j === 0)) for (const id of encodeWord(word)) ids.push(id)
           }
         })
       }
@@ -169,6 +179,7 @@ export const parseTokenizer = (text: string, name: string): Tokenizer => {
   return {
     vocabularySize: [...textOf.keys()].reduce((highest, id) => Math.max(highest, id), -1) + 1,
     endOfText: addedIds.get('<|endoftext|>') ?? vocabulary.get('<|endoftext|>'),
+    beginOfText,
     hash: createHash('sha256').update(text).digest('hex'),
     encode,
     decode: (ids) => Buffer.concat(Array.from(ids, (id) => textOf.get(id) ?? Buffer.alloc(0))).toString('utf8'),

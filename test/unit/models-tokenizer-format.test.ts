@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { loadTokenizer, parseTokenizer } from '../../main/models/tokenizer'
+import { loadTokenizer, parseTokenizer, type Tokenizer } from '../../main/models/tokenizer'
+import kinds from '../golden/tokenizer-kinds.json'
 import golden from '../golden/tokenizer-spellings.json'
 import { processorTime } from '../processor-time'
 import { describeWithShared, sharedPath } from '../shared'
@@ -94,7 +95,7 @@ describe('a spelling of byte-level BPE', () => {
           )
         }
       },
-      /"pre_tokenizer": before "ByteLevel", "Split"/
+      /"pre_tokenizer": "Split" cuts texts in a way that is not known/
     ],
     [
       'a space before every word',
@@ -106,11 +107,11 @@ describe('a spelling of byte-level BPE', () => {
       { parts: { pre_tokenizer: { ...byteLevel, use_regex: false } } },
       /"pre_tokenizer": "use_regex" is false/
     ],
-    ['no pre-tokenizer', { parts: { pre_tokenizer: null } }, /"pre_tokenizer": it is missing/],
+    ['no pre-tokenizer', { parts: { pre_tokenizer: null } }, /"pre_tokenizer": it has no "ByteLevel"/],
     [
       'bytes twice',
       { parts: { pre_tokenizer: sequence('pretokenizers', byteLevel, byteLevel) } },
-      /"pre_tokenizer": before "ByteLevel", "ByteLevel"/
+      /"pre_tokenizer": "ByteLevel" cuts texts in a way that is not known/
     ],
     ['another decoder', { parts: { decoder: { type: 'Metaspace' } } }, /"decoder": "Metaspace"/],
     ['chance', { model: { dropout: 0.1 } }, /"model\.dropout"/],
@@ -132,7 +133,7 @@ describe('a spelling of byte-level BPE', () => {
   it.each(refused)('is refused in one sentence with %s', (_, change, message) => {
     const parse = (): unknown => parseTokenizer(changed(change), 'm/tokenizer.json')
     expect(parse).toThrow(message)
-    expect(parse).toThrow(/^m\/tokenizer\.json: .*; only byte-level BPE tokenizers with GPT-2's words are read, .*\.$/)
+    expect(parse).toThrow(/^m\/tokenizer\.json: .*; only BPE tokenizers are read, .*\.$/)
   })
 
   it('is named where it is a Git LFS pointer or no UTF-8', async () => {
@@ -145,6 +146,66 @@ describe('a spelling of byte-level BPE', () => {
     writeFolder(folder, { 'tokenizer.json': Buffer.from('{"caf\u00e9": 1}', 'latin1') })
     expect((await failure(loadTokenizer(folder))).message).toMatch(
       /tokenizer\.json is not valid UTF-8 \(at byte \d+\); put the tokenizer\.json/
+    )
+  })
+})
+
+describe('a tokenizer of another family', () => {
+  const fileOf = ({ base, parts, model }: { base: string; parts: object; model: object }): string => {
+    const plain = kinds.tokenizers[base as keyof typeof kinds.tokenizers]
+    return JSON.stringify({ ...plain, ...parts, model: { ...plain.model, ...model } })
+  }
+  const named = (name: string): Tokenizer =>
+    parseTokenizer(fileOf(kinds.kinds.find((kind) => kind.name === name)!), 'tokenizer.json')
+
+  it.each(kinds.kinds)('gives the ids of the reference implementation: $name', ({ ids, ...kind }) => {
+    expect(parseTokenizer(fileOf(kind), 'tokenizer.json').encode(kinds.text)).toEqual(ids)
+  })
+
+  it.each(['llama 3', 'qwen 2', 'smollm', 'llama 2, newer', 'gemma'])('gives back the text: %s', (name) => {
+    const tokenizer = named(name)
+    const text = 'The the\n\nand 🙂 日本 ½ 12345 the  x'
+    expect(tokenizer.decode(tokenizer.encode(text)).trimStart()).toBe(text.normalize('NFC'))
+  })
+
+  it('says which token its file puts before every text, and does not put it there', () => {
+    expect(['llama 2', 'llama 3', 'qwen 2'].map((name) => named(name).beginOfText)).toEqual([1, 0, undefined])
+    expect(named('llama 2').encode('a')).not.toContain(1)
+  })
+
+  it('shows tokens as text, and bytes of a character as escapes', () => {
+    const tokenizer = named('gemma')
+    expect(tokenizer.encode(' the 🙂').map((id) => tokenizer.tokenText(id))).toEqual([
+      ' the',
+      ' ',
+      '\\xF0',
+      '\\x9F',
+      '\\x99',
+      '\\x82'
+    ])
+  })
+
+  it.each([
+    ['\\w+'],
+    ['(?<name>a)'],
+    ['(a+)+'],
+    ['(?:a+|b)*'],
+    ['[a[bc]]'],
+    ['[a-z&&[^b]]'],
+    ['\\p{Alphabetic}'],
+    ['^a'],
+    ['a{2}+'],
+    ['(?i)a'],
+    ['(?:a'],
+    ['a)'],
+    ['[a'],
+    ['\\'],
+    ['(?:'.repeat(5000)],
+    ['a'.repeat(5000)]
+  ])('is refused where its pattern is not surely read alike: %.20s', (Regex) => {
+    const pre_tokenizer = { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false }
+    expect(() => parseTokenizer(fileOf({ base: 'characters', parts: { pre_tokenizer }, model: {} }), 't')).toThrow(
+      /"pre_tokenizer": "Split" cuts texts in a way that is not known/
     )
   })
 })

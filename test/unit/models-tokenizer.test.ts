@@ -77,7 +77,7 @@ describe('a tokenizer', () => {
       () =>
         parseTokenizer(JSON.stringify({ ...tinyTokenizer, ...change }), 'm/tokenizer.json')
     expect(refused({ model: { type: 'Unigram', vocab: [] } })).toThrow(
-      /m\/tokenizer\.json: "model.*only byte-level BPE/
+      /m\/tokenizer\.json: "model.*only BPE tokenizers/
     )
     expect(refused({ pre_tokenizer: { type: 'Whitespace' } })).toThrow(/"pre_tokenizer/)
     expect(refused({ normalizer: { type: 'BertNormalizer' } })).toThrow(/"normalizer/)
