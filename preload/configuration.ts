@@ -30,6 +30,10 @@ export const corpusSchema = z.strictObject({
     .default(128)
     .describe('token ids per row')
     .meta({ unit: 'token ids' }),
+  prependBos: z
+    .union([z.literal('auto'), z.boolean()])
+    .default('auto')
+    .describe('begin every row with the tokenizer\'s first token; "auto" does if tokenizer.json puts one before texts'),
   sampling: count(limits.rows)
     .default(2048)
     .describe('psgld: rows that minibatches are drawn from')

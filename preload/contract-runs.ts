@@ -109,6 +109,8 @@ export interface CorpusPreview {
     readonly rows: number
   }[]
   readonly rows: readonly { readonly subset: string; readonly tokens: readonly string[] }[]
+  /** Text of the token that every row begins with, if one was put there. */
+  readonly beginOfRow: string | null
   readonly problem: string | null
 }
 

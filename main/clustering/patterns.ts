@@ -38,7 +38,8 @@ interface TextTraits {
 
 const bitOf = (pattern: PatternName): number => 1 << patternNames.indexOf(pattern)
 
-const endOfText = '<|endoftext|>'
+/** Tokens that stand before, between and after documents: GPT-2's, Llama 3's, Llama 2's and Gemma's. */
+const boundary = /^<(?:\|(?:endoftext|begin_of_text|end_of_text)\||\/?s|bos|eos)>$/
 const firstOfRow = 8
 /** `Tokenizer.tokenText` shows bytes that are not a whole character like this. */
 const loneByte = /\\x[89A-F][0-9A-F]/g
@@ -55,7 +56,7 @@ const rightDelimiter = /^(?:\/?>|[\p{P}\p{S}]*[\p{Pe}”»›][\p{P}\p{S}]*)$/u
 
 const traitsOf = (shown: string): TextTraits => {
   const text = shown.replace(loneByte, lone)
-  const end = text === endOfText
+  const end = boundary.test(text)
   const trimmed = text.trim()
   const visible = trimmed !== ''
   const leading = /^\s*/.exec(text)?.[0] ?? ''

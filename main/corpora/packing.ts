@@ -72,9 +72,15 @@ class Stream implements PackedSubset {
   constructor(
     readonly name: string,
     private readonly rowLength: number,
-    vocabulary: number
+    vocabulary: number,
+    private readonly beginOfRow: number | undefined
   ) {
     this.#ids = new Words(vocabulary > 65536)
+  }
+
+  /** Tokens of the stream in a row. */
+  get #stride(): number {
+    return this.beginOfRow === undefined ? this.rowLength : this.rowLength - 1
   }
 
   add(number: number, ids: readonly number[], endOfText: number): void {
@@ -93,24 +99,26 @@ class Stream implements PackedSubset {
   }
 
   get rows(): number {
-    return Math.floor(this.#ids.length / this.rowLength)
+    return Math.floor(this.#ids.length / this.#stride)
   }
 
   row(index: number): Int32Array {
-    return this.#ids.slice(index * this.rowLength, (index + 1) * this.rowLength)
+    const ids = this.#ids.slice(index * this.#stride, (index + 1) * this.#stride)
+    return this.beginOfRow === undefined ? ids : Int32Array.of(this.beginOfRow, ...ids)
   }
 
   provenance(index: number): RowProvenance {
-    const start = index * this.rowLength
+    const start = index * this.#stride
+    const before = this.rowLength - this.#stride
     const segments: Segment[] = []
     for (
       let document = this.#documentAt(start);
-      document < this.documents && this.#starts[document] < start + this.rowLength;
+      document < this.documents && this.#starts[document] < start + this.#stride;
       document++
     ) {
       const at = this.#starts[document]
       segments.push({
-        start: Math.max(at - start, 0),
+        start: before + Math.max(at - start, 0),
         document: this.#numbers.at(document),
         offset: Math.max(start - at, 0)
       })
@@ -137,6 +145,8 @@ export interface PackingInput {
   /** The model knows the ids below this number. */
   readonly vocabulary: number
   readonly endOfText: number
+  /** The token that every row begins with, before those of the stream. */
+  readonly beginOfRow?: number | undefined
   readonly onProgress?: ((done: number, total: number) => void) | undefined
   /** Called after every document. Reading stops when it returns true. */
   readonly enough?: (() => boolean) | undefined
@@ -153,11 +163,12 @@ const encodeDocument = (tokenizer: Tokenizer, text: string, place: string): numb
 
 /**
  * Tokenises a corpus and joins each subset's documents, in reading order, with the end-of-text token between them,
- * ready to be cut into rows of `rowLength` ids. Only ids stay in memory, not texts.
+ * ready to be cut into rows of `rowLength` ids, the first of which is `beginOfRow` if there is one. Only ids stay in
+ * memory, not texts.
  *
  * A row's segment starts at a document's first token in that row; its `offset` is the index of that token in the
- * document. The end-of-text token after a document of n tokens has offset n. Throws an `input` error for an empty
- * corpus and for ids that the model does not know.
+ * document. The end-of-text token after a document of n tokens has offset n. A row's `beginOfRow` is in no segment.
+ * Throws an `input` error for an empty corpus and for ids that the model does not know.
  */
 export const packCorpus = async ({
   corpus,
@@ -165,6 +176,7 @@ export const packCorpus = async ({
   tokenizer,
   vocabulary,
   endOfText,
+  beginOfRow,
   onProgress,
   enough = () => false
 }: PackingInput): Promise<PackedCorpus> => {
@@ -174,6 +186,7 @@ export const packCorpus = async ({
       `${place}: the tokenizer gives "${tokenizer.tokenText(id)}" the id ${id}, ` +
         `but the model's vocabulary ends at ${vocabulary - 1}; use the tokenizer.json that belongs to the model.`
     )
+  if (beginOfRow !== undefined && beginOfRow >= vocabulary) throw foreignId('"corpus.prependBos"', beginOfRow)
   if (endOfText < 0 || endOfText >= vocabulary) {
     const source = '"<|endoftext|>" of tokenizer.json, or else "eos_token_id" of config.json'
     const last = vocabulary - 1
@@ -193,7 +206,7 @@ export const packCorpus = async ({
     if (foreign !== undefined) throw foreignId(`${file}, record ${record}`, foreign)
     let stream = streams.get(subset)
     if (stream === undefined) {
-      stream = new Stream(subset, corpus.rowLength, vocabulary)
+      stream = new Stream(subset, corpus.rowLength, vocabulary, beginOfRow)
       streams.set(subset, stream)
       subsetNumbers.set(subset, subsets.length)
       subsets.push(stream)

@@ -130,6 +130,21 @@ const studyOfCorpus = ({ corpus, seed, sampler }: CorpusRun, packed: PackedCorpu
 }
 
 /**
+ * Ids of the tokens that stand between documents and, if any, before every row: by "prependBos", or else as the
+ * tokenizer's file puts one before texts. A tokenizer without one uses the token between documents, as GPT-2's does.
+ */
+export const boundariesOf = (
+  { prependBos }: Pick<CorpusConfiguration, 'prependBos'>,
+  tokenizer: Pick<Tokenizer, 'beginOfText' | 'endOfText'>,
+  architecture: Pick<Architecture, 'endOfText'>
+): { readonly endOfText: number; readonly beginOfRow: number | undefined } => {
+  const endOfText = tokenizer.endOfText ?? architecture.endOfText
+  const begin =
+    prependBos === 'auto' ? tokenizer.beginOfText : prependBos ? (tokenizer.beginOfText ?? endOfText) : undefined
+  return { endOfText, beginOfRow: begin }
+}
+
+/**
  * Prepares the study of a configuration. Rows come from its rows file, or from its corpus by packing (`packCorpus`)
  * and selection (`selectRows`). Paths are relative to `baseFolder`; `onProgress` gets the bytes of the corpus read.
  * Throws an `input` or `configuration` error that names the file and place, or the key.
@@ -162,10 +177,16 @@ export const prepareStudy = async (
         'input',
         `${model.folder}: a corpus needs the model's tokenizer.json; put it there, or give "rows".`
       )
-    const endOfText = tokenizer.endOfText ?? architecture.endOfText
     return studyOfCorpus(
       { ...configuration, corpus },
-      await packCorpus({ corpus, baseFolder, tokenizer, vocabulary: architecture.vocabulary, endOfText, onProgress })
+      await packCorpus({
+        corpus,
+        baseFolder,
+        tokenizer,
+        vocabulary: architecture.vocabulary,
+        ...boundariesOf(corpus, tokenizer, architecture),
+        onProgress
+      })
     )
   }
   const study = await prepare()
@@ -177,29 +198,4 @@ export const prepareStudy = async (
     )
   }
   return { ...study, hash: hashStudy(study) }
-}
-
-export interface SubsetPreview {
-  readonly subset: string
-  readonly documents: number
-  readonly tokens: number
-  readonly rows: number
-}
-
-/** Counts documents, tokens (including end-of-text) and whole rows per subset. Reads the whole corpus. */
-export const previewCorpus = async (
-  configuration: CorpusRun,
-  baseFolder: string,
-  tokenizer: Tokenizer,
-  onProgress?: (done: number, total: number) => void
-): Promise<SubsetPreview[]> => {
-  const packed = await packCorpus({
-    corpus: configuration.corpus,
-    baseFolder,
-    tokenizer,
-    vocabulary: tokenizer.vocabularySize,
-    endOfText: tokenizer.endOfText ?? 0,
-    onProgress
-  })
-  return packed.subsets.map(({ name, documents, tokens, rows }) => ({ subset: name, documents, tokens, rows }))
 }

@@ -7,7 +7,7 @@ import type { PackedCorpus } from '../corpora/packing'
 import { listCorpusFiles } from '../corpora/files'
 import { evenShares, selectRows } from '../corpora/selection'
 import type { RowPlace } from '../corpora/selection'
-import { prepareStudy } from '../corpora/study'
+import { boundariesOf, prepareStudy } from '../corpora/study'
 import type { Architecture } from '../models/architecture'
 import { readModelConfig } from '../models/config'
 import { loadTokenizer } from '../models/tokenizer'
@@ -23,6 +23,7 @@ const nothing: CorpusPreview = {
   rowsThere: 0,
   subsets: [],
   rows: [],
+  beginOfRow: null,
   problem: null
 }
 
@@ -92,12 +93,14 @@ const previewOfCorpus = async (
   const { corpus } = configuration
   const end = performance.now() + 1000 * seconds
   const { files } = await listCorpusFiles(corpus.files, baseFolder)
+  const { endOfText, beginOfRow } = boundariesOf(corpus, tokenizer, architecture)
   const packed = await packCorpus({
     corpus,
     baseFolder,
     tokenizer,
     vocabulary: architecture.vocabulary,
-    endOfText: tokenizer.endOfText ?? architecture.endOfText,
+    endOfText,
+    beginOfRow,
     onProgress: (done, total) => onProgress(total === 0 ? 1 : done / total),
     enough: () => performance.now() > end
   })
@@ -114,6 +117,7 @@ const previewOfCorpus = async (
       subset: packed.subsets[subset].name,
       tokens: Array.from(packed.subsets[subset].row(row), (id) => tokenizer.tokenText(id))
     })),
+    beginOfRow: beginOfRow === undefined ? null : tokenizer.tokenText(beginOfRow),
     problem: problemOf(configuration, architecture) ?? problem
   }
 }

@@ -331,6 +331,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       contents: null,
       rowsWanted: 3584,
       rowsThere: 9000,
+      beginOfRow: null,
       problem: null,
       subsets: subsets.map((subset, index) => ({
         subset,

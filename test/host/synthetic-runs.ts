@@ -46,6 +46,7 @@ const configuration = (model: string, preset: 'paper' | 'first-order'): RunConfi
     textField: 'text',
     subsetField: 'meta.subset',
     rowLength: 128,
+    prependBos: 'auto',
     sampling: 2048,
     observation: 512,
     probe: 1024,

@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { evenShares, selectRows } from '../../main/corpora/selection'
-import { prepareStudy, previewCorpus, spreadTargets, type Study } from '../../main/corpora/study'
+import { packCorpus } from '../../main/corpora/packing'
+import { boundariesOf, prepareStudy, spreadTargets, type Study } from '../../main/corpora/study'
 import { parseModelConfig } from '../../main/models/config'
 import { parseTokenizer, type Tokenizer } from '../../main/models/tokenizer'
 import { parseConfiguration, type RunConfiguration } from '../../preload/configuration'
@@ -50,8 +51,14 @@ const texts = (folder: string, file: string): string[] =>
 const key = (row: Int32Array): string => row.join(' ')
 
 describe('packing', () => {
-  it("remembers every token's document and place", async () => {
-    const { probe, provenance, documents } = await prepare(three, { probe: 60 })
+  it.each([
+    ['with no token before rows', 'auto', undefined, undefined],
+    ["with the tokenizer's own token before rows", 'auto', 5, 5],
+    ['with the token between documents before rows', true, undefined, 0],
+    ["without the tokenizer's own token", false, 5, undefined]
+  ] as const)("remembers every token's document and place, %s", async (_, prependBos, beginOfText, begin) => {
+    const reader = { ...tokenizer, beginOfText }
+    const { probe, provenance, documents } = await prepare(three, { probe: 50, prependBos }, {}, reader)
     const byId = new Map(documents.map((document) => [document.id, document]))
     const cache = new Map<number, number[]>()
     const idsOf = (id: number): number[] => {
@@ -61,7 +68,9 @@ describe('packing', () => {
     }
     probe.forEach((row, r) => {
       const { subset, segments } = provenance[r]
-      expect(segments[0].start).toBe(0)
+      expect(row).toHaveLength(16)
+      expect(segments[0].start).toBe(begin === undefined ? 0 : 1)
+      if (begin !== undefined) expect(row[0]).toBe(begin)
       segments.forEach(({ start, document, offset }, s) => {
         const end = segments[s + 1]?.start ?? row.length
         const ids = idsOf(document)
@@ -88,15 +97,23 @@ describe('packing', () => {
   })
 
   it('joins documents with end-of-text tokens and drops the remainder', async () => {
-    const preview = await previewCorpus({ ...configure({}), corpus: configure({}).corpus! }, three, tokenizer)
-    expect(preview.map(({ subset, documents }) => [subset, documents])).toEqual([
+    const { architecture } = model
+    const corpus = configure({}).corpus!
+    const { subsets: preview } = await packCorpus({
+      corpus,
+      baseFolder: three,
+      tokenizer,
+      vocabulary: architecture.vocabulary,
+      ...boundariesOf(corpus, tokenizer, architecture)
+    })
+    expect(preview.map(({ name, documents }) => [name, documents])).toEqual([
       ['a', 40],
       ['b', 60],
       ['c', 30]
     ])
-    for (const { subset, documents, tokens, rows } of preview) {
+    for (const { name, documents, tokens, rows } of preview) {
       expect(tokens).toBe(
-        texts(three, `${subset}.jsonl`).reduce((sum, text) => sum + tokenizer.encode(text).length, 0) + documents - 1
+        texts(three, `${name}.jsonl`).reduce((sum, text) => sum + tokenizer.encode(text).length, 0) + documents - 1
       )
       expect(rows).toBe(Math.floor(tokens / 16))
     }
