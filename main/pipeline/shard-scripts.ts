@@ -223,6 +223,12 @@ export const sbatchScript = (set: ScriptSet, options: ScriptOptions): string => 
 # The folder may be moved or mounted elsewhere, because nothing here names it.
 ${lines.map((line) => `#SBATCH ${line}`).join('\n')}
 
+# USR1 arrives before the time limit, TERM before any other end of the job. Both stop the shard with a checkpoint.
+again= stopped= process= status=0
+stop() { stopped=1; if [ -n "$process" ]; then kill -TERM "$process" 2>/dev/null; fi; }
+trap 'again=limit; stop' USR1
+trap stop TERM INT
+
 # Slurm runs a copy of this script and knows the path of the original.
 place() {
   local found
@@ -242,12 +248,6 @@ mkdir -p "$folder/logs"
 exec >>"$folder/logs/$SLURM_ARRAY_TASK_ID.log" 2>&1
 
 ${startOf(start)}
-
-# USR1 arrives before the time limit, TERM before any other end of the job. Both stop the shard with a checkpoint.
-again= stopped= process= status=0
-stop() { stopped=1; if [ -n "$process" ]; then kill -TERM "$process" 2>/dev/null; fi; }
-trap 'again=limit; stop' USR1
-trap stop TERM INT
 
 first=$(( SLURM_ARRAY_TASK_ID * ${perTask} )) end=${beginners}
 ${tasksAfter(set)}for (( shard = first; shard < first + ${perTask} && shard < end; shard++ )); do

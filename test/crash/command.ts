@@ -47,9 +47,10 @@ const parentOf = (pid: string): number | undefined => {
   }
 }
 
-const commandLine = (pid: string): string => {
+/** A process's program and arguments, separated by spaces; empty once it has ended. */
+export const commandLine = (pid: string): string => {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
   } catch {
     return ''
   }

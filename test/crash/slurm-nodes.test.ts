@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SetStatus, ShardStatus } from '../../preload/shards'
 import { quickChains } from '../quick-chains'
-import { isBuilt, numbersOf, run, scratch, writeStudy } from './command'
+import { commandLine, isBuilt, numbersOf, run, scratch, writeStudy } from './command'
 import { eventually, slurmLack, startCluster } from './slurm-cluster'
 import type { Cluster, Job } from './slurm-cluster'
 
@@ -19,14 +19,24 @@ const done = async (args: readonly string[]): Promise<string> => {
   return stdout
 }
 
-const childrenOf = (pid: number): number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
-
-/** Whether SIGTERM waits for a process that is stopped. */
-const isToldToEnd = (pid: number): boolean => {
-  const [, pending] = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
-  return (BigInt(`0x${pending}`) & (1n << 14n)) !== 0n
+/** Children of a process; none once it has ended. */
+const childrenOf = (pid: number): number[] => {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
 }
+
+/** Sends a signal to those processes that have not ended. Gives them. */
+const signalAll = (pids: readonly number[], signal: NodeJS.Signals): number[] =>
+  pids.filter((pid) => {
+    try {
+      return process.kill(pid, signal)
+    } catch {
+      return false
+    }
+  })
 
 /** What the machine lacks for nodes with names of their own. */
 const nodesLack = (): string | undefined =>
@@ -62,6 +72,12 @@ else
         (files) => files.includes('claim.1') && files.some((name) => name.endsWith('-1.checkpoint')),
         `checkpoints of shard ${index}`
       )
+    /** Processes that compute a shard. There are none once its program was told to end. */
+    const computing = (index: number): number[] => {
+      const isItsProgram = (pid: string): boolean => commandLine(pid).includes(` shards run ${shards} ${index} `)
+      const programs = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && isItsProgram(pid))
+      return programs.flatMap((pid) => childrenOf(Number(pid)))
+    }
     const logOf = (index: number): string => {
       const file = join(shards, 'logs', `${index}.log`)
       return existsSync(file) ? readFileSync(file, 'utf8') : ''
@@ -118,14 +134,18 @@ else
     })
 
     it('go on after they were told of their time limit', async () => {
-      const job = await queue(2, '--time=1')
+      const job = await queue(2, '--time=2')
       await underWay(2)
-      // Slurm looks at limits now and then, so the shard is held until it is told.
-      const { pid } = await statusOf(2)
-      const held = [pid!, ...childrenOf(pid!)]
-      for (const each of held) process.kill(each, 'SIGSTOP')
-      await eventually(() => isToldToEnd(pid!), Boolean, 'a signal before the time limit', 120)
-      for (const each of held) process.kill(each, 'SIGCONT')
+      // Slurm looks at limits now and then, so the shard is held until it is told, unless it has been told already.
+      const held = signalAll(computing(2), 'SIGSTOP')
+      const told = /Saving a checkpoint|\(limit\); it is queued again/
+      await eventually(
+        () => logOf(2),
+        (log) => told.test(log),
+        'a signal before the time limit',
+        120
+      )
+      signalAll(held, 'SIGCONT')
       const ended = await over(job, 2)
       expect(ended.state).toBe('COMPLETED')
       expect(ended.restarts).toBeGreaterThan(0)
@@ -155,9 +175,9 @@ else
       expect(nodes).toContain(host)
       // Held, so that it is not done before its node is lost, which takes it along.
       const held = [pid!, ...childrenOf(pid!)]
-      for (const each of held) process.kill(each, 'SIGSTOP')
+      signalAll(held, 'SIGSTOP')
       await cluster!.loseNode(host!)
-      for (const each of held) if (existsSync(`/proc/${each}`)) process.kill(each, 'SIGKILL')
+      signalAll(held, 'SIGKILL')
       expect(await over(job, 4)).toMatchObject({ state: 'COMPLETED', restarts: 1 })
       goesOn(4)
     })
