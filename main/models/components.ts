@@ -1,24 +1,38 @@
 import type { Architecture, Weights } from './architecture'
-import { familyOf } from './architectures'
+import { componentsBy, familyOf, slicesBy, unitIn } from './architectures'
 import { type Slice, whole } from './slices'
 
 export type { Slice }
 
 /** Component names in the order of the susceptibility vector (docs/method.md, section 1). `full` is not included. */
 export const componentNames = (architecture: Architecture): readonly string[] =>
-  familyOf(architecture).componentNames(architecture)
+  componentsBy(familyOf(architecture), architecture, 'head')
+
+/** The same with groups of heads that share keys and values, in place of heads. */
+export const groupedComponentNames = (architecture: Architecture): readonly string[] =>
+  componentsBy(familyOf(architecture), architecture, 'group')
+
+/** Every name that a component may have: first those of `componentNames`. */
+export const allComponentNames = (architecture: Architecture): readonly string[] => [
+  ...new Set([...componentNames(architecture), ...groupedComponentNames(architecture)])
+]
 
 /** Index of a component in a random stream (docs/method.md, section 4). */
 export const componentIndex = (architecture: Architecture, component: string): number =>
-  component === 'full' ? 2 ** 24 - 1 : componentNames(architecture).indexOf(component)
+  component === 'full' ? 2 ** 24 - 1 : allComponentNames(architecture).indexOf(component)
 
 /** Slices of a component, or of `full`, in the order in which they are flattened (docs/method.md, section 1). */
-export const componentSlices = (architecture: Architecture, weights: Weights, component: string): Slice[] => {
-  if (component === 'full') return [...weights.keys()].map((name) => whole(weights, name))
-  const [kind, place = ''] = component.split(':')
-  const [layer, head = 0] = place.split('.').map(Number)
-  return familyOf(architecture).componentSlices(architecture, weights, { kind, layer, head })
-}
+export const componentSlices = (architecture: Architecture, weights: Weights, component: string): Slice[] =>
+  component === 'full'
+    ? [...weights.keys()].map((name) => whole(weights, name))
+    : slicesBy(familyOf(architecture), architecture, weights, component)
+
+/** The component whose program computes this one: itself, or one with more weights (docs/engine.md). */
+export const unitOf = (architecture: Architecture, component: string): string =>
+  unitIn(familyOf(architecture), architecture, component)
+
+/** Number of heads that a head, a group, or all heads of a layer have. */
+export { headCount as headsOf } from './architectures'
 
 export const sliceSize = (slices: readonly Slice[]): number =>
   slices.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)

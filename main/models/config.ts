@@ -8,7 +8,7 @@ import { families, refusal, remedy } from './architectures'
 import { readModelText } from './files'
 
 /**
- * Parses a Hugging Face config.json into an architecture: GPT-NeoX or GPT-2. `name` is the file's name for messages.
+ * Parses a Hugging Face config.json into an architecture of one of the families. `name` is the file's in messages.
  * Throws an `input` error if the file is not such a configuration or asks for something that the engine does not
  * compute.
  */
@@ -20,10 +20,10 @@ export const parseModelConfig = (text: string, name: string): Architecture => {
     throw new SpectroscopeError('input', `${name}: ${(error as Error).message}; ${remedy}.`, { cause: error })
   }
   const type = z.looseObject({ model_type: z.string() }).safeParse(value).data?.model_type
-  const family = Object.values(families).find(({ name: own }) => own === type)
-  if (family !== undefined) return family.parse(value, name)
   if (type === undefined) throw refusal(name, `no "model_type"; ${remedy}`)
-  throw refusal(name, `models of type "${briefly(type)}" are not supported; "gpt_neox" (Pythia) and "gpt2" are`)
+  if (Object.hasOwn(families, type)) return families[type].parse(value, name)
+  const supported = Object.keys(families).join(', ')
+  throw refusal(name, `models of type "${briefly(type)}" are not supported; ${supported} are`)
 }
 
 export interface ModelConfig {

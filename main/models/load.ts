@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly } from '../../preload/quoting'
 import type { Architecture, Model, Tensor } from './architecture'
-import { familyOf, tensorShapes } from './architectures'
+import { canonicalName, embeddingTables, familyOf, tensorShapes } from './architectures'
 import { readModelConfig } from './config'
 import { hashFile, readTensors } from './safetensors'
 import type { TensorEntry } from './safetensors-header'
@@ -19,8 +19,8 @@ const checkTensors = (source: string, architecture: Architecture, entries: reado
   const foreign = (what: string): SpectroscopeError =>
     new SpectroscopeError('input', `${source}: ${what}; use weights that belong to this config.json.`)
   const shapes = tensorShapes(architecture)
-  const { canonicalName } = familyOf(architecture)
-  const found = new Map(entries.map((entry) => [canonicalName(entry.name), entry]))
+  const family = familyOf(architecture)
+  const found = new Map(entries.map((entry) => [canonicalName(family, entry.name), entry]))
   for (const [name, shape] of shapes) {
     const entry = found.get(name)
     if (entry === undefined)
@@ -35,14 +35,13 @@ const checkTensors = (source: string, architecture: Architecture, entries: reado
     }
   }
   if (found.size !== entries.length) {
-    const fault = 'a tensor occurs twice, with and without "transformer." or "_orig_mod."'
+    const fault = `a tensor occurs twice, with and without "${family.root}" or "_orig_mod."`
     throw new SpectroscopeError('input', `${source}: ${fault}; use the file as it was published.`)
   }
-  const unknown = entries.find(({ name }) => !shapes.has(canonicalName(name)))
+  const unknown = entries.find(({ name }) => !shapes.has(canonicalName(family, name)))
   if (unknown === undefined) return
-  const { family } = architecture
   const name = briefly(unknown.name)
-  throw foreign(`the tensor "${name}" is not part of the ${family} model that config.json describes`)
+  throw foreign(`the tensor "${name}" is not part of the ${family.name} model that config.json describes`)
 }
 
 const findWeights = (folder: string): string => {
@@ -63,8 +62,7 @@ const equalData = (a: Tensor, b: Tensor): boolean =>
   sameShape(a.shape, b.shape) && a.data.every((value, i) => value === b.data[i])
 
 /** Name of the unembedding where it is not the embedding. */
-const unembeddingApart = (architecture: Architecture): string =>
-  familyOf(architecture).outerTensors({ ...architecture, tiedEmbeddings: false }).unembedding
+const unembeddingApart = (architecture: Architecture): string => familyOf(architecture).outer.unembedding
 
 interface Outline {
   /** The weights file, or the index of its shards. */
@@ -140,9 +138,9 @@ export const loadModel = async (folder: string, weightsFile?: string): Promise<M
     await hashFile(path, hash)
   }
   const names = [...tensors.keys()].sort(byCodePoint)
-  const weights = new Map(names.map((name) => [familyOf(described).canonicalName(name), tensors.get(name)!]))
+  const weights = new Map(names.map((name) => [canonicalName(familyOf(described), name), tensors.get(name)!]))
   const apart = unembeddingApart(described)
-  const [embedding] = familyOf(described).outerTensors(described).embeddings
+  const [embedding] = embeddingTables(described)
   const tied = described.tiedEmbeddings && (!separateHead || equalData(weights.get(apart)!, weights.get(embedding)!))
   if (tied) weights.delete(apart)
   return { folder, architecture: { ...described, tiedEmbeddings: tied }, weights, hash: hash.digest('hex') }

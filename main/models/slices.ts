@@ -32,7 +32,3 @@ export const columns = (weights: Weights, tensor: string, start: number, end: nu
     ? { tensor, rowStart: 0, rowEnd: 1, columnStart: start, columnEnd: end, shape: [end - start] }
     : { tensor, rowStart: 0, rowEnd: shape[0], columnStart: start, columnEnd: end, shape: [shape[0], end - start] }
 }
-
-/** Weights and biases, whole, of the layers of which these are the names. */
-export const wholeLinear = (weights: Weights, ...names: readonly string[]): Slice[] =>
-  names.flatMap((name) => [whole(weights, `${name}.weight`), whole(weights, `${name}.bias`)])

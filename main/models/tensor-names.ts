@@ -17,7 +17,7 @@ const sharedPrefix = (family: Architecture['family'], names: readonly string[]):
   let length = 0
   while (length < first.length && first[length] === last[length]) length++
   const prefix = first.slice(0, first.lastIndexOf('.', length - 1) + 1)
-  const own = prefix.indexOf(families[family].root)
+  const own = prefix.lastIndexOf(families[family].root)
   return own < 0 ? prefix : prefix.slice(0, own)
 }
 

@@ -2,26 +2,19 @@ import { messageOf } from '../../preload/errors'
 import type { EngineRate } from '../../preload/contract'
 import { type EngineReport, createEvaluator, listEngines, reportEngine } from '../engine/engines'
 import type { Rows } from '../engine/core'
-import type { Architecture, Weights } from '../models/architecture'
+import type { Weights } from '../models/architecture'
 import { componentSlices, flatten } from '../models/components'
-import { tensorShapes } from '../models/architectures'
+import { familyOf, tensorShapes } from '../models/architectures'
 
-const architecture: Architecture = {
-  family: 'gpt_neox',
-  layers: 2,
-  heads: 4,
-  hidden: 128,
-  intermediate: 512,
-  vocabulary: 4096,
-  contextLength: 128,
-  layerNormEpsilon: 1e-5,
-  activation: 'gelu',
-  rotaryDimensions: 8,
-  rotaryBase: 10000,
-  parallelResidual: true,
-  tiedEmbeddings: false,
-  endOfText: 0
+const configuration = {
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  hidden_size: 128,
+  intermediate_size: 512,
+  vocab_size: 4096,
+  max_position_embeddings: 128
 }
+const architecture = familyOf({ family: 'gpt_neox' }).parse(configuration, 'the model that engines are measured with')
 
 const component = 'head:0.0'
 const rowLength = 64

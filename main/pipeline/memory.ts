@@ -20,7 +20,7 @@ import {
   programBytes
 } from '../engine/core'
 import type { Architecture, Weights } from '../models/architecture'
-import { componentSlices, sliceSize } from '../models/components'
+import { componentSlices, sliceSize, unitOf } from '../models/components'
 import { tensorShapes } from '../models/architectures'
 import { usualTile } from '../sampling/columns'
 import { programGroups } from '../sampling/groups'
@@ -88,14 +88,16 @@ const workingOf = (
   const bytes = new Map<string, number>()
   for (const component of new Set(chains)) {
     const slices = componentSlices(architecture, weights, component)
+    const unit = unitOf(architecture, component)
+    const unitSlices = componentSlices(architecture, weights, unit)
     const users = chains.filter((name) => name === component).length
-    const peaks = programPeaks(architecture, component, slices, {
+    const peaks = programPeaks(architecture, unit, unitSlices, {
       positions: length - 1,
       losses: Math.min(evaluated.length, rowsAtOnce(architecture, atOnce.block, length)),
       gradient: ofGradient === 0 ? undefined : Math.min(ofGradient, rowsAtOnce(architecture, atOnce.chunk, length))
     })
     for (const [name, peak] of peaks) programs.set(name, { ...peak, users: users + (programs.get(name)?.users ?? 0) })
-    bytes.set(component, ownWeightBytes(architecture, slices, length - 1, ofGradient > 0))
+    bytes.set(component, ownWeightBytes(architecture, slices, unitSlices, length - 1, ofGradient > 0))
   }
   const own = groups.map((group) => sum(group.map((chain) => bytes.get(chains[chain])!)))
   return {

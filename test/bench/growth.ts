@@ -12,7 +12,7 @@ import { sample } from '../../main/sampling/sample'
 import type { SamplingInput } from '../../main/sampling/input'
 import { uniforms } from '../tiny-model'
 import { logPlot } from './log-plot'
-import { pythia14m, writeRandomModel } from './random-model'
+import { pythia, writeRandomModel } from './random-model'
 
 /** What one point is measured at. */
 export interface GrowthPoint {
@@ -115,7 +115,7 @@ const isolated = async ({
 }: GrowthPoint): Promise<Measured> => {
   const folder = await mkdtemp(join(tmpdir(), 'spectroscope-growth-'))
   try {
-    await writeRandomModel(folder, { ...pythia14m, ...shape, rotaryDimensions: 2, vocabulary })
+    await writeRandomModel(folder, pythia({ ...shape, rotated: 2, vocabulary }))
     const model = await loadModel(folder)
     const next = uniforms(3)
     const rows = (count: number): Int32Array[] =>

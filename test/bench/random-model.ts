@@ -4,52 +4,45 @@ import type { Architecture } from '../../main/models/architecture'
 import { tensorShapes } from '../../main/models/architectures'
 import { uniforms } from '../tiny-model'
 
-const common = { layerNormEpsilon: 1e-5, rotaryBase: 10000, endOfText: 0 } as const
+interface Sizes extends Pick<Architecture, 'layers' | 'hidden' | 'heads' | 'intermediate'> {
+  /** Rotated dimensions of each head. */
+  readonly rotated: number
+  readonly vocabulary?: number
+}
 
-export const pythia14m: Architecture = {
-  ...common,
+/** A GPT-NeoX as Pythia's are. */
+export const pythia = ({ layers, hidden, heads, intermediate, rotated, vocabulary = 50304 }: Sizes): Architecture => ({
   family: 'gpt_neox',
-  layers: 6,
-  hidden: 128,
-  heads: 4,
-  intermediate: 512,
-  vocabulary: 50304,
+  layers,
+  heads,
+  groups: heads,
+  headWidth: hidden / heads,
+  hidden,
+  intermediate,
+  vocabulary,
   contextLength: 2048,
+  normEpsilon: 1e-5,
   activation: 'gelu',
-  rotaryDimensions: 8,
+  biases: { qkv: true, projection: true, mlp: true },
+  attention: [{ rotary: { dimensions: rotated, base: 10000 } }],
+  pattern: [0],
+  scoreWidth: hidden / heads,
+  embeddingScale: 1,
   parallelResidual: true,
-  tiedEmbeddings: false
-}
+  tiedEmbeddings: false,
+  endOfText: 0
+})
 
-export const pythia70m: Architecture = {
-  ...pythia14m,
-  layers: 6,
-  hidden: 512,
-  heads: 8,
-  intermediate: 2048,
-  rotaryDimensions: 16
-}
-
-export const pythia410m: Architecture = {
-  ...pythia14m,
-  layers: 24,
-  hidden: 1024,
-  heads: 16,
-  intermediate: 4096,
-  rotaryDimensions: 16
-}
+export const pythia14m = pythia({ layers: 6, hidden: 128, heads: 4, intermediate: 512, rotated: 8 })
+export const pythia70m = pythia({ layers: 6, hidden: 512, heads: 8, intermediate: 2048, rotated: 16 })
+export const pythia410m = pythia({ layers: 24, hidden: 1024, heads: 16, intermediate: 4096, rotated: 16 })
 
 export const gpt2Small: Architecture = {
-  ...common,
+  ...pythia({ layers: 12, hidden: 768, heads: 12, intermediate: 3072, rotated: 0, vocabulary: 50257 }),
   family: 'gpt2',
-  layers: 12,
-  hidden: 768,
-  heads: 12,
-  intermediate: 3072,
-  vocabulary: 50257,
   contextLength: 1024,
   activation: 'gelu_tanh',
-  rotaryDimensions: 0,
+  attention: [{}],
   parallelResidual: false,
   tiedEmbeddings: true
 }
@@ -63,9 +56,9 @@ const configuration = (architecture: Architecture): object => {
     intermediate,
     vocabulary,
     contextLength,
-    layerNormEpsilon,
-    rotaryBase,
-    rotaryDimensions,
+    normEpsilon,
+    attention,
+    headWidth,
     parallelResidual,
     tiedEmbeddings,
     endOfText
@@ -82,24 +75,25 @@ const configuration = (architecture: Architecture): object => {
       n_positions: contextLength,
       n_ctx: contextLength,
       vocab_size: vocabulary,
-      layer_norm_epsilon: layerNormEpsilon,
+      layer_norm_epsilon: normEpsilon,
       tie_word_embeddings: tiedEmbeddings,
       bos_token_id: endOfText,
       eos_token_id: endOfText
     }
   }
+  const { dimensions, base } = attention[0].rotary!
   return {
     architectures: ['GPTNeoXForCausalLM'],
     model_type: 'gpt_neox',
     hidden_act: 'gelu',
     hidden_size: hidden,
     intermediate_size: intermediate,
-    layer_norm_eps: layerNormEpsilon,
+    layer_norm_eps: normEpsilon,
     max_position_embeddings: contextLength,
     num_attention_heads: heads,
     num_hidden_layers: layers,
-    rotary_emb_base: rotaryBase,
-    rotary_pct: (rotaryDimensions * heads) / hidden,
+    rotary_emb_base: base,
+    rotary_pct: dimensions / headWidth,
     tie_word_embeddings: tiedEmbeddings,
     use_parallel_residual: parallelResidual,
     vocab_size: vocabulary,

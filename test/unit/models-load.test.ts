@@ -31,14 +31,19 @@ describe('config.json', () => {
       family: 'gpt_neox',
       layers: 2,
       heads: 2,
+      groups: 2,
+      headWidth: 4,
       hidden: 8,
       intermediate: 16,
       vocabulary: 300,
       contextLength: 32,
-      layerNormEpsilon: 1e-5,
+      normEpsilon: 1e-5,
       activation: 'gelu',
-      rotaryDimensions: 2,
-      rotaryBase: 10000,
+      biases: { qkv: true, projection: true, mlp: true },
+      attention: [{ rotary: { dimensions: 2, base: 10000 } }],
+      pattern: [0],
+      scoreWidth: 4,
+      embeddingScale: 1,
       parallelResidual: true,
       tiedEmbeddings: false,
       endOfText: 0
@@ -50,10 +55,9 @@ describe('config.json', () => {
     const { rotary_pct: _share, rotary_emb_base: _base, ...bare } = neoxConfig
     expect(
       architectureOf({ ...bare, rope_parameters: { rope_type: 'default', rope_theta: 500, partial_rotary_factor: 1 } })
-    ).toMatchObject({ rotaryBase: 500, rotaryDimensions: 4 })
+    ).toMatchObject({ attention: [{ rotary: { base: 500, dimensions: 4 } }] })
     expect(architectureOf({ ...bare, num_attention_heads: 1, rope_theta: 77 })).toMatchObject({
-      rotaryBase: 77,
-      rotaryDimensions: 2
+      attention: [{ rotary: { base: 77, dimensions: 2 } }]
     })
   })
 
@@ -62,14 +66,19 @@ describe('config.json', () => {
       family: 'gpt2',
       layers: 2,
       heads: 2,
+      groups: 2,
+      headWidth: 4,
       hidden: 8,
       intermediate: 32,
       vocabulary: 300,
       contextLength: 32,
-      layerNormEpsilon: 1e-5,
+      normEpsilon: 1e-5,
       activation: 'gelu_tanh',
-      rotaryDimensions: 0,
-      rotaryBase: 10000,
+      biases: { qkv: true, projection: true, mlp: true },
+      attention: [{}],
+      pattern: [0],
+      scoreWidth: 4,
+      embeddingScale: 1,
       parallelResidual: false,
       tiedEmbeddings: true,
       endOfText: 0
@@ -81,20 +90,16 @@ describe('config.json', () => {
   })
 
   const refused: [string, object, RegExp][] = [
-    [
-      'another architecture',
-      { model_type: 'llama' },
-      /"llama" are not supported; "gpt_neox" \(Pythia\) and "gpt2" are/
-    ],
+    ['another architecture', { model_type: 'bert' }, /"bert" are not supported; gpt_neox, gpt2/],
     ['no architecture', {}, /no "model_type"/],
     ['another activation', { ...neoxConfig, hidden_act: 'relu' }, /"hidden_act": the activation "relu"/],
     [
       'rotary scaling',
-      { ...neoxConfig, rope_scaling: { type: 'linear', factor: 2 } },
-      /rotary scaling of type "linear"/
+      { ...neoxConfig, rope_scaling: { type: 'yarn', factor: 2 } },
+      /"rope_scaling\.rope_type" is "yarn", which is not supported for GPT-NeoX/
     ],
-    ['missing biases', { ...neoxConfig, attention_bias: false }, /"attention_bias"/],
-    ['tied GPT-NeoX', { ...neoxConfig, tie_word_embeddings: true }, /"tie_word_embeddings"/],
+    ['missing biases', { ...neoxConfig, attention_bias: false }, /"attention_bias" is false/],
+    ['tied GPT-NeoX', { ...neoxConfig, tie_word_embeddings: true }, /"tie_word_embeddings" is true/],
     ['scaling by layer', { ...gpt2Config, scale_attn_by_inverse_layer_idx: true }, /"scale_attn_by_inverse_layer_idx"/],
     ['unscaled attention', { ...gpt2Config, scale_attn_weights: false }, /"scale_attn_weights"/],
     ['heads that do not divide', { ...gpt2Config, n_head: 3 }, /8 cannot be divided among 3/],

@@ -52,6 +52,26 @@ const layerNormRule: Rule = (
   ]
 }
 
+const rmsNormRule: Rule = (
+  builder,
+  { inputs: [x, scale], outputs: [, inverseRoot] },
+  [gradient],
+  [wantX, wantScale]
+) => {
+  if (gradient === undefined) return []
+  const last = x.shape.length - 1
+  const normalised = builder.mul(x, inverseRoot)
+  const inner = (): Value => {
+    const scaled = builder.mul(gradient, scale)
+    const projection = builder.scale(builder.sum(builder.mul(scaled, normalised), [last]), 1 / x.shape[last])
+    return builder.mul(builder.sub(scaled, builder.mul(normalised, projection)), inverseRoot)
+  }
+  return [
+    wantX ? inner() : undefined,
+    wantScale ? builder.sumTo(builder.mul(gradient, normalised), scale.shape) : undefined
+  ]
+}
+
 const unembedLossRule: Rule = (
   builder,
   { inputs: [hidden, unembedding, ids], outputs: [, logProbabilities] },
@@ -82,7 +102,7 @@ const exponentialSumsRule: Rule = (
   if (operation.kind !== 'exponentialSums' || gradient === undefined) return []
   return [
     wantHidden ? builder.mul(weighted, gradient) : undefined,
-    wantTable ? builder.exponentialSumsSlope(hidden, table, gradient, operation.block) : undefined
+    wantTable ? builder.exponentialSumsSlope(hidden, table, gradient, operation.block, operation.cap) : undefined
   ]
 }
 
@@ -109,6 +129,10 @@ const rule: Rule = (builder, node, gradients, wanted) => {
       return [builder.mul(gradient, outputs[0])]
     case 'log':
       return [builder.mul(gradient, builder.reciprocal(inputs[0]))]
+    case 'tanh':
+      return [builder.sub(gradient, builder.mul(gradient, builder.mul(outputs[0], outputs[0])))]
+    case 'sigmoid':
+      return [builder.mul(gradient, builder.sub(outputs[0], builder.mul(outputs[0], outputs[0])))]
     case 'matmul':
       return matmulRule(builder, node, gradients, wanted)
     case 'rounded':
@@ -134,13 +158,15 @@ const rule: Rule = (builder, node, gradients, wanted) => {
       return [builder.gather(gradient, inputs[1])]
     case 'layerNorm':
       return layerNormRule(builder, node, gradients, wanted)
+    case 'rmsNorm':
+      return rmsNormRule(builder, node, gradients, wanted)
     case 'softmax': {
       const [probabilities] = outputs
       const inner = builder.sum(builder.mul(gradient, probabilities), [gradient.shape.length - 1])
       return [builder.mul(builder.sub(gradient, inner), probabilities)]
     }
     case 'causalAttention':
-      return builder.causalAttentionSlope(inputs[0], inputs[1], inputs[2], gradient, operation.block)
+      return builder.causalAttentionSlope(inputs[0], inputs[1], inputs[2], gradient, operation.block, operation)
     case 'gelu':
       return [builder.mul(gradient, builder.geluSlope(inputs[0], operation.tanh))]
     case 'sum': {

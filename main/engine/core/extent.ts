@@ -14,6 +14,8 @@ export interface Extent {
    * replica, computed in blocks that suit a CPU core.
    */
   readonly replicas?: number
+  /** Kind of attention of the only layer, in a program that all layers of a kind share. */
+  readonly kind?: number
 }
 
 /** Rows are long if a gradient would keep more bytes of scores than this, over all layers and one row. */
@@ -32,13 +34,17 @@ export const activationName = {
   stream: (layer: number): string => `stream:${layer}`,
   /** The stream after a layer's attention. */
   middle: (layer: number): string => `middle:${layer}`,
-  /** Outputs of a layer's heads, side by side, before the projection. */
+  /** Outputs of a layer's heads, side by side, before the projection, [tokens, heads · width]. */
   attended: (layer: number): string => `attended:${layer}`
 }
 
+/** Numbers of a token in an activation of this name. */
+export const activationWidth = ({ hidden, heads, headWidth }: Architecture, name: string): number =>
+  name.startsWith('attended:') ? heads * headWidth : hidden
+
 /** Bytes of the activations at w* for this many target positions, for replicas of any component. */
-export const prefixBytes = ({ layers, hidden }: Architecture, targets: number): number =>
-  4 * (3 * layers + 1) * hidden * targets
+export const prefixBytes = ({ layers, hidden, heads, headWidth }: Architecture, targets: number): number =>
+  4 * (layers * (2 * hidden + heads * headWidth) + hidden) * targets
 
 /** Shapes of a component's slices in flattened order. Those of heads depend only on the architecture. */
 export type SliceShapes = readonly (readonly number[])[]

@@ -8,6 +8,17 @@ export interface Value {
   readonly type: ElementType
 }
 
+export interface Capped {
+  /** x becomes cap · tanh(x / cap). */
+  readonly cap?: number | undefined
+}
+
+/** What becomes of scores before their softmax. */
+export interface Scores extends Capped {
+  /** Number of positions that a query sees, its own included; all before it if absent. */
+  readonly window?: number | undefined
+}
+
 /**
  * Operation of a node. Binary operators broadcast like NumPy. `matmul` multiplies the last two axes and broadcasts
  * the others.
@@ -15,7 +26,7 @@ export interface Value {
 export type Operation =
   | { readonly kind: 'add' | 'sub' | 'mul' }
   | { readonly kind: 'scale'; readonly factor: number }
-  | { readonly kind: 'exp' | 'log' | 'reciprocal' }
+  | { readonly kind: 'exp' | 'log' | 'reciprocal' | 'tanh' | 'sigmoid' }
   | { readonly kind: 'matmul'; readonly transposeA: boolean; readonly transposeB: boolean }
   /** Rounds as `matmul` rounds its operands or its product. Identity if products are in float32. */
   | { readonly kind: 'rounded'; readonly as: 'operand' | 'product' }
@@ -32,31 +43,34 @@ export type Operation =
   | { readonly kind: 'scatterAdd' }
   /** (x, scale, shift) over the last axis: outputs the normalised and affine y, the mean and 1/√(variance + ε). */
   | { readonly kind: 'layerNorm'; readonly epsilon: number }
+  /** (x, scale) over the last axis: outputs x / √(mean x² + ε) · scale, and 1/√(mean x² + ε). */
+  | { readonly kind: 'rmsNorm'; readonly epsilon: number }
   | { readonly kind: 'softmax' }
   /**
    * (q, k, v [N, T, w]): Σ_s softmax_s≤t(q_t·k_s) v_s as [N, T, w]. Holds only the scores of `block` queries of one
    * of the N items at a time, and recomputes them for the gradient.
    */
-  | { readonly kind: 'causalAttention'; readonly block: number }
+  | ({ readonly kind: 'causalAttention'; readonly block: number } & Scores)
   /**
    * (q, k, v, g [N, T, w]): gradients of Σ g · causalAttention(q, k, v) with respect to q, k and v, as three outputs
    * [N, T, w].
    */
-  | { readonly kind: 'causalAttentionSlope'; readonly block: number }
+  | ({ readonly kind: 'causalAttentionSlope'; readonly block: number } & Scores)
   | { readonly kind: 'gelu' | 'geluSlope'; readonly tanh: boolean }
   /** (h [M, d], W [V, d], ids [M]): outputs -log softmax(h Wᵀ)[ids] as [M], and log softmax(h Wᵀ) as [M, V]. */
   | { readonly kind: 'unembedLoss' }
   /**
    * (h [M, d], W [R, d]): outputs Σ_v exp(h·w_v) as [M, 1], and Σ_v exp(h·w_v) w_v as [M, d], over the first
    * `vocabulary` rows of W. The other rows are zeros that make R a multiple of `block`: W is read block by block, and
-   * no logits are kept. Exponents are not shifted; the caller ensures that they fit.
+   * no logits are kept. Exponents are not shifted; the caller ensures that they fit. With a cap, exp(c(h·w_v)) of
+   * c(x) = cap · tanh(x / cap), and exp(c(h·w_v)) c'(h·w_v) in the second output.
    */
-  | { readonly kind: 'exponentialSums'; readonly vocabulary: number; readonly block: number }
+  | ({ readonly kind: 'exponentialSums'; readonly vocabulary: number; readonly block: number } & Capped)
   /**
    * (h [M, d], W [R, d], c [M, 1]): outputs Σ_m c_m exp(h_m·w_v) h_m as [R, d], the gradient with respect to W of the
-   * first output above, weighted by c.
+   * first output above, weighted by c; with a cap times c'(h_m·w_v).
    */
-  | { readonly kind: 'exponentialSumsSlope'; readonly block: number }
+  | ({ readonly kind: 'exponentialSumsSlope'; readonly block: number } & Capped)
 
 export interface Node {
   readonly operation: Operation
@@ -152,6 +166,19 @@ export class GraphBuilder {
     return this.node({ kind: 'reciprocal' }, [x], x.shape)[0]
   }
 
+  tanh(x: Value): Value {
+    return this.node({ kind: 'tanh' }, [x], x.shape)[0]
+  }
+
+  sigmoid(x: Value): Value {
+    return this.node({ kind: 'sigmoid' }, [x], x.shape)[0]
+  }
+
+  /** cap · tanh(x / cap), or x itself. */
+  capped(x: Value, cap: number | undefined): Value {
+    return cap === undefined ? x : this.scale(this.tanh(this.scale(x, 1 / cap)), cap)
+  }
+
   matmul(a: Value, b: Value, { transposeA = false, transposeB = false } = {}): Value {
     const [m, ka] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!]
     const [kb, n] = transposeB ? [b.shape.at(-1)!, b.shape.at(-2)!] : [b.shape.at(-2)!, b.shape.at(-1)!]
@@ -236,16 +263,34 @@ export class GraphBuilder {
     return { y, mean, inverseDeviation }
   }
 
+  rmsNorm(x: Value, scale: Value, epsilon: number): { y: Value; inverseRoot: Value } {
+    const [y, inverseRoot] = this.node({ kind: 'rmsNorm', epsilon }, [x, scale], x.shape, [...x.shape.slice(0, -1), 1])
+    return { y, inverseRoot }
+  }
+
   softmax(x: Value): Value {
     return this.node({ kind: 'softmax' }, [x], x.shape)[0]
   }
 
-  causalAttention(q: Value, k: Value, v: Value, block: number): Value {
-    return this.node({ kind: 'causalAttention', block }, [q, k, v], v.shape)[0]
+  causalAttention(q: Value, k: Value, v: Value, block: number, { cap, window }: Scores = {}): Value {
+    return this.node({ kind: 'causalAttention', block, cap, window }, [q, k, v], v.shape)[0]
   }
 
-  causalAttentionSlope(q: Value, k: Value, v: Value, gradient: Value, block: number): Value[] {
-    return this.node({ kind: 'causalAttentionSlope', block }, [q, k, v, gradient], q.shape, k.shape, v.shape)
+  causalAttentionSlope(
+    q: Value,
+    k: Value,
+    v: Value,
+    gradient: Value,
+    block: number,
+    { cap, window }: Scores = {}
+  ): Value[] {
+    return this.node(
+      { kind: 'causalAttentionSlope', block, cap, window },
+      [q, k, v, gradient],
+      q.shape,
+      k.shape,
+      v.shape
+    )
   }
 
   gelu(x: Value, tanh: boolean): Value {
@@ -267,10 +312,16 @@ export class GraphBuilder {
     return { loss, logProbabilities }
   }
 
-  exponentialSums(hidden: Value, table: Value, vocabulary: number, block: number): { sums: Value; weighted: Value } {
+  exponentialSums(
+    hidden: Value,
+    table: Value,
+    vocabulary: number,
+    block: number,
+    cap?: number
+  ): { sums: Value; weighted: Value } {
     if (table.shape[0] % block !== 0) throw new Error(`${table.shape[0]} rows are not in blocks of ${block}`)
     const [sums, weighted] = this.node(
-      { kind: 'exponentialSums', vocabulary, block },
+      { kind: 'exponentialSums', vocabulary, block, cap },
       [hidden, table],
       [hidden.shape[0], 1],
       hidden.shape
@@ -278,8 +329,8 @@ export class GraphBuilder {
     return { sums, weighted }
   }
 
-  exponentialSumsSlope(hidden: Value, table: Value, coefficients: Value, block: number): Value {
-    return this.node({ kind: 'exponentialSumsSlope', block }, [hidden, table, coefficients], table.shape)[0]
+  exponentialSumsSlope(hidden: Value, table: Value, coefficients: Value, block: number, cap?: number): Value {
+    return this.node({ kind: 'exponentialSumsSlope', block, cap }, [hidden, table, coefficients], table.shape)[0]
   }
 
   /** The finished graph, without nodes that no output needs. */

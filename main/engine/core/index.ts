@@ -8,7 +8,7 @@ export {
   type Resident,
   isResident
 } from './executor'
-export { type Graph, GraphBuilder, type Node, type Value, partRows, size, valuesRead } from './graph'
+export { type Graph, GraphBuilder, type Node, type Scores, type Value, partRows, size, valuesRead } from './graph'
 export { type ProgramPeak, heldWeightBytes, ownWeightBytes, programPeaks } from './memory'
 export { pieceOperations, prefixOperations, programName } from './operations'
 export { TransformerEvaluator } from './transformer-evaluator'

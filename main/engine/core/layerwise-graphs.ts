@@ -1,12 +1,12 @@
 import type { Architecture } from '../../models/architecture'
-import { familyOf, unembeddingWeight } from '../../models/architectures'
+import { familyOf, mlpTensors, normParts, tensorShapes } from '../../models/architectures'
 import { ownLogits } from './losses'
 import { differentiate } from './differentiate'
 import type { Graph, Value } from './graph'
 import { type Extent, type SliceShapes, activationName } from './extent'
 import { afterHead, afterMlp } from './piece-graphs'
 import { TransformerBuilder } from './transformer'
-import { unembeddingName, vocabularyBlocks } from './vocabulary'
+import { lossWidth, unembeddingName, unembeddingParts, vocabularyBlocks } from './vocabulary'
 
 /**
  * Kind of a layer program: a layer at w* or with weights of `full`, or a layer with a replica's own head or MLP
@@ -31,9 +31,13 @@ const after = (transformer: TransformerBuilder, stage: Stage, slices: readonly V
 }
 
 const weightsOf = (transformer: TransformerBuilder, stage: Stage): [string, Value][] => {
-  const { attentionNorm, mlpNorm, qkv, projection, mlpIn, mlpOut } = transformer.names(0)
-  const all = stage === 'mlp' ? [mlpIn, mlpOut] : [attentionNorm, mlpNorm, qkv, projection, mlpIn, mlpOut]
-  return all.flatMap((name) => [`${name}.weight`, `${name}.bias`]).map((name) => [name, transformer.weight(name)])
+  const { architecture } = transformer
+  const family = familyOf(architecture)
+  const names =
+    stage === 'mlp'
+      ? mlpTensors(family, architecture, 0)
+      : [...tensorShapes(architecture).keys()].filter((name) => name.startsWith(family.blockPrefix(0)))
+  return names.map((name) => [name, transformer.weight(name)])
 }
 
 /**
@@ -96,27 +100,30 @@ export interface LossSources {
 }
 
 const normWeights = (transformer: TransformerBuilder): [string, Value][] =>
-  ['weight', 'bias'].map((part) => {
+  normParts(familyOf(transformer.architecture)).map((part) => {
     const name = `${transformer.outer.finalNorm}.${part}`
     return [name, transformer.weight(name)]
   })
 
 /**
  * Losses [tokens] from the final stream. Inputs are `stream` [tokens, d], the unembedding from `centreUnembedding`,
- * and `target rows`, those of the targets [tokens, d]. Outputs are `losses`, `logSums` (see `logSumBounds`), and if
- * requested `slope`, `gradient:NAME` of the final norm, and two parts of the unembedding's gradient, because a table
- * of zeros for the targets would be large: `gradient:sums`, shaped like the unembedding, and `hidden` [tokens, d], to
- * be subtracted at the rows of the targets.
+ * and `target rows`, those of the targets [tokens, `lossWidth`]. Outputs are `losses`, `logSums` (see `logSumBounds`),
+ * and if requested `slope`, `gradient:NAME` of the final norm, and two parts of the unembedding's gradient, because a
+ * table of zeros for the targets would be large: `gradient:sums`, shaped like the unembedding, and `hidden` [tokens,
+ * `lossWidth`], to be subtracted at the rows of the targets.
  */
 export const lossStageGraph = (architecture: Architecture, tokens: number, wanted: LossSources): Graph => {
   const transformer = new TransformerBuilder(architecture, { count: 1, positions: tokens })
   const { builder } = transformer
   const { block, rows } = vocabularyBlocks(architecture.vocabulary)
-  const unembedding = builder.input(unembeddingName.centred, [rows, architecture.hidden])
+  const width = lossWidth(architecture)
+  const unembedding = builder.input(unembeddingName.centred, [rows, width])
   const final = transformer.activation('stream')
-  const hidden = transformer.norm(final, transformer.outer.finalNorm)
-  const logSums = builder.log(builder.exponentialSums(hidden, unembedding, architecture.vocabulary, block).sums)
-  const losses = builder.sub(logSums, ownLogits(transformer, hidden, transformer.activation('target rows')))
+  const hidden = transformer.finalHidden(final)
+  const { vocabulary, logitCap } = architecture
+  const logSums = builder.log(builder.exponentialSums(hidden, unembedding, vocabulary, block, logitCap).sums)
+  const own = ownLogits(transformer, hidden, transformer.activation('target rows', width))
+  const losses = builder.sub(logSums, own)
   builder.output('losses', builder.reshape(losses, [tokens]))
   builder.output('logSums', builder.reshape(logSums, [tokens]))
   if (wanted.unembedding) builder.output('hidden', hidden)
@@ -138,10 +145,11 @@ export const exactLossStageGraph = (architecture: Architecture, tokens: number, 
   const final = transformer.activation('stream')
   const losses = transformer.lossOf(final, true)
   builder.output('losses', losses)
-  const name = unembeddingWeight(architecture)
   addGradients(transformer, losses, [
     ['slope', final, wanted.stream],
-    [`gradient:${name}`, transformer.weight(name), wanted.unembedding],
+    ...unembeddingParts(architecture).map(
+      ({ name }) => [`gradient:${name}`, transformer.weight(name), wanted.unembedding] as const
+    ),
     ...normWeights(transformer).map(([norm, value]) => [`gradient:${norm}`, value, wanted.norm] as const)
   ])
   return builder.build()

@@ -1,7 +1,7 @@
 import type { Architecture, Weights } from '../../models/architecture'
 import type { Bound, Program } from './executor'
 import type { Graph } from './graph'
-import { unembeddingName, vocabularyBlocks } from './vocabulary'
+import { centreRows, unembeddingName, vocabularyBlocks } from './vocabulary'
 
 /** The evaluator's side of it. */
 export interface LayerwiseSource {
@@ -24,14 +24,11 @@ export class LayerWeights {
   constructor(private readonly evaluator: LayerwiseSource) {}
 
   /** A replica's own unembedding as `centreUnembedding` has the one at w*. */
-  centred(unembedding: Float32Array): Float32Array {
-    const {
-      architecture: { hidden, vocabulary },
-      centre
-    } = this.evaluator
-    const { data } = this.#copy(unembeddingName.centred, vocabularyBlocks(vocabulary).rows * hidden)
-    for (let row = 0; row < vocabulary; row++)
-      for (let i = 0, at = row * hidden; i < hidden; i++, at++) data[at] = unembedding[at] - centre[i]
+  centred(own: Weights): Float32Array {
+    const { architecture, centre } = this.evaluator
+    const rows = vocabularyBlocks(architecture.vocabulary).rows
+    const { data } = this.#copy(unembeddingName.centred, rows * centre.length)
+    centreRows(architecture, own, centre, data)
     return data
   }
 

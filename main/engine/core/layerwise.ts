@@ -16,8 +16,9 @@ import { type LayerwiseSource, LayerWeights } from './layerwise-weights'
 import { pieceOf } from './operations'
 import { type OwnPiece, addAt, addSliceGradients, exactIfNeeded, extentsOf, headColumns, headOf } from './slices'
 import { addEmbeddingSlopes, embedRows, targetRows } from './table-rows'
-import { type Extent, activationName } from './extent'
-import { evenParts, unembeddingName } from './vocabulary'
+import { type Extent, activationName, activationWidth } from './extent'
+import { evenParts, lossWidth, unembeddingName, unembeddingParts } from './vocabulary'
+import { kindOfLayer } from '../../models/architecture'
 import { embeddingTables, unembeddingWeight } from '../../models/architectures'
 
 /** Queries of one head whose scores are held at a time. */
@@ -46,8 +47,9 @@ export class Layerwise {
 
   async prefix(rows: Rows): Promise<Prefix> {
     const { architecture, weights } = this.evaluator
-    const { layers, hidden } = architecture
+    const { layers } = architecture
     const positions = rows.length - 1
+    const sizeOf = (name: string): number => positions * activationWidth(architecture, name)
     const names = [
       activationName.stream(layers),
       ...Array.from({ length: layers }, (_, i) => [
@@ -57,10 +59,10 @@ export class Layerwise {
       ]).flat()
     ]
     const activations = Object.fromEntries(
-      names.map((name) => [name, new Float32Array(new SharedArrayBuffer(4 * rows.count * positions * hidden))])
+      names.map((name) => [name, new Float32Array(new SharedArrayBuffer(4 * rows.count * sizeOf(name)))])
     )
     for (let row = 0; row < rows.count; row++) {
-      const keep = (name: string, data: Float32Array): void => activations[name].set(data, row * positions * hidden)
+      const keep = (name: string, data: Float32Array): void => activations[name].set(data, row * sizeOf(name))
       let stream = embedRows(
         architecture,
         weights,
@@ -103,12 +105,14 @@ export class Layerwise {
 
   #rowOf({ rows: { ids, length: rowLength }, activations }: Prefix, row: number): Row {
     const positions = rowLength - 1
-    const width = positions * this.evaluator.architecture.hidden
     const own = ids.slice(row * rowLength, (row + 1) * rowLength)
     return {
       inputs: own.subarray(0, positions),
       targets: own.subarray(1),
-      activation: (name) => activations[name].subarray(row * width, (row + 1) * width)
+      activation: (name) => {
+        const size = positions * activationWidth(this.evaluator.architecture, name)
+        return activations[name].subarray(row * size, (row + 1) * size)
+      }
     }
   }
 
@@ -144,7 +148,7 @@ export class Layerwise {
       if (entry !== undefined) return forward(entry.stage, entry.layer, entry.given)
       return kind.kind === 'unembed'
         ? row.activation(activationName.stream(layers))
-        : embedRows(architecture, tensorsIn(piece.slices, piece.weights), row.inputs, positions)
+        : embedRows(architecture, this.evaluator.weights, row.inputs, positions, tensorsIn(piece.slices, piece.weights))
     })()
     for (let layer = first; layer < layers; layer++) {
       if (gradient !== undefined) streams.set(layer, stream)
@@ -224,8 +228,14 @@ export class Layerwise {
       ({ start, end }, index) => (given[`slice:${index}`] = piece.weights.slice(start, end))
     )
     const attended = activation(activationName.attended(layer))
-    const columns = headColumns(this.evaluator.architecture, attended, headOf(piece.name))
-    return { ...given, 'head:attended': columns, 'head:projection': piece.projection! }
+    const all = activationWidth(this.evaluator.architecture, activationName.attended(layer))
+    const columns = headColumns(attended, all, piece.projectionWidth, headOf(piece.name))
+    return {
+      ...given,
+      [activationName.attended(0)]: attended,
+      'head:attended': columns,
+      'head:projection': piece.projection!
+    }
   }
 
   #addGradients(
@@ -257,32 +267,25 @@ export class Layerwise {
     const { architecture, weights } = this.evaluator
     const { hidden } = architecture
     const kind = pieceOf(piece.name).kind
-    const table = unembeddingWeight(architecture)
-    const place = kind === 'head' ? undefined : placesOf(piece.slices).get(table)
+    const ownsTable = kind !== 'head' && piece.slices.some(({ tensor }) => tensor === unembeddingWeight(architecture))
+    const tables = ownsTable ? new Map([...weights, ...tensorsIn(piece.slices, piece.weights)]) : weights
     const wanted: LossSources = {
       stream: gradient !== undefined && kind !== 'unembed',
-      unembedding: gradient !== undefined && place !== undefined,
+      unembedding: gradient !== undefined && ownsTable,
       norm: gradient !== undefined && kind === 'full'
     }
     const [losses, slope] = [
       new Float32Array(targets.length),
       wanted.stream ? new Float32Array(stream.length) : undefined
     ]
-    const centred =
-      place === undefined
-        ? this.evaluator.resident(unembeddingName.centred)
-        : this.#weights.centred(piece.weights.subarray(place.start, place.end))
-    const own = kind === 'full' || place !== undefined ? piece : undefined
+    const centred = ownsTable ? this.#weights.centred(tables) : this.evaluator.resident(unembeddingName.centred)
+    const own = kind === 'full' || ownsTable ? piece : undefined
     let token = 0
     for (const count of evenParts(targets.length)) {
       const part = stream.slice(token * hidden, (token + count) * hidden)
       const ids = targets.slice(token, token + count)
       const key = `${count} ${Object.values(wanted).join()}`
-      const rows = targetRows(
-        ids,
-        place === undefined ? weights.get(table)!.data : piece.weights.subarray(place.start, place.end),
-        this.evaluator.centre
-      )
+      const rows = targetRows(architecture, tables, ids, this.evaluator.centre)
       const outputs = await exactIfNeeded((exact) =>
         exact
           ? this.#runGraph(
@@ -306,17 +309,24 @@ export class Layerwise {
         for (const [name, part] of Object.entries(outputs))
           if (name.startsWith('gradient:') && name !== 'gradient:sums')
             addAt(this.#sum(name.slice('gradient:'.length)), 0, part)
-        if (outputs['gradient:sums'] !== undefined) {
-          const sum = this.#sum(table)
-          addAt(sum, 0, outputs['gradient:sums'], sum.length)
-          ids.forEach((id, at) => {
-            for (let i = 0; i < hidden; i++) sum[id * hidden + i] -= outputs.hidden[at * hidden + i]
-          })
-        }
+        if (outputs['gradient:sums'] !== undefined) this.#addTableSlopes(ids, outputs)
       }
       token += count
     }
     return { losses, slope }
+  }
+
+  /** Adds the gradient of the unembedding and of its bias from the outputs of `lossStageGraph`. */
+  #addTableSlopes(ids: Int32Array, { 'gradient:sums': sums, hidden }: Readonly<Record<string, Float32Array>>): void {
+    const { architecture } = this.evaluator
+    const all = lossWidth(architecture)
+    for (const { name, width, first } of unembeddingParts(architecture)) {
+      const sum = this.#sum(name)
+      for (let at = 0; at < sum.length; at++) sum[at] += sums[Math.floor(at / width) * all + first + (at % width)]
+      ids.forEach((id, at) => {
+        for (let i = 0; i < width; i++) sum[id * width + i] -= hidden[at * all + first + i]
+      })
+    }
   }
 
   #run(
@@ -327,7 +337,9 @@ export class Layerwise {
     given: Readonly<Record<string, Bound>>,
     own?: OwnPiece
   ): Promise<Record<string, Float32Array>> {
-    return this.#runGraph(`${name} ${positions}`, () => make({ count: 1, positions, queries }), layer, given, own)
+    const kind = kindOfLayer(this.evaluator.architecture, layer)
+    const extent: Extent = { count: 1, positions, queries, kind }
+    return this.#runGraph(`${name} ${positions} ${kind}`, () => make(extent), layer, given, own)
   }
 
   async #runGraph(

@@ -1,6 +1,6 @@
 import type { Value } from './graph'
 import type { TransformerParts } from './transformer-parts'
-import { deviceLossTokens, evenParts, unembeddingName, vocabularyBlocks } from './vocabulary'
+import { deviceLossTokens, evenParts, lossWidth, unembeddingName, vocabularyBlocks } from './vocabulary'
 
 /**
  * Bytes of logits held at once when all logits of a token are kept. Longer rows are divided into chunks of tokens.
@@ -12,14 +12,13 @@ const logitBytes = 24 * 2 ** 20
  * all.
  */
 const centredUnembeddings = (transformer: TransformerParts, rows: number): readonly Value[] => {
-  const {
-    builder,
-    architecture: { hidden, vocabulary }
-  } = transformer
+  const { builder, architecture } = transformer
+  const { vocabulary } = architecture
+  const width = lossWidth(architecture)
   const { unembedding } = transformer.outer
-  if (!transformer.own.has(unembedding)) return [builder.input(unembeddingName.centred, [rows, hidden])]
-  return transformer.matricesOf(unembedding).map((own) => {
-    const centred = builder.sub(own, builder.input(unembeddingName.centre, [1, hidden]))
+  if (!transformer.own.has(unembedding)) return [builder.input(unembeddingName.centred, [rows, width])]
+  return transformer.unembeddings().map((own) => {
+    const centred = builder.sub(own, builder.input(unembeddingName.centre, [1, width]))
     return rows === vocabulary
       ? centred
       : builder.concat(
@@ -27,8 +26,8 @@ const centredUnembeddings = (transformer: TransformerParts, rows: number): reado
             centred,
             transformer.table(
               'filling',
-              [rows - vocabulary, hidden],
-              () => new Float32Array((rows - vocabulary) * hidden)
+              [rows - vocabulary, width],
+              () => new Float32Array((rows - vocabulary) * width)
             )
           ],
           0
@@ -44,7 +43,8 @@ const centredUnembeddings = (transformer: TransformerParts, rows: number): reado
 export const ownLogits = (transformer: TransformerParts, hidden: Value, rows: Value): Value => {
   const { builder } = transformer
   const product = builder.mul(builder.rounded(hidden, 'operand'), builder.rounded(rows, 'operand'))
-  return transformer.rows(builder.rounded(builder.sum(product, [product.shape.length - 1]), 'product'))
+  const logits = transformer.rows(builder.rounded(builder.sum(product, [product.shape.length - 1]), 'product'))
+  return builder.capped(logits, transformer.architecture.logitCap)
 }
 
 /** Losses without keeping any logits. The logarithm of each sum becomes the output `logSums`; see `logSumBounds`. */
@@ -54,7 +54,7 @@ export const centredLoss = (transformer: TransformerParts, hidden: Value): Value
     tokens,
     lead,
     stacked,
-    architecture: { vocabulary }
+    architecture: { vocabulary, logitCap }
   } = transformer
   const { block, rows } = vocabularyBlocks(vocabulary)
   const unembeddings = centredUnembeddings(transformer, rows)
@@ -77,7 +77,7 @@ export const centredLoss = (transformer: TransformerParts, hidden: Value): Value
     parts.flatMap((own, at) =>
       builder
         .split(own, 0, evenParts(own.shape[0], most))
-        .map((part) => builder.exponentialSums(part, unembeddings[at], vocabulary, block).sums)
+        .map((part) => builder.exponentialSums(part, unembeddings[at], vocabulary, block, logitCap).sums)
     ),
     0
   )
@@ -93,14 +93,22 @@ export const centredLoss = (transformer: TransformerParts, hidden: Value): Value
 /** Losses from all logits, one chunk of tokens at a time. */
 export const exactLoss = (transformer: TransformerParts, hidden: Value): Value => {
   const { builder, tokens } = transformer
-  const unembedding = transformer.weight(transformer.outer.unembedding)
-  const lossChunk = Math.max(16, Math.min(256, Math.floor(logitBytes / (4 * transformer.architecture.vocabulary))))
+  const { vocabulary, logitCap } = transformer.architecture
+  const [unembedding] = transformer.unembeddings()
+  const lossChunk = Math.max(16, Math.min(256, Math.floor(logitBytes / (4 * vocabulary))))
   const sizes = Array.from({ length: Math.ceil(tokens / lossChunk) }, (_, chunk) =>
     Math.min(lossChunk, tokens - chunk * lossChunk)
   )
   const targets = builder.split(transformer.targets(), 0, sizes)
+  const lossOf = (part: Value, ids: Value): Value => {
+    if (logitCap === undefined) return builder.unembedLoss(part, unembedding, ids).loss
+    // Exponentials of capped logits fit.
+    const logits = builder.capped(builder.matmul(part, unembedding, { transposeB: true }), logitCap)
+    const own = ownLogits(transformer, part, builder.gather(unembedding, ids))
+    return builder.reshape(builder.sub(builder.log(builder.sum(builder.exp(logits), [1])), own), [part.shape[0]])
+  }
   return builder.concat(
-    builder.split(hidden, 0, sizes).map((part, chunk) => builder.unembedLoss(part, unembedding, targets[chunk]).loss),
+    builder.split(hidden, 0, sizes).map((part, chunk) => lossOf(part, targets[chunk])),
     0
   )
 }

@@ -1,13 +1,13 @@
-import type { Architecture } from '../../models/architecture'
+import { type Architecture, kindOfLayer } from '../../models/architecture'
 import { type Slice, sliceSize } from '../../models/components'
-import { type Graph, peakBytes } from './graph'
+import { type Graph, peakBytes, size } from './graph'
 import { queries } from './layerwise'
 import { type Stage, lossStageGraph, prefixStageGraph, stageGraph, stageSlopeGraph } from './layerwise-graphs'
 import { pieceOf, programName } from './operations'
-import { type SliceShapes, areLong } from './extent'
+import { type Extent, type SliceShapes, areLong } from './extent'
 import { pieceGraph, prefixGraph } from './piece-graphs'
-import { evenParts, vocabularyBlocks } from './vocabulary'
-import { unembeddingWeight } from '../../models/architectures'
+import { evenParts, lossWidth, vocabularyBlocks } from './vocabulary'
+import { familyOf, tensorShapes, unembeddingWeight } from '../../models/architectures'
 
 /** Rows that a component's programs process at once; `gradient` is undefined if there is none. */
 export interface RowsAtOnce {
@@ -27,7 +27,7 @@ export interface ProgramPeak {
 
 /**
  * Programs of a component's replicas and their peak memory. Programs shared with other components have the same name
- * there.
+ * there. The component is its own unit (`unitOf`).
  */
 export const programPeaks = (
   architecture: Architecture,
@@ -59,23 +59,28 @@ export const programPeaks = (
       ...(gradient === undefined ? [] : [[`${name} gradient`, own(gradient, true)] as const])
     ])
   }
-  const extent = { count: 1, positions, queries }
+  const kinds = architecture.attention.map((_, kind) => ({ count: 1, positions, queries, kind }))
   const wanted = {
     stream: piece.kind !== 'unembed',
     unembedding: ownsUnembedding(architecture, slices),
     norm: piece.kind === 'full'
   }
   const [tokens] = evenParts(positions).toReversed()
-  const stages: readonly [Stage, SliceShapes][] = [
-    ['layer', []],
-    ...(piece.kind === 'head' || piece.kind === 'mlp'
-      ? [[piece.kind, piece.kind === 'head' ? shapes : []] as [Stage, SliceShapes]]
-      : [])
+  const entry = ((): readonly [Stage, SliceShapes, Extent][] => {
+    if (piece.kind !== 'head' && piece.kind !== 'mlp') return []
+    return [[piece.kind, piece.kind === 'head' ? shapes : [], kinds[kindOfLayer(architecture, piece.layer)]]]
+  })()
+  const stages: readonly (readonly [Stage, SliceShapes, Extent])[] = [
+    ...kinds.map((extent) => ['layer', [], extent] as const),
+    ...entry
   ]
   return new Map([
-    [`prefix ${positions}`, shared(prefixStageGraph(architecture, extent))],
-    ...stages.map(([stage, own]): [string, ProgramPeak] => [
-      `${stage} ${positions}`,
+    ...kinds.map((extent): [string, ProgramPeak] => [
+      `prefix ${positions} ${extent.kind}`,
+      shared(prefixStageGraph(architecture, extent))
+    ]),
+    ...stages.map(([stage, own, extent]): [string, ProgramPeak] => [
+      `${stage} ${positions} ${extent.kind}`,
       shared(stageGraph(architecture, extent, stage, own))
     ]),
     [
@@ -85,8 +90,8 @@ export const programPeaks = (
     ...(gradient === undefined
       ? []
       : [
-          ...stages.map(([stage, own]): [string, ProgramPeak] => [
-            `${stage} slope ${positions} ${piece.kind === 'full'}`,
+          ...stages.map(([stage, own, extent]): [string, ProgramPeak] => [
+            `${stage} slope ${positions} ${extent.kind} ${piece.kind === 'full'}`,
             shared(stageSlopeGraph(architecture, extent, stage, own, piece.kind === 'full'))
           ]),
           [
@@ -105,25 +110,34 @@ const ownsUnembedding = (architecture: Architecture, slices: readonly Slice[]): 
  * time; all need the unembedding.
  */
 export const heldWeightBytes = (architecture: Architecture, parameters: number, positions: number): number => {
-  const { hidden, intermediate, vocabulary } = architecture
-  return areLong(architecture, positions)
-    ? 4 * (hidden * (4 * hidden + 2 * intermediate) + vocabularyBlocks(vocabulary).rows * hidden)
-    : 4 * parameters
+  if (!areLong(architecture, positions)) return 4 * parameters
+  const layer = [...tensorShapes(architecture)].filter(([name]) =>
+    name.startsWith(familyOf(architecture).blockPrefix(0))
+  )
+  const ofLayer = layer.reduce((sum, [, shape]) => sum + size(shape), 0)
+  return 4 * ofLayer + unembeddingBytes(architecture)
 }
 
+const unembeddingBytes = (architecture: Architecture): number =>
+  4 * vocabularyBlocks(architecture.vocabulary).rows * lossWidth(architecture)
+
 /**
- * Bytes that an evaluator holds for its largest component besides programs: its gradient, and a copy of its own
- * weights, or with long rows of its tables.
+ * Bytes that an evaluator holds for a component besides programs: its gradient, and a copy of its own weights, or with
+ * long rows of its tables; and the same of its unit, if that is another.
  */
 export const ownWeightBytes = (
   architecture: Architecture,
   slices: readonly Slice[],
+  unit: readonly Slice[],
   positions: number,
   withGradient: boolean
 ): number => {
+  if (sliceSize(unit) > sliceSize(slices))
+    return ownWeightBytes(architecture, unit, unit, positions, withGradient) + 4 * sliceSize(unit)
   const bytes = 4 * sliceSize(slices)
   const gradient = withGradient ? bytes : 0
   if (!areLong(architecture, positions)) return bytes + gradient
-  const table = 4 * vocabularyBlocks(architecture.vocabulary).rows * architecture.hidden
-  return gradient + (ownsUnembedding(architecture, slices) ? (withGradient ? 2 : 1) * table : 0)
+  return (
+    gradient + (ownsUnembedding(architecture, slices) ? (withGradient ? 2 : 1) * unembeddingBytes(architecture) : 0)
+  )
 }

@@ -26,21 +26,29 @@ export const prefixGraph = (architecture: Architecture, extent: Extent): Graph =
 
 const slice = (index: number): string => `slice:${index}`
 
+/** Outputs at w* of all heads of a layer, before the projection. */
+const attendedAtStar = (transformer: TransformerBuilder, layer: number): Value => {
+  const { heads, headWidth } = transformer.architecture
+  return transformer.activation(activationName.attended(layer), heads * headWidth)
+}
+
 /**
- * Outputs at w* of the heads that replicas replace, before the projection, and their projections, for `afterHead`.
+ * Outputs at w* of the heads that replicas replace, before the projection, and their projections, for `afterHead`. A
+ * replica has `each` heads.
  */
 const headsAtStar = (
   transformer: TransformerBuilder,
   layer: number,
-  replicas: number
+  replicas: number,
+  each: number
 ): { readonly attended: Value; readonly projection: Value } => {
   const {
     builder,
-    architecture: { hidden, heads },
+    architecture: { hidden, heads: all, headWidth },
     layout,
     tokens
   } = transformer
-  const width = hidden / heads
+  const [heads, width] = [all / each, each * headWidth]
   const chosen = builder.input('head:index', [replicas], 'int')
   const byHead = (x: Value, rows: number): Value =>
     builder.reshape(builder.transpose(builder.reshape(x, [rows, heads, width]), [1, 0, 2]), [heads, rows * width])
@@ -48,10 +56,11 @@ const headsAtStar = (
   const projections =
     layout.matrices === 'out, in' ? byHead(matrix, hidden) : builder.reshape(matrix, [heads, width * hidden])
   return {
-    attended: builder.reshape(
-      builder.gather(byHead(transformer.activation(activationName.attended(layer)), tokens), chosen),
-      [replicas, tokens, width]
-    ),
+    attended: builder.reshape(builder.gather(byHead(attendedAtStar(transformer, layer), tokens), chosen), [
+      replicas,
+      tokens,
+      width
+    ]),
     projection: builder.reshape(builder.gather(projections, chosen), [
       replicas,
       ...(layout.matrices === 'out, in' ? [hidden, width] : [width, hidden])
@@ -59,28 +68,42 @@ const headsAtStar = (
   }
 }
 
-/** The stream after a layer with one head's weights replaced by a replica's own. */
+/** Products of a replica's own heads with what they read: one of queries, keys and values, or one of each. */
+const ownProducts = (transformer: TransformerBuilder, y: Value, slices: readonly Value[]): Value[] => {
+  const { builder, architecture, layout, lead } = transformer
+  const parts = slices.slice(0, -1)
+  const biased = architecture.biases.qkv
+  if (layout.qkv === 'by head') return [transformer.linear(y, parts[0], transformer.spread(parts[1]))]
+  const outputs = layout.matrices === 'out, in' ? lead.length : lead.length + 1
+  const matrix = builder.concat(parts.slice(0, 3), outputs)
+  const bias = biased ? transformer.spread(builder.concat(parts.slice(3), lead.length)) : undefined
+  const product = transformer.linear(y, matrix, bias)
+  if (layout.qkv === 'by part') return [product]
+  const widths = parts.slice(0, 3).map(({ shape }) => shape[outputs])
+  return builder.split(product, product.shape.length - 1, widths)
+}
+
+/**
+ * The stream after a layer with the weights of some heads replaced by a replica's own: of one, of those that share keys
+ * and values, or of all.
+ */
 export const afterHead = (transformer: TransformerBuilder, layer: number, slices: readonly Value[]): Value => {
   const { builder, architecture, layout, lead, tokens } = transformer
-  const { attentionNorm } = transformer.names(layer)
-  const width = architecture.hidden / architecture.heads
-  const x = transformer.activation(activationName.stream(layer))
-  const y = transformer.norm(x, attentionNorm)
-  const [matrix, bias] =
-    layout.qkv === 'by head'
-      ? slices
-      : [builder.concat(slices.slice(0, 3), lead.length + 1), builder.concat(slices.slice(3, 6), lead.length)]
+  const { attentionNorm, attentionPostNorm } = transformer.names(layer)
   const own = slices[slices.length - 1]
+  const width = own.shape.at(layout.matrices === 'out, in' ? -1 : -2)!
+  const x = transformer.activation(activationName.stream(layer))
+  const y = transformer.read(x, attentionNorm)
   const project = (attended: Value, projection: Value): Value =>
     builder.matmul(attended, projection, { transposeB: layout.matrices === 'out, in' })
-  const attended = builder.reshape(attend(transformer, transformer.linear(y, matrix, transformer.spread(bias)), 1), [
+  const attended = builder.reshape(attend(transformer, layer, ownProducts(transformer, y, slices)), [
     ...lead,
     tokens,
     width
   ])
   const star =
     lead.length > 0
-      ? headsAtStar(transformer, layer, lead[0])
+      ? headsAtStar(transformer, layer, lead[0], width / architecture.headWidth)
       : {
           attended: transformer.activation('head:attended', width),
           projection: builder.input('head:projection', own.shape)
@@ -89,8 +112,17 @@ export const afterHead = (transformer: TransformerBuilder, layer: number, slices
   const change = builder.sub(project(attended, own), before)
   if (architecture.parallelResidual)
     return transformer.rows(builder.add(transformer.activation(activationName.stream(layer + 1)), change))
-  const middle = transformer.rows(builder.add(transformer.activation(activationName.middle(layer)), change))
-  return builder.add(middle, transformer.mlp(layer, middle))
+  // A norm after attention takes the sum over all heads.
+  const middle =
+    attentionPostNorm === undefined
+      ? builder.add(transformer.activation(activationName.middle(layer)), change)
+      : transformer.afterAttention(
+          layer,
+          x,
+          builder.add(transformer.project(layer, attendedAtStar(transformer, layer)), change)
+        )
+  const rows = transformer.rows(middle)
+  return builder.add(rows, transformer.mlp(layer, rows))
 }
 
 /** The stream after a layer with a replica's own MLP weights. */

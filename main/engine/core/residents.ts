@@ -1,5 +1,4 @@
 import type { Architecture, Weights } from '../../models/architecture'
-import { unembeddingWeight } from '../../models/architectures'
 import type { Prefix } from './evaluator'
 import type { Bound, Executor, Resident } from './executor'
 import { prefixBytes } from './extent'
@@ -27,11 +26,11 @@ export class Residents {
     private readonly architecture: Architecture,
     private readonly weights: Weights
   ) {
-    const { hidden } = architecture
-    const { centre, centred } = centreUnembedding(architecture, weights.get(unembeddingWeight(architecture))!.data)
+    const { centre, centred } = centreUnembedding(architecture, weights)
+    const width = centre.length
     this.centre = centre
-    this.residents.set(unembeddingName.centre, executor.resident(centre, [1, hidden]))
-    this.residents.set(unembeddingName.centred, executor.resident(centred, [centred.length / hidden, hidden]))
+    this.residents.set(unembeddingName.centre, executor.resident(centre, [1, width]))
+    this.residents.set(unembeddingName.centred, executor.resident(centred, [centred.length / width, width]))
     this.weightBytes = [...weights.values()].reduce((sum, { data }) => sum + data.byteLength, centred.byteLength)
   }
 

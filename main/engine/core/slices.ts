@@ -1,12 +1,15 @@
 import type { Architecture, Weights } from '../../models/architecture'
 import { type Slice, componentSlices } from '../../models/components'
 import { size } from './graph'
+import { pieceOf } from './operations'
 import { logSumBounds } from './vocabulary'
 
 /** How a component's weights lie in its vector: slices in their order, and of a head its projection at w*. */
 export interface OwnSlices {
   readonly slices: readonly Slice[]
   readonly projection: Float32Array | undefined
+  /** Width of its heads' outputs side by side; 0 of other components. */
+  readonly projectionWidth: number
 }
 
 /** A component, as its replica's weights are to be read. */
@@ -31,7 +34,9 @@ const projectionOf = (weights: Weights, slices: readonly Slice[]): Float32Array 
 
 export const ownSlices = (architecture: Architecture, weights: Weights, component: string): OwnSlices => {
   const slices = componentSlices(architecture, weights, component)
-  return { slices, projection: component.startsWith('head:') ? projectionOf(weights, slices) : undefined }
+  if (pieceOf(component).kind !== 'head') return { slices, projection: undefined, projectionWidth: 0 }
+  const projection = projectionOf(weights, slices)
+  return { slices, projection, projectionWidth: projection.length / architecture.hidden }
 }
 
 /** Where each slice lies in the component's vector: from `start` up to `end`. */
@@ -42,15 +47,14 @@ export const extentsOf = (
   return slices.map(({ shape }) => ({ start: at, end: (at += size(shape)) }))
 }
 
-/** Which head of its layer a component is. */
+/** Which head, or group of heads, of its layer a component is. */
 export const headOf = (component: string): number => Number(component.split('.')[1])
 
-/** One head's columns [tokens, width] of the outputs of all [tokens, d]. */
-export const headColumns = ({ hidden, heads }: Architecture, attended: Float32Array, head: number): Float32Array => {
-  const width = hidden / heads
-  const columns = new Float32Array((attended.length / hidden) * width)
-  for (let token = 0; token < attended.length / hidden; token++)
-    columns.set(attended.subarray(token * hidden + head * width, token * hidden + (head + 1) * width), token * width)
+/** Columns [tokens, width] of a head, or a group of them, of the outputs of all [tokens, all]. */
+export const headColumns = (attended: Float32Array, all: number, width: number, head: number): Float32Array => {
+  const columns = new Float32Array((attended.length / all) * width)
+  for (let token = 0; token < attended.length / all; token++)
+    columns.set(attended.subarray(token * all + head * width, token * all + (head + 1) * width), token * width)
   return columns
 }
 

@@ -1,10 +1,9 @@
 import { concatenate } from '../../base/concatenate'
 import type { Architecture, Weights } from '../../models/architecture'
-import { unembeddingWeight } from '../../models/architectures'
 import { tensorsIn } from '../../models/components'
 import { type Evaluator, type OwnWeights, type Prefix, type Rows, type StackedEvaluator, oneByOne } from './evaluator'
 import type { Bound, Executor } from './executor'
-import { type Extent, activationName, areLong } from './extent'
+import { type Extent, activationName, activationWidth, areLong } from './extent'
 import type { Graph } from './graph'
 import { Layerwise } from './layerwise'
 import { pieceOf, pieceOperations, programName } from './operations'
@@ -24,7 +23,8 @@ import {
   isWithinBounds,
   ownSlices
 } from './slices'
-import { addEmbeddingSlopes, addRowSlopes, embedRows, targetRows } from './table-rows'
+import { addEmbeddingSlopes, addTargetSlopes, embedRows, targetRows } from './table-rows'
+import { addUnitGradient, unitWeights } from './units'
 
 const extentOf = ({ count, length }: Rows, replicas?: number): Extent => ({
   count,
@@ -193,13 +193,14 @@ export class TransformerEvaluator implements Evaluator {
     const given: Record<string, Bound> = { ...activations, targets }
     if (takes.has('embedded'))
       given['embedded'] = ofAll((weights) =>
-        embedRows(this.architecture, tensorsIn(slices, weights), inputs, rows.length - 1)
+        embedRows(this.architecture, this.weights, inputs, rows.length - 1, tensorsIn(slices, weights))
       )
     if (takes.has('target rows'))
       given['target rows'] = ofAll((weights) =>
         targetRows(
+          this.architecture,
+          new Map([...this.weights, ...tensorsIn(slices, weights)]),
           targets,
-          tensorsIn(slices, weights).get(unembeddingWeight(this.architecture))!.data,
           this.residents.centre
         )
       )
@@ -223,8 +224,7 @@ export class TransformerEvaluator implements Evaluator {
             outputs[`gradient:${index}`] ?? data
           ])
         )
-        if (taken !== undefined)
-          addRowSlopes(this.architecture.hidden, targets, taken, sums.get(unembeddingWeight(this.architecture))!)
+        if (taken !== undefined) addTargetSlopes(this.architecture, targets, taken, sums)
         if (embedded !== undefined) addEmbeddingSlopes(this.architecture, inputs, rows.length - 1, embedded, sums)
       }
       addSliceGradients(slices, outputs, gradient)
@@ -290,7 +290,7 @@ export class TransformerEvaluator implements Evaluator {
   ): Promise<Record<string, Float32Array>> {
     const extent = extentOf(prefix.rows)
     const piece = pieceOf(component)
-    const { projection } = this.component(component)
+    const { projection, projectionWidth } = this.component(component)
     const key = `${programName(component)} ${extent.count} ${extent.positions} ${withGradient} ${exact}`
     const { program, graph } = await this.programs.compiled(key, () =>
       this.graphOf(component, extent, withGradient, exact)
@@ -298,11 +298,9 @@ export class TransformerEvaluator implements Evaluator {
     const given = this.givenOf(component, prefix, graph, [this.unshared(weights)])
     if (piece.kind === 'head' && projection !== undefined) {
       given['head:projection'] = projection
-      given['head:attended'] = headColumns(
-        this.architecture,
-        prefix.activations[activationName.attended(piece.layer)],
-        headOf(component)
-      )
+      const attended = activationName.attended(piece.layer)
+      const all = activationWidth(this.architecture, attended)
+      given['head:attended'] = headColumns(prefix.activations[attended], all, projectionWidth, headOf(component))
     }
     return program.run(this.residents.bind(graph, given))
   }
@@ -320,8 +318,32 @@ export class TransformerEvaluator implements Evaluator {
   }
 
   async losses(component: string, weights: Float32Array, prefix: Prefix): Promise<Float32Array> {
-    if (this.goLayerwise(prefix.rows.length - 1)) return this.layerwise.losses(this.own(component, weights), prefix)
-    return lossesIn(await this.runPiece(component, weights, prefix, false))
+    const unit = this.unit({ component, weights })
+    if (this.goLayerwise(prefix.rows.length - 1))
+      return this.layerwise.losses(this.own(unit.component, unit.weights), prefix)
+    return lossesIn(await this.runPiece(unit.component, unit.weights, prefix, false))
+  }
+
+  /** The component whose program computes this one, with its weights (`unitOf`). */
+  private unit(own: OwnWeights): OwnWeights {
+    return unitWeights(this.architecture, this.weights, own)
+  }
+
+  /**
+   * Has `work` add the gradients of the components' units, and from these adds those of the components to `gradients`.
+   */
+  private async throughUnits<T>(
+    replicas: readonly OwnWeights[],
+    gradients: readonly Float32Array[],
+    work: (units: readonly OwnWeights[], gradients: readonly Float32Array[]) => Promise<T>
+  ): Promise<T> {
+    const units = replicas.map((own) => this.unit(own))
+    const isUnit = (at: number): boolean => units[at].component === replicas[at].component
+    const ofUnits = units.map(({ weights }, at) => (isUnit(at) ? gradients[at] : new Float32Array(weights.length)))
+    const result = await work(units, ofUnits)
+    for (const [at, { component }] of replicas.entries())
+      if (!isUnit(at)) addUnitGradient(this.architecture, this.weights, component, ofUnits[at], gradients[at])
+    return result
   }
 
   async gradient(
@@ -330,9 +352,12 @@ export class TransformerEvaluator implements Evaluator {
     prefix: Prefix,
     gradient: Float32Array
   ): Promise<{ readonly lossSum: number }> {
-    if (this.goLayerwise(prefix.rows.length - 1))
-      return { lossSum: await this.layerwise.gradient(this.own(component, weights), prefix, gradient) }
-    return { lossSum: this.addGradient(component, await this.runPiece(component, weights, prefix, true), gradient) }
+    return this.throughUnits([{ component, weights }], [gradient], async ([unit], [own]) => {
+      if (this.goLayerwise(prefix.rows.length - 1))
+        return { lossSum: await this.layerwise.gradient(this.own(unit.component, unit.weights), prefix, own) }
+      const parts = await this.runPiece(unit.component, unit.weights, prefix, true)
+      return { lossSum: this.addGradient(unit.component, parts, own) }
+    })
   }
 
   /**
@@ -345,7 +370,8 @@ export class TransformerEvaluator implements Evaluator {
 
   private async stackedLosses(replicas: readonly OwnWeights[], width: number, prefix: Prefix): Promise<Float32Array[]> {
     if (!this.stacks(replicas, prefix)) return oneByOne(this).losses(replicas, width, prefix)
-    return (await this.runStack(replicas, width, prefix, false)).map(lossesIn)
+    const units = replicas.map((own) => this.unit(own))
+    return (await this.runStack(units, width, prefix, false)).map(lossesIn)
   }
 
   private async stackedGradients(
@@ -355,8 +381,10 @@ export class TransformerEvaluator implements Evaluator {
     gradients: readonly Float32Array[]
   ): Promise<number[]> {
     if (!this.stacks(replicas, prefix)) return oneByOne(this).gradient(replicas, width, prefix, gradients)
-    return (await this.runStack(replicas, width, prefix, true)).map((parts, at) =>
-      this.addGradient(replicas[at].component, parts, gradients[at])
+    return this.throughUnits(replicas, gradients, async (units, own) =>
+      (await this.runStack(units, width, prefix, true)).map((parts, at) =>
+        this.addGradient(units[at].component, parts, own[at])
+      )
     )
   }
 

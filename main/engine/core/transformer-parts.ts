@@ -1,5 +1,13 @@
 import type { Architecture } from '../../models/architecture'
-import { type BlockTensors, type Layout, type OuterTensors, familyOf, tensorShapes } from '../../models/architectures'
+import {
+  type BlockParts,
+  type BlockTensors,
+  type OuterTensors,
+  blockTensorsOf,
+  familyOf,
+  outerTensorsOf,
+  tensorShapes
+} from '../../models/architectures'
 import type { Extent } from './extent'
 import { GraphBuilder, type Value, size } from './graph'
 
@@ -27,8 +35,8 @@ export class TransformerParts {
   /** Rows of a replica's own unembedding for the targets, less the centre, if the loss uses them. */
   ownTargetRows: Value | undefined
   private readonly tables = new Map<string, Value>()
-  /** How the architecture stores its matrices. */
-  readonly layout: Layout
+  /** Parts of the architecture's blocks. */
+  readonly layout: BlockParts
   /** Names of the tensors outside the blocks. */
   readonly outer: OuterTensors
   private readonly matrices = new Map<string, readonly Value[]>()
@@ -37,9 +45,8 @@ export class TransformerParts {
     readonly architecture: Architecture,
     readonly extent: Extent
   ) {
-    const family = familyOf(architecture)
-    this.layout = family.layout
-    this.outer = family.outerTensors(architecture)
+    this.layout = familyOf(architecture).parts
+    this.outer = outerTensorsOf(architecture)
     this.tokens = extent.count * extent.positions
     this.lead = extent.replicas === undefined ? [] : [extent.replicas]
   }
@@ -83,7 +90,7 @@ export class TransformerParts {
 
   /** Names of a block's tensors. */
   names(layer: number): BlockTensors {
-    return familyOf(this.architecture).blockTensors(layer)
+    return blockTensorsOf(this.architecture, layer)
   }
 
   activation(name: string, width = this.architecture.hidden): Value {
@@ -101,17 +108,54 @@ export class TransformerParts {
     return known
   }
 
+  private filled(value: 0 | 1, length: number): Value {
+    return this.table(`${value} ${length}`, [length], () => new Float32Array(length).fill(value))
+  }
+
+  /** The norm of this name over the last axis. */
   norm(x: Value, name: string): Value {
-    return this.builder.layerNorm(
-      x,
-      this.weight(`${name}.weight`),
-      this.weight(`${name}.bias`),
-      this.architecture.layerNormEpsilon
-    ).y
+    const { builder, layout } = this
+    const { normEpsilon } = this.architecture
+    const width = x.shape.at(-1)!
+    const scale = (): Value => this.weight(`${name}.weight`)
+    switch (layout.norm) {
+      case 'layer':
+        return builder.layerNorm(x, scale(), this.weight(`${name}.bias`), normEpsilon).y
+      case 'bare':
+        return builder.layerNorm(x, this.filled(1, width), this.filled(0, width), normEpsilon).y
+      case 'rms':
+        return builder.rmsNorm(x, scale(), normEpsilon).y
+      case 'rms + 1':
+        return builder.rmsNorm(x, builder.add(scale(), this.filled(1, width)), normEpsilon).y
+    }
   }
 
   /** x W + b with W as the architecture stores it. */
-  linear(x: Value, matrix: Value, bias: Value): Value {
-    return this.builder.add(this.builder.matmul(x, matrix, { transposeB: this.layout.matrices === 'out, in' }), bias)
+  linear(x: Value, matrix: Value, bias: Value | undefined): Value {
+    const product = this.builder.matmul(x, matrix, { transposeB: this.layout.matrices === 'out, in' })
+    return bias === undefined ? product : this.builder.add(product, bias)
+  }
+
+  /** The product with a matrix of this name, and its bias if it has one. */
+  product(x: Value, name: string, biased: boolean): Value {
+    return this.linear(x, this.weight(`${name}.weight`), biased ? this.weight(`${name}.bias`) : undefined)
+  }
+
+  /** What logits are products with, [.., tokens, `lossWidth`], from the final stream. A bias is that of a last one. */
+  finalHidden(stream: Value): Value {
+    const hidden = this.norm(stream, this.outer.finalNorm)
+    if (this.outer.unembeddingBias === undefined) return hidden
+    const tokens = hidden.shape[0]
+    const ones = this.table(`ones ${tokens}`, [tokens, 1], () => new Float32Array(tokens).fill(1))
+    return this.builder.concat([hidden, ones], 1)
+  }
+
+  /** The unembedding as stored, with its bias as a last column: one for each replica, or one for all. */
+  unembeddings(): readonly Value[] {
+    const { unembedding, unembeddingBias } = this.outer
+    const matrices = this.matricesOf(unembedding)
+    if (unembeddingBias === undefined) return matrices
+    const bias = this.builder.reshape(this.weight(unembeddingBias), [this.architecture.vocabulary, 1])
+    return matrices.map((matrix) => this.builder.concat([matrix, bias], 1))
   }
 }

@@ -1,26 +1,37 @@
-import type { Value } from '../core'
+import type { Scores, Value } from '../core'
 import { type OnnxNodes, bytes } from './onnx-nodes'
 import { type Attribute, type OnnxNode, elementType } from './protobuf'
 
+type Emit = (opType: string, input: readonly string[], attributes?: Readonly<Record<string, Attribute>>) => string
+
+export type CausalScores = Scores & { readonly block: number }
+
+/** Scores as the softmax takes them, and what a slope of theirs is multiplied by for that of the products. */
+const capped = (onnx: OnnxNodes, emit: Emit, scores: string, cap: number): { capped: string; rise: () => string } => {
+  const tanh = emit('Tanh', [emit('Mul', [scores, onnx.scalar(1 / cap)])])
+  return {
+    capped: emit('Mul', [tanh, onnx.scalar(cap)]),
+    rise: () => emit('Sub', [onnx.scalar(1), emit('Mul', [tanh, tanh])])
+  }
+}
+
 /**
- * A Scan over the items of causal attention [N, T, w]. `block` adds the nodes for one block of queries, whose
- * slices it is given beside those of the keys and values up to its end, and the probabilities; `join` names the
- * body's outputs.
+ * A Scan over the items of causal attention [N, T, w]. `work` adds the nodes for one block of queries, whose slices it
+ * is given beside those of the keys and values that they see, from `first` up to `end`, and the probabilities; `join`
+ * names the body's outputs.
  */
 const causalScan = (
   onnx: OnnxNodes,
   inputs: readonly Value[],
   outputs: readonly Value[],
-  block: number,
+  { block, cap, window }: CausalScores,
   work: (part: {
-    readonly emit: (
-      opType: string,
-      input: readonly string[],
-      attributes?: Readonly<Record<string, Attribute>>
-    ) => string
-    readonly queries: (from: number) => string
-    readonly earlier: (from: number) => string
+    readonly emit: Emit
+    readonly queries: (at: number) => string
+    readonly earlier: (at: number) => string
     readonly probabilities: string
+    readonly rise: (() => string) | undefined
+    readonly first: number
     readonly end: number
   }) => void,
   join: (nodes: OnnxNode[], body: string) => void
@@ -46,10 +57,22 @@ const causalScan = (
       from === 0 && end === length
         ? own[at]
         : emit('Slice', [own[at], onnx.integers([from]), onnx.integers([end]), onnx.integers([0])])
-    const mask = causalMask(onnx, start, end)
-    const scores = emit('Gemm', [slice(0, start), slice(1, 0), mask], { transB: 1 })
-    const probabilities = emit('Softmax', [scores], { axis: -1 })
-    work({ emit, probabilities, end, queries: (at) => slice(at, start), earlier: (at) => slice(at, 0) })
+    const first = window === undefined ? 0 : Math.max(0, start - window + 1)
+    const mask = causalMask(onnx, [start, end], first, window)
+    const products = [slice(0, start), slice(1, first)]
+    const scores = cap === undefined ? undefined : capped(onnx, emit, emit('Gemm', products, { transB: 1 }), cap)
+    const masked =
+      scores === undefined ? emit('Gemm', [...products, mask], { transB: 1 }) : emit('Add', [scores.capped, mask])
+    const probabilities = emit('Softmax', [masked], { axis: -1 })
+    work({
+      emit,
+      probabilities,
+      rise: scores?.rise,
+      first,
+      end,
+      queries: (at) => slice(at, start),
+      earlier: (at) => slice(at, first)
+    })
   }
   join(nodes, body)
   const item = (name: string) => ({ name, type, shape: [length, width] })
@@ -71,14 +94,21 @@ const causalScan = (
   })
 }
 
-/** For queries from `start` to `end` and positions before `end`: 0 where a query may see one. */
-const causalMask = (onnx: OnnxNodes, start: number, end: number): string => {
-  return onnx.once(`mask ${start} ${end}`, () => {
+/** For queries from `start` to `end` and positions from `first` to `end`: 0 where a query may see one. */
+const causalMask = (
+  onnx: OnnxNodes,
+  [start, end]: readonly [number, number],
+  first: number,
+  window: number | undefined
+): string => {
+  return onnx.once(`mask ${start} ${end} ${window}`, () => {
     const name = `mask${onnx.initializers.length}`
-    const data = Float32Array.from({ length: (end - start) * end }, (_, at) =>
-      at % end > start + Math.floor(at / end) ? -1e30 : 0
-    )
-    onnx.initializers.push({ name, type: elementType.float, dims: [end - start, end], data: bytes(data) })
+    const width = end - first
+    const data = Float32Array.from({ length: (end - start) * width }, (_, at) => {
+      const distance = start + Math.floor(at / width) - first - (at % width)
+      return distance < 0 || distance >= (window ?? Infinity) ? -1e30 : 0
+    })
+    onnx.initializers.push({ name, type: elementType.float, dims: [end - start, width], data: bytes(data) })
     return name
   })
 }
@@ -91,8 +121,9 @@ const causalAtOnce = (
   onnx: OnnxNodes,
   inputs: readonly Value[],
   outputs: readonly Value[],
+  { cap, window }: CausalScores,
   partBytes: number,
-  work: (parts: readonly string[], probabilities: string) => readonly string[]
+  work: (parts: readonly string[], probabilities: string, rise: (() => string) | undefined) => readonly string[]
 ): void => {
   const [items, length] = inputs[0].shape
   const most = Math.max(1, Math.floor(partBytes / (4 * length ** 2)))
@@ -110,11 +141,13 @@ const causalAtOnce = (
   })
   const made = sizes.map((_, part) => {
     const own = split.map((parts) => parts[part])
-    const scores = onnx.emit('Add', [
-      onnx.product('MatMul', [own[0], turned(onnx, own[1])]),
-      causalMask(onnx, 0, length)
-    ])
-    return work(own, onnx.emit('Softmax', [scores], { axis: -1 }))
+    const products = onnx.product('MatMul', [own[0], turned(onnx, own[1])])
+    const scores =
+      cap === undefined
+        ? undefined
+        : capped(onnx, (opType, input, attributes) => onnx.emit(opType, input, attributes), products, cap)
+    const masked = onnx.emit('Add', [scores?.capped ?? products, causalMask(onnx, [0, length], 0, window)])
+    return work(own, onnx.emit('Softmax', [masked], { axis: -1 }), scores?.rise)
   })
   outputs.forEach((value, at) =>
     onnx.emit(
@@ -134,10 +167,10 @@ export const causalAttention = (
   onnx: OnnxNodes,
   inputs: readonly Value[],
   outputs: readonly Value[],
-  block: number
+  scores: CausalScores
 ): void => {
   if (onnx.partBytes !== undefined)
-    return causalAtOnce(onnx, inputs, outputs, onnx.partBytes, ([, , v], probabilities) => [
+    return causalAtOnce(onnx, inputs, outputs, scores, onnx.partBytes, ([, , v], probabilities) => [
       onnx.product('MatMul', [probabilities, v])
     ])
   const parts: string[] = []
@@ -145,7 +178,7 @@ export const causalAttention = (
     onnx,
     inputs,
     outputs,
-    block,
+    scores,
     ({ emit, probabilities, earlier }) => parts.push(emit('Gemm', [probabilities, earlier(2)])),
     (nodes, body) => nodes.push({ opType: 'Concat', input: parts, output: [`${body}out0`], attributes: { axis: 0 } })
   )
@@ -155,15 +188,21 @@ export const causalAttentionSlope = (
   onnx: OnnxNodes,
   inputs: readonly Value[],
   outputs: readonly Value[],
-  block: number
+  causal: CausalScores
 ): void => {
+  const risen = (emit: Emit, slope: string, rise: (() => string) | undefined): string =>
+    rise === undefined ? slope : emit('Mul', [slope, rise()])
   if (onnx.partBytes !== undefined) {
-    return causalAtOnce(onnx, inputs, outputs, onnx.partBytes, ([q, k, v, gradient], probabilities) => {
+    return causalAtOnce(onnx, inputs, outputs, causal, onnx.partBytes, ([q, k, v, gradient], probabilities, rise) => {
       const slope = onnx.product('MatMul', [gradient, turned(onnx, v)])
       const mean = onnx.emit('ReduceSum', [onnx.emit('Mul', [probabilities, slope]), onnx.integers([2])], {
         keepdims: 1
       })
-      const scores = onnx.emit('Mul', [probabilities, onnx.emit('Sub', [slope, mean])])
+      const scores = risen(
+        (opType, input, attributes) => onnx.emit(opType, input, attributes),
+        onnx.emit('Mul', [probabilities, onnx.emit('Sub', [slope, mean])]),
+        rise
+      )
       return [
         onnx.product('MatMul', [scores, k]),
         onnx.product('MatMul', [turned(onnx, scores), q]),
@@ -177,19 +216,19 @@ export const causalAttentionSlope = (
     onnx,
     inputs,
     outputs,
-    block,
-    ({ emit, probabilities, queries: ofBlock, earlier, end }) => {
+    causal,
+    ({ emit, probabilities, rise, queries: ofBlock, earlier, first, end }) => {
       const gradient = ofBlock(3)
       const slope = emit('Gemm', [gradient, earlier(2)], { transB: 1 })
       const mean = emit('ReduceSum', [emit('Mul', [probabilities, slope]), onnx.integers([1])], { keepdims: 1 })
-      const scores = emit('Mul', [probabilities, emit('Sub', [slope, mean])])
+      const scores = risen(emit, emit('Mul', [probabilities, emit('Sub', [slope, mean])]), rise)
       queries.push(emit('Gemm', [scores, earlier(1)]))
-      const sumOf = (left: string, right: string, sum: string): string =>
-        emit(
-          'Gemm',
-          [left, right, ...(before === 0 ? [] : [emit('Pad', [sum, onnx.integers([0, 0, end - before, 0])])])],
-          { transA: 1 }
-        )
+      const sumOf = (left: string, right: string, sum: string): string => {
+        const sums = before === 0 ? [] : [emit('Pad', [sum, onnx.integers([0, 0, end - before, 0])])]
+        if (first === 0) return emit('Gemm', [left, right, ...sums], { transA: 1 })
+        const own = emit('Gemm', [left, right], { transA: 1 })
+        return emit('Add', [...sums, emit('Pad', [own, onnx.integers([first, 0, 0, 0])])])
+      }
       keys = sumOf(scores, ofBlock(0), keys)
       values = sumOf(probabilities, gradient, values)
       before = end

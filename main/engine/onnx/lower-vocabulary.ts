@@ -3,13 +3,49 @@ import { type OnnxNodes, bytes } from './onnx-nodes'
 import { type OnnxNode, elementType } from './protobuf'
 
 /**
- * Rows of a table [R, d], by the name of a part of it, and the exponentials [M, rows] of the hidden states' products
- * with them.
+ * Rows of a table [R, d], by the name of a part of it, the exponentials [M, rows] of the hidden states' products with
+ * them, and what each exponential rises by with its product.
  */
 interface Part {
   readonly rows: number
   readonly part: string
   readonly exponentials: string
+  readonly slopes: string
+}
+
+interface Summed {
+  readonly vocabulary: number
+  readonly block: number
+  readonly cap?: number | undefined
+}
+
+type Emit = (opType: string, input: readonly string[]) => string
+
+/** Exponentials of logits, or of capped ones, and what they rise by with the logits. */
+const exponentialsOf = (
+  onnx: OnnxNodes,
+  emit: Emit,
+  logits: string,
+  cap: number | undefined
+): { readonly exponentials: string; readonly slopes: () => string } => {
+  if (cap === undefined) {
+    const exponentials = emit('Exp', [logits])
+    return { exponentials, slopes: () => exponentials }
+  }
+  const tanh = emit('Tanh', [emit('Mul', [logits, onnx.scalar(1 / cap)])])
+  const exponentials = emit('Exp', [emit('Mul', [tanh, onnx.scalar(cap)])])
+  const rise = (): string => emit('Sub', [onnx.scalar(1), emit('Mul', [tanh, tanh])])
+  return { exponentials, slopes: () => emit('Mul', [exponentials, rise()]) }
+}
+
+/** Adds nodes to the body of a Scan, with names that begin with `body`. */
+const emitter = (nodes: OnnxNode[], body: string): Emit => {
+  let count = 0
+  return (opType, input) => {
+    const output = `${body}x${count++}`
+    nodes.push({ opType, input, output: [output], attributes: {} })
+    return output
+  }
 }
 
 export const unembedLoss = (
@@ -42,13 +78,12 @@ export const exponentialSums = (
   onnx: OnnxNodes,
   [hidden, table]: readonly Value[],
   [sums, weighted]: readonly Value[],
-  vocabulary: number,
-  block: number
+  { vocabulary, block, cap }: Summed
 ): void => {
   if (onnx.partBytes !== undefined)
     return exponentialSumsAtOnce(
       onnx,
-      exponentialParts(onnx, hidden, table, block, onnx.partBytes),
+      exponentialParts(onnx, hidden, table, { block, cap }, onnx.partBytes),
       [hidden, table, sums, weighted],
       vocabulary,
       block
@@ -72,11 +107,14 @@ export const exponentialSums = (
       input: [onnx.name(hidden), `${body}rows`],
       output: [`${body}logits`],
       attributes: { transB: 1 }
-    },
-    { opType: 'Exp', input: [`${body}logits`], output: [`${body}exponentials`], attributes: {} },
+    }
+  ]
+  const { exponentials, slopes } = exponentialsOf(onnx, emitter(nodes, body), `${body}logits`, cap)
+  const risen = withWeighted ? slopes() : ''
+  nodes.push(
     {
       opType: 'ReduceSum',
-      input: [`${body}exponentials`, onnx.integers([1])],
+      input: [exponentials, onnx.integers([1])],
       output: [`${body}own`],
       attributes: { keepdims: 1 }
     },
@@ -85,13 +123,13 @@ export const exponentialSums = (
       ? [
           {
             opType: 'Gemm',
-            input: [`${body}exponentials`, `${body}rows`, `${body}weightedBefore`],
+            input: [risen, `${body}rows`, `${body}weightedBefore`],
             output: [`${body}weightedAfter`],
             attributes: {}
           }
         ]
       : [])
-  ]
+  )
   const state = (name: string, last: number) => ({ name: body + name, type, shape: [tokens, last] })
   onnx.nodes.push({
     opType: 'Scan',
@@ -116,7 +154,14 @@ export const exponentialSums = (
 }
 
 /** The table in parts of as many whole blocks as `partBytes` allow, and each part's exponentials [M, rows]. */
-const exponentialParts = (onnx: OnnxNodes, hidden: Value, table: Value, block: number, partBytes: number): Part[] => {
+const exponentialParts = (
+  onnx: OnnxNodes,
+  hidden: Value,
+  table: Value,
+  { block, cap }: Pick<Summed, 'block' | 'cap'>,
+  partBytes: number
+): Part[] => {
+  const emit: Emit = (opType, input) => onnx.emit(opType, input)
   const [[tokens], [rows]] = [hidden.shape, table.shape]
   const most = Math.max(1, Math.floor(Math.min(partBytes / (4 * tokens), partRows) / block)) * block
   const sizes = Array.from({ length: Math.ceil(rows / most) }, (_, at) => Math.min(most, rows - at * most))
@@ -132,13 +177,16 @@ const exponentialParts = (onnx: OnnxNodes, hidden: Value, table: Value, block: n
       return parts[0]
     })
   }
-  return parts.map((part, at) => ({
-    rows: sizes[at],
-    part,
-    exponentials: onnx.once(`exponentials ${hidden.id} ${part}`, () =>
-      onnx.emit('Exp', [onnx.product('Gemm', [onnx.name(hidden), part], { transB: 1 })])
-    )
-  }))
+  return parts.map((part, at) => {
+    let slopes = ''
+    const exponentials = onnx.once(`exponentials ${hidden.id} ${part}`, () => {
+      const logits = onnx.product('Gemm', [onnx.name(hidden), part], { transB: 1 })
+      const made = exponentialsOf(onnx, emit, logits, cap)
+      slopes = onnx.once(`slopes ${hidden.id} ${part}`, made.slopes)
+      return made.exponentials
+    })
+    return { rows: sizes[at], part, exponentials, slopes: onnx.once(`slopes ${hidden.id} ${part}`, () => slopes) }
+  })
 }
 
 /**
@@ -165,14 +213,14 @@ const exponentialSumsAtOnce = (
 ): void => {
   const [tokens, width] = hidden.shape
   const withWeighted = onnx.read.has(weighted.id)
-  const own = parts.map(({ rows, part, exponentials }) => {
+  const own = parts.map(({ rows, part, exponentials, slopes }) => {
     const blocks = onnx.emit(
       'ReduceSum',
       [onnx.emit('Reshape', [exponentials, onnx.integers([tokens, rows / block, block])]), onnx.integers([2])],
       { keepdims: 0 }
     )
     const sum = onnx.emit('ReduceSum', [blocks, onnx.integers([1])], { keepdims: 1 })
-    return withWeighted ? onnx.emit('Concat', [sum, weightedRows(onnx, exponentials, sum, part)], { axis: 1 }) : sum
+    return withWeighted ? onnx.emit('Concat', [sum, weightedRows(onnx, slopes, sum, part)], { axis: 1 }) : sum
   })
   let total = own.reduce((sum, part) => onnx.emit('Add', [sum, part]))
   if (withWeighted) {
@@ -193,7 +241,7 @@ export const exponentialSumsSlope = (
   onnx: OnnxNodes,
   [hidden, table, coefficients]: readonly Value[],
   output: string,
-  block: number
+  { block, cap }: Pick<Summed, 'block' | 'cap'>
 ): void => {
   const [rows, width] = table.shape
   if (onnx.partBytes !== undefined) {
@@ -201,15 +249,20 @@ export const exponentialSumsSlope = (
     const [left, right] = onnx.half
       ? [(exponentials: string) => onnx.emit('Mul', [exponentials, onnx.name(coefficients)]), onnx.name(hidden)]
       : [(exponentials: string) => exponentials, onnx.emit('Mul', [onnx.name(hidden), onnx.name(coefficients)])]
-    const slopes = exponentialParts(onnx, hidden, table, block, onnx.partBytes).map(({ exponentials }) =>
-      onnx.product('Gemm', [left(exponentials), right], { transA: 1 })
+    const products = exponentialParts(onnx, hidden, table, { block, cap }, onnx.partBytes).map(({ slopes }) =>
+      onnx.product('Gemm', [left(slopes), right], { transA: 1 })
     )
-    onnx.emit('Concat', slopes, { axis: 0 }, output)
+    onnx.emit('Concat', products, { axis: 0 }, output)
     return
   }
   const weighted = onnx.emit('Mul', [onnx.name(hidden), onnx.name(coefficients)])
   const [stacked, body] = [onnx.temporary(), `${output}.`]
   const type = elementType.float
+  const nodes: OnnxNode[] = [
+    { opType: 'Gemm', input: [onnx.name(hidden), `${body}rows`], output: [`${body}logits`], attributes: { transB: 1 } }
+  ]
+  const { slopes } = exponentialsOf(onnx, emitter(nodes, body), `${body}logits`, cap)
+  nodes.push({ opType: 'Gemm', input: [slopes(), weighted], output: [`${body}slope`], attributes: { transA: 1 } })
   onnx.nodes.push({
     opType: 'Scan',
     input: [blocks(onnx, table, block)],
@@ -218,21 +271,7 @@ export const exponentialSumsSlope = (
       num_scan_inputs: 1,
       body: {
         graph: {
-          nodes: [
-            {
-              opType: 'Gemm',
-              input: [onnx.name(hidden), `${body}rows`],
-              output: [`${body}logits`],
-              attributes: { transB: 1 }
-            },
-            { opType: 'Exp', input: [`${body}logits`], output: [`${body}exponentials`], attributes: {} },
-            {
-              opType: 'Gemm',
-              input: [`${body}exponentials`, weighted],
-              output: [`${body}slope`],
-              attributes: { transA: 1 }
-            }
-          ],
+          nodes,
           initializers: [],
           inputs: [{ name: `${body}rows`, type, shape: [block, width] }],
           outputs: [{ name: `${body}slope`, type, shape: [block, width] }]

@@ -80,6 +80,21 @@ const scatterAdd = (onnx: OnnxNodes, [updates, ids]: readonly Value[], rows: num
   onnx.emit('ScatterND', [zeros, indices, onnx.name(updates)], { reduction: { text: 'add' } }, output)
 }
 
+/** In parts, as the operator set has no such norm. */
+const rmsNorm = (
+  onnx: OnnxNodes,
+  [x, scale]: readonly Value[],
+  [y, inverseRoot]: readonly Value[],
+  epsilon: number
+): void => {
+  const own = onnx.name(x)
+  const axis = onnx.integers([x.shape.length - 1])
+  const squares = onnx.emit('ReduceMean', [onnx.emit('Mul', [own, own]), axis], { keepdims: 1 })
+  const root = onnx.emit('Sqrt', [onnx.emit('Add', [squares, onnx.scalar(epsilon)])])
+  onnx.emit('Reciprocal', [root], {}, onnx.name(inverseRoot))
+  onnx.emit('Mul', [onnx.emit('Mul', [own, onnx.name(inverseRoot)]), onnx.name(scale)], {}, onnx.name(y))
+}
+
 /** Adds what computes one node of our graph: a small group of ONNX nodes. */
 const lower = (onnx: OnnxNodes, { operation, inputs, outputs }: Node): void => {
   const [first, ...others] = inputs.map((value) => onnx.name(value))
@@ -99,6 +114,10 @@ const lower = (onnx: OnnxNodes, { operation, inputs, outputs }: Node): void => {
       return void onnx.emit('Log', [first], {}, output)
     case 'reciprocal':
       return void onnx.emit('Reciprocal', [first], {}, output)
+    case 'tanh':
+      return void onnx.emit('Tanh', [first], {}, output)
+    case 'sigmoid':
+      return void onnx.emit('Sigmoid', [first], {}, output)
     case 'matmul':
       return matmul(onnx, inputs[0], inputs[1], operation.transposeA, operation.transposeB, output)
     case 'rounded':
@@ -129,12 +148,14 @@ const lower = (onnx: OnnxNodes, { operation, inputs, outputs }: Node): void => {
         output: outputs.map((value) => onnx.name(value)),
         attributes: { axis: -1, epsilon: { float: operation.epsilon } }
       })
+    case 'rmsNorm':
+      return rmsNorm(onnx, inputs, outputs, operation.epsilon)
     case 'softmax':
       return void onnx.emit('Softmax', [first], { axis: -1 }, output)
     case 'causalAttention':
-      return causalAttention(onnx, inputs, outputs, operation.block)
+      return causalAttention(onnx, inputs, outputs, operation)
     case 'causalAttentionSlope':
-      return causalAttentionSlope(onnx, inputs, outputs, operation.block)
+      return causalAttentionSlope(onnx, inputs, outputs, operation)
     case 'gelu':
       return gelu(onnx, first, operation.tanh, output)
     case 'geluSlope':
@@ -142,9 +163,9 @@ const lower = (onnx: OnnxNodes, { operation, inputs, outputs }: Node): void => {
     case 'unembedLoss':
       return unembedLoss(onnx, inputs, output, onnx.name(outputs[1]))
     case 'exponentialSums':
-      return exponentialSums(onnx, inputs, outputs, operation.vocabulary, operation.block)
+      return exponentialSums(onnx, inputs, outputs, operation)
     case 'exponentialSumsSlope':
-      return exponentialSumsSlope(onnx, inputs, output, operation.block)
+      return exponentialSumsSlope(onnx, inputs, output, operation)
   }
 }
 

@@ -7,6 +7,7 @@ import {
   isResident,
   type Graph,
   type Node,
+  type Scores,
   type Value,
   size
 } from '../core'
@@ -90,24 +91,45 @@ const matmul = (
   return result
 }
 
-/** Probabilities [T, T] of one item of causal attention; zero after each query's own position. */
-const causalProbabilities = (q: Numbers, k: Numbers, length: number, width: number): Numbers => {
+/**
+ * Probabilities [T, T] of one item of causal attention, zero where a query sees nothing, and how much a capped score
+ * rises with the score.
+ */
+const causalProbabilities = (
+  q: Numbers,
+  k: Numbers,
+  length: number,
+  width: number,
+  { cap, window = length }: Scores
+): { readonly probabilities: Numbers; readonly rises: Numbers } => {
   const probabilities = new Float64Array(length * length)
+  const rises = new Float64Array(length * length).fill(1)
   for (let t = 0; t < length; t++) {
-    const line = probabilities.subarray(t * length, t * length + t + 1)
-    for (let s = 0; s <= t; s++) for (let i = 0; i < width; i++) line[s] += q[t * width + i] * k[s * width + i]
-    logSoftmax(line, t + 1)
+    const first = Math.max(0, t - window + 1)
+    const line = probabilities.subarray(t * length + first, t * length + t + 1)
+    for (let s = first; s <= t; s++) {
+      for (let i = 0; i < width; i++) line[s - first] += q[t * width + i] * k[s * width + i]
+      if (cap === undefined) continue
+      const tanh = Math.tanh(line[s - first] / cap)
+      rises[t * length + s] = 1 - tanh * tanh
+      line[s - first] = cap * tanh
+    }
+    logSoftmax(line, line.length)
     line.forEach((log, s) => (line[s] = Math.exp(log)))
   }
-  return probabilities
+  return { probabilities, rises }
 }
 
-const causalAttention = ([q, k, v]: readonly Numbers[], [items, length, width]: readonly number[]): Numbers => {
+const causalAttention = (
+  [q, k, v]: readonly Numbers[],
+  [items, length, width]: readonly number[],
+  scores: Scores
+): Numbers => {
   const result = new Float64Array(v.length)
   for (let item = 0; item < items; item++) {
     const own = (x: Numbers): Numbers => x.subarray(item * length * width, (item + 1) * length * width)
     const out = own(result)
-    causalProbabilities(own(q), own(k), length, width).forEach((probability, at) => {
+    causalProbabilities(own(q), own(k), length, width, scores).probabilities.forEach((probability, at) => {
       const [t, s] = [Math.floor(at / length), at % length]
       for (let i = 0; i < width; i++) out[t * width + i] += probability * own(v)[s * width + i]
     })
@@ -117,14 +139,15 @@ const causalAttention = ([q, k, v]: readonly Numbers[], [items, length, width]: 
 
 const causalAttentionSlope = (
   [q, k, v, gradient]: readonly Numbers[],
-  [items, length, width]: readonly number[]
+  [items, length, width]: readonly number[],
+  scores: Scores
 ): Numbers[] => {
   const slopes = [q, k, v].map(({ length: all }) => new Float64Array(all))
   for (let item = 0; item < items; item++) {
     const own = (x: Numbers): Numbers => x.subarray(item * length * width, (item + 1) * length * width)
     const [query, key, value, upper] = [q, k, v, gradient].map(own)
     const [toQuery, toKey, toValue] = slopes.map(own)
-    const probabilities = causalProbabilities(query, key, length, width)
+    const { probabilities, rises } = causalProbabilities(query, key, length, width, scores)
     for (let t = 0; t < length; t++) {
       const slope = new Float64Array(t + 1)
       for (let s = 0; s <= t; s++)
@@ -132,7 +155,7 @@ const causalAttentionSlope = (
       const mean = slope.reduce((sum, x, s) => sum + x * probabilities[t * length + s], 0)
       for (let s = 0; s <= t; s++) {
         const probability = probabilities[t * length + s]
-        const score = probability * (slope[s] - mean)
+        const score = probability * (slope[s] - mean) * rises[t * length + s]
         for (let i = 0; i < width; i++) {
           toQuery[t * width + i] += score * key[s * width + i]
           toKey[s * width + i] += score * query[t * width + i]
@@ -144,9 +167,22 @@ const causalAttentionSlope = (
   return slopes
 }
 
-/** exp(h Wᵀ): [M, R]. */
-const exponentialsOf = (h: Numbers, w: Numbers, hidden: Value, table: Value): Numbers =>
-  matmul(h, w, [hidden, table], { ...hidden, shape: [hidden.shape[0], table.shape[0]] }, false, true).map(Math.exp)
+/** exp(h Wᵀ): [M, R], of capped products with a cap; and how much each rises with its product. */
+const exponentialsOf = (
+  [h, w]: readonly Numbers[],
+  [hidden, table]: readonly Value[],
+  cap: number | undefined
+): { readonly exponentials: Numbers; readonly slopes: Numbers } => {
+  const shape = [hidden.shape[0], table.shape[0]]
+  const products = matmul(h, w, [hidden, table], { ...hidden, shape }, false, true)
+  if (cap === undefined) {
+    const exponentials = products.map(Math.exp)
+    return { exponentials, slopes: exponentials }
+  }
+  const tanhs = products.map((x) => Math.tanh(x / cap))
+  const exponentials = tanhs.map((tanh) => Math.exp(cap * tanh))
+  return { exponentials, slopes: exponentials.map((x, at) => x * (1 - tanhs[at] ** 2)) }
+}
 
 /** Computes an operation in float64, written for clarity. Outputs are in the node's order. */
 const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[]): Numbers[] => {
@@ -172,6 +208,10 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
       return [x.map(Math.log)]
     case 'reciprocal':
       return [x.map((value) => 1 / value)]
+    case 'tanh':
+      return [x.map(Math.tanh)]
+    case 'sigmoid':
+      return [x.map((value) => 1 / (1 + Math.exp(-value)))]
     case 'matmul':
       return [matmul(x, values[1], inputs, out, operation.transposeA, operation.transposeB)]
     case 'rounded':
@@ -251,15 +291,23 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
       }
       return [y, mean, deviation]
     }
+    case 'rmsNorm': {
+      const width = out.shape.at(-1)!
+      const root = Float64Array.from({ length: total / width }, (_, row) => {
+        const squares = x.subarray(row * width, (row + 1) * width).reduce((sum, value) => sum + value ** 2, 0)
+        return 1 / Math.sqrt(squares / width + operation.epsilon)
+      })
+      return [x.map((value, at) => value * root[Math.floor(at / width)] * values[1][at % width]), root]
+    }
     case 'softmax': {
       const result = x.slice()
       logSoftmax(result, out.shape.at(-1)!)
       return [result.map(Math.exp)]
     }
     case 'causalAttention':
-      return [causalAttention(values, out.shape)]
+      return [causalAttention(values, out.shape, operation)]
     case 'causalAttentionSlope':
-      return causalAttentionSlope(values, out.shape)
+      return causalAttentionSlope(values, out.shape, operation)
     case 'gelu':
       return [x.map((value) => gelu(value, operation.tanh))]
     case 'geluSlope':
@@ -274,24 +322,22 @@ const compute = ({ operation, inputs, outputs }: Node, values: readonly Numbers[
       ]
     }
     case 'exponentialSums': {
-      const [hidden, table] = inputs
-      const exponentials = exponentialsOf(x, values[1], hidden, table)
-      const [rows, width] = table.shape
+      const { exponentials, slopes } = exponentialsOf(values, inputs, operation.cap)
+      const [rows, width] = inputs[1].shape
       const sums = new Float64Array(total)
       const weighted = new Float64Array(total * width)
       exponentials.forEach((value, at) => {
         const [token, row] = [Math.floor(at / rows), at % rows]
         if (row >= operation.vocabulary) return
         sums[token] += value
-        for (let i = 0; i < width; i++) weighted[token * width + i] += value * values[1][row * width + i]
+        for (let i = 0; i < width; i++) weighted[token * width + i] += slopes[at] * values[1][row * width + i]
       })
       return [sums, weighted]
     }
     case 'exponentialSumsSlope': {
-      const [hidden, table] = inputs
-      const [rows, width] = table.shape
+      const [rows, width] = inputs[1].shape
       const slope = new Float64Array(total)
-      exponentialsOf(x, values[1], hidden, table).forEach((value, at) => {
+      exponentialsOf(values, inputs, operation.cap).slopes.forEach((value, at) => {
         const [token, row] = [Math.floor(at / rows), at % rows]
         for (let i = 0; i < width; i++) slope[row * width + i] += values[2][token] * value * x[token * width + i]
       })

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { SpectroscopeError } from '../../../preload/errors'
 import { briefly } from '../../../preload/quoting'
-import type { Architecture } from '../architecture'
+import type { Activation } from '../architecture'
 
 /** Limits far above any trained model, and low enough that the names and shapes alone cannot fill memory. */
 const most = { size: 2 ** 24, heads: 2 ** 17 } as const
@@ -13,13 +13,15 @@ export const size = z
   .max(most.size, `must be ${most.size.toLocaleString('en')} at most`)
 export const endOfTextSchema = z.union([z.int(), z.array(z.int()).min(1)]).nullish()
 
-const activations: Readonly<Record<string, Architecture['activation']>> = {
+const activations: Readonly<Record<string, Activation>> = {
   gelu: 'gelu',
   gelu_python: 'gelu',
   gelu_new: 'gelu_tanh',
   gelu_fast: 'gelu_tanh',
   gelu_accurate: 'gelu_tanh',
-  gelu_pytorch_tanh: 'gelu_tanh'
+  gelu_pytorch_tanh: 'gelu_tanh',
+  silu: 'silu',
+  swish: 'silu'
 }
 
 export const remedy = 'use the config.json that came with the model'
@@ -27,6 +29,18 @@ export const remedy = 'use the config.json that came with the model'
 /** An `input` error that says what is wrong with a file. */
 export const refusal = (name: string, what: string): SpectroscopeError =>
   new SpectroscopeError('input', `${name}: ${what}.`)
+
+/** Throws an `input` error that names a setting and its value, which models of this title may not have here. */
+export const refuse = (name: string, title: string, key: string, value: unknown, supported?: string): never => {
+  const given = `"${key}" is ${briefly(JSON.stringify(value))}, which is not supported for ${title}`
+  throw refusal(name, `${given}; ${supported ?? 'choose a model without it'}`)
+}
+
+export const refuseOddRotation = (name: string, key: string, share: number, dimensions: number): void => {
+  if (dimensions % 2 === 0) return
+  const fault = `"${key}" of ${share} rotates ${dimensions} dimensions of a head`
+  throw refusal(name, `${fault}, and they must be even in number; ${remedy}`)
+}
 
 /** A configuration as the schema gives it. Throws an `input` error that names the file and the key. */
 export const check = <T extends z.ZodType>(schema: T, value: unknown, name: string): z.output<T> => {
@@ -39,7 +53,7 @@ export const check = <T extends z.ZodType>(schema: T, value: unknown, name: stri
   throw refusal(name, `"${issue.path.join('.')}"${asked}: ${briefly(issue.message)}; ${remedy}`)
 }
 
-export const activationOf = (name: string, key: string, given: string): Architecture['activation'] => {
+export const activationOf = (name: string, key: string, given: string): Activation => {
   const activation = activations[given]
   if (activation === undefined) {
     const supported = Object.keys(activations).join(', ')
@@ -59,8 +73,5 @@ export const checkHeads = (name: string, hidden: number, layers: number, heads: 
     throw refusal(name, `${fault}; ${remedy}`)
   }
   if (hidden % heads !== 0)
-    throw refusal(
-      name,
-      `a width of ${hidden} cannot be divided among ${heads} heads; use the config.json that came with the model`
-    )
+    throw refusal(name, `a width of ${hidden} cannot be divided among ${heads} heads; ${remedy}`)
 }

@@ -1,81 +1,69 @@
-import type { Architecture, Weights } from '../architecture'
-import type { Slice } from '../slices'
+import type { Architecture } from '../architecture'
 
-/** Tensors outside of the blocks, by canonical name; a norm's is that of its `.weight` and `.bias`. */
-export interface OuterTensors {
+/** Tensors outside of the blocks. */
+export interface OuterNames {
   /** Tables whose rows make the stream before the first block: of a token's id, and of its position if learned. */
   readonly embeddings: readonly string[]
+  /** The unembedding where it is not the first of these tables. */
   readonly unembedding: string
+  /** Added to the logits. */
+  readonly unembeddingBias?: string
+  /** Without `.weight` and `.bias`. */
   readonly finalNorm: string
 }
 
-/** Tensors of a block, by canonical name, each the name of a `.weight` and a `.bias`. */
-export interface BlockTensors {
-  readonly attentionNorm: string
-  readonly mlpNorm: string
-  /** Queries, keys and values. */
-  readonly qkv: string
+/** Tensors of a block, by their names after the block's prefix, each that of a `.weight` and perhaps a `.bias`. */
+export interface BlockNames {
+  /** Norms of what attention and MLP read, and of what they give to the stream. */
+  readonly attentionNorm?: string
+  readonly attentionPostNorm?: string
+  readonly mlpNorm?: string
+  readonly mlpPostNorm?: string
+  /** Queries, keys and values: one tensor, or three. */
+  readonly qkv: string | readonly [queries: string, keys: string, values: string]
+  readonly queryNorm?: string
+  readonly keyNorm?: string
   readonly projection: string
+  /** Of a gated MLP: the product that the activation is applied to. */
+  readonly mlpGate?: string
   readonly mlpIn: string
   readonly mlpOut: string
 }
 
-/** How a block's matrices are stored. */
-export interface Layout {
+/** Parts that a block is put together from. What differs between models of a family is in `Architecture`. */
+export interface BlockParts {
+  /**
+   * `layer`: (x - mean) / deviation · weight + bias; `bare`: without weight and bias; `rms`: x / √mean(x²) · weight;
+   * `rms + 1`: · (1 + weight).
+   */
+  readonly norm: 'layer' | 'bare' | 'rms' | 'rms + 1'
+  /** Whether norms stand before attention and MLP, after them, or both. */
+  readonly norms: 'before' | 'after' | 'both'
+  /** Norms of queries and keys: of each head, or of all heads together. */
+  readonly headNorms?: 'each' | 'whole'
   /** Axes of every matrix but the tables of embeddings. */
   readonly matrices: 'out, in' | 'in, out'
-  /** Outputs of `qkv`: [heads, 3, width], or [3, heads, width]. */
-  readonly qkv: 'by head' | 'by part'
+  /** Outputs of `qkv`: [heads, 3, width], [3, heads, width], or three tensors [heads, width]. */
+  readonly qkv: 'by head' | 'by part' | 'apart'
 }
 
 /** Everything that sets one kind of transformer apart. A file of this folder each; index.ts lists them. */
 export interface Family {
   /** `model_type` in config.json. */
-  readonly name: Architecture['family']
+  readonly name: string
   /** As people call it. */
   readonly title: string
   /** The architecture that a config.json describes. Throws an `input` error that names the file and the key. */
   readonly parse: (config: unknown, file: string) => Architecture
   /** What the names of all tensors but the unembedding begin with in files that transformers writes. */
   readonly root: string
-  /** The name in memory of a tensor's name in a file, without wrappers. */
-  readonly canonicalName: (name: string) => string
+  readonly outer: OuterNames
+  /** Names that some files have instead. */
+  readonly aliases?: Readonly<Record<string, string>>
   /** What the names of a block's tensors begin with. */
   readonly blockPrefix: (layer: number) => string
-  /** Shapes of all tensors, by canonical name. A tied unembedding is not among them. */
-  readonly tensorShapes: (architecture: Architecture) => ReadonlyMap<string, readonly number[]>
-  readonly outerTensors: (architecture: Architecture) => OuterTensors
-  readonly blockTensors: (layer: number) => BlockTensors
-  readonly layout: Layout
-  /** Names of components, without `full`, in the order of the susceptibility vector (docs/method.md, section 1). */
-  readonly componentNames: (architecture: Architecture) => readonly string[]
-  /** Slices of a component, in the order in which they are flattened (docs/method.md, section 1). */
-  readonly componentSlices: (architecture: Architecture, weights: Weights, component: ComponentPlace) => Slice[]
-}
-
-/** A component's name, taken apart: `head:2.1` is head 1 of layer 2. */
-export interface ComponentPlace {
-  readonly kind: string
-  readonly layer: number
-  readonly head: number
-}
-
-export type NamedShape = [name: string, shape: readonly number[]]
-
-export const linearShapes = (name: string, weight: readonly number[], biases: number): NamedShape[] => [
-  [`${name}.weight`, weight],
-  [`${name}.bias`, [biases]]
-]
-export const normShapes = (name: string, width: number): NamedShape[] => linearShapes(name, [width], width)
-
-/** 0 … layers - 1. */
-export const layersOf = ({ layers }: Architecture): number[] => Array.from({ length: layers }, (_, layer) => layer)
-
-/** Names of all heads, layer by layer, and then of all MLPs. */
-export const blockComponents = (architecture: Architecture): string[] => {
-  const layers = layersOf(architecture)
-  return [
-    ...layers.flatMap((layer) => Array.from({ length: architecture.heads }, (_, head) => `head:${layer}.${head}`)),
-    ...layers.map((layer) => `mlp:${layer}`)
-  ]
+  readonly block: BlockNames
+  readonly parts: BlockParts
+  /** Components other than heads and MLPs: which tables `embed` has, and whether a separate unembedding is one. */
+  readonly components: { readonly embed: readonly string[]; readonly unembed: boolean }
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { type Graph, type Node, type Value, valuesRead } from '../../core'
+import { type Graph, type Node, type Scores, type Value, valuesRead } from '../../core'
 
 /** Limit of numbers in an intermediate that is computed in parts, such as the exponentials of logits. */
 const partNumbers = 2 ** 24
@@ -7,7 +7,7 @@ const partNumbers = 2 ** 24
 /** Tensors that a program creates once, because sending them to the device in every run would be slow. */
 class KeptTensors {
   private readonly scalars = new Map<number, tf.Scalar>()
-  private readonly masks = new Map<number, tf.Tensor2D>()
+  private readonly masks = new Map<string, tf.Tensor2D>()
 
   scalar(value: number): tf.Scalar {
     const found = this.scalars.get(value) ?? tf.keep(tf.scalar(value, 'float32'))
@@ -16,11 +16,13 @@ class KeptTensors {
   }
 
   /** [T, T], zero where a query may see a position, else far below any score. */
-  causalMask(length: number): tf.Tensor2D {
+  causalMask(length: number, window = length): tf.Tensor2D {
+    const before = Math.min(window, length) - 1
     const make = (): tf.Tensor2D =>
-      tf.tidy(() => tf.mul(tf.sub(1, tf.linalg.bandPart(tf.ones<tf.Rank.R2>([length, length]), -1, 0)), -1e30))
-    const found = this.masks.get(length) ?? tf.keep(make())
-    this.masks.set(length, found)
+      tf.tidy(() => tf.mul(tf.sub(1, tf.linalg.bandPart(tf.ones<tf.Rank.R2>([length, length]), before, 0)), -1e30))
+    const key = `${length} ${before}`
+    const found = this.masks.get(key) ?? tf.keep(make())
+    this.masks.set(key, found)
     return found
   }
 
@@ -86,6 +88,30 @@ const layerNorm = ([x, scale, shift]: readonly tf.Tensor[], epsilon: tf.Scalar):
   return [tf.add(tf.mul(tf.mul(centred, inverseDeviation), scale), shift), mean, inverseDeviation]
 }
 
+const rmsNorm = ([x, scale]: readonly tf.Tensor[], epsilon: tf.Scalar): tf.Tensor[] => {
+  const inverseRoot = tf.rsqrt(tf.add(tf.mean(tf.mul(x, x), -1, true), epsilon))
+  return [tf.mul(tf.mul(x, inverseRoot), scale), inverseRoot]
+}
+
+/** cap · tanh(x / cap), and how much it rises with x. Without a cap x itself. */
+const capped = (x: tf.Tensor, cap: number | undefined, kept: KeptTensors): { capped: tf.Tensor; rise?: tf.Tensor } => {
+  if (cap === undefined) return { capped: x }
+  const tanh = tf.tanh(tf.mul(x, kept.scalar(1 / cap)))
+  return { capped: tf.mul(tanh, kept.scalar(cap)), rise: tf.sub(kept.scalar(1), tf.mul(tanh, tanh)) }
+}
+
+/** Exponentials of products, and what each rises by with its product. */
+const exponentialsOf = (
+  hidden: tf.Tensor,
+  rows: tf.Tensor,
+  cap: number | undefined,
+  kept: KeptTensors
+): { exponentials: tf.Tensor; slopes: tf.Tensor } => {
+  const { capped: logits, rise } = capped(tf.matMul(hidden, rows, false, true), cap, kept)
+  const exponentials = tf.exp(logits)
+  return { exponentials, slopes: rise === undefined ? exponentials : tf.mul(exponentials, rise) }
+}
+
 const unembedLoss = ([hidden, unembedding, ids]: readonly tf.Tensor[]): tf.Tensor[] => {
   const logProbabilities = tf.logSoftmax(tf.matMul(hidden, unembedding, false, true))
   const places = tf.stack([tf.range(0, ids.size, 1, 'int32'), ids], 1)
@@ -122,9 +148,13 @@ const rowSums = (x: tf.Tensor, block: number): tf.Tensor => {
 /** Uses only the first `vocabulary` rows. The zero rows after them fill blocks, which need not be whole here. */
 const exponentialSums = (
   [hidden, table]: readonly tf.Tensor[],
-  vocabulary: number,
-  block: number,
-  withWeighted: boolean
+  {
+    vocabulary,
+    block,
+    cap
+  }: { readonly vocabulary: number; readonly block: number; readonly cap?: number | undefined },
+  withWeighted: boolean,
+  kept: KeptTensors
 ): tf.Tensor[] => {
   const [tokens, width] = hidden.shape
   let sums: tf.Tensor[] = []
@@ -132,8 +162,8 @@ const exponentialSums = (
     const before = sums
     sums = tf.tidy(() => {
       const rows = tf.slice(table, [start, 0], [length, width])
-      const exponentials = tf.exp(tf.matMul(hidden, rows, false, true))
-      const own = [rowSums(exponentials, block), ...(withWeighted ? [tf.matMul(exponentials, rows)] : [])]
+      const { exponentials, slopes } = exponentialsOf(hidden, rows, cap, kept)
+      const own = [rowSums(exponentials, block), ...(withWeighted ? [tf.matMul(slopes, rows)] : [])]
       return before.length === 0 ? own : own.map((part, at) => tf.add(before[at], part))
     })
     tf.dispose(before)
@@ -141,13 +171,18 @@ const exponentialSums = (
   return sums
 }
 
-const exponentialSumsSlope = ([hidden, table, coefficients]: readonly tf.Tensor[], block: number): tf.Tensor => {
+const exponentialSumsSlope = (
+  [hidden, table, coefficients]: readonly tf.Tensor[],
+  { block, cap }: { readonly block: number; readonly cap?: number | undefined },
+  kept: KeptTensors
+): tf.Tensor => {
   const [tokens, width] = hidden.shape
   const weighted = tf.mul(hidden, coefficients)
   const parts = spans(table.shape[0], block, tokens).map(({ start, length }) =>
-    tf.tidy(() =>
-      tf.matMul(tf.exp(tf.matMul(hidden, tf.slice(table, [start, 0], [length, width]), false, true)), weighted, true)
-    )
+    tf.tidy(() => {
+      const { slopes } = exponentialsOf(hidden, tf.slice(table, [start, 0], [length, width]), cap, kept)
+      return tf.matMul(slopes, weighted, true)
+    })
   )
   return tf.concat(parts, 0)
 }
@@ -155,12 +190,13 @@ const exponentialSumsSlope = ([hidden, table, coefficients]: readonly tf.Tensor[
 /** Runs `work` on as many items at once as `partNumbers` scores allow, and concatenates the outputs. */
 const inItems = (
   values: readonly tf.Tensor[],
+  { window }: Scores,
   kept: KeptTensors,
   work: (parts: readonly tf.Tensor[], mask: tf.Tensor) => tf.Tensor[]
 ): tf.Tensor[] => {
   const [items, length, width] = values[0].shape
   const most = Math.max(1, Math.floor(partNumbers / length ** 2))
-  const mask = kept.causalMask(length)
+  const mask = kept.causalMask(length, window)
   if (items <= most) return work(values, mask)
   const parts = Array.from({ length: Math.ceil(items / most) }, (_, part) => {
     const count = Math.min(most, items - part * most)
@@ -179,17 +215,28 @@ const inItems = (
   )
 }
 
-const causalProbabilities = (q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor): tf.Tensor =>
-  tf.softmax(tf.add(tf.matMul(q, k, false, true), mask))
+const causalProbabilities = (
+  q: tf.Tensor,
+  k: tf.Tensor,
+  mask: tf.Tensor,
+  cap: number | undefined,
+  kept: KeptTensors
+): { probabilities: tf.Tensor; rise?: tf.Tensor } => {
+  const { capped: scores, ...rise } = capped(tf.matMul(q, k, false, true), cap, kept)
+  return { probabilities: tf.softmax(tf.add(scores, mask)), ...rise }
+}
 
-const causalAttention = (values: readonly tf.Tensor[], kept: KeptTensors): tf.Tensor[] =>
-  inItems(values, kept, ([q, k, v], mask) => [tf.matMul(causalProbabilities(q, k, mask), v)])
+const causalAttention = (values: readonly tf.Tensor[], scores: Scores, kept: KeptTensors): tf.Tensor[] =>
+  inItems(values, scores, kept, ([q, k, v], mask) => [
+    tf.matMul(causalProbabilities(q, k, mask, scores.cap, kept).probabilities, v)
+  ])
 
-const causalAttentionSlope = (values: readonly tf.Tensor[], kept: KeptTensors): tf.Tensor[] =>
-  inItems(values, kept, ([q, k, v, gradient], mask) => {
-    const probabilities = causalProbabilities(q, k, mask)
+const causalAttentionSlope = (values: readonly tf.Tensor[], causal: Scores, kept: KeptTensors): tf.Tensor[] =>
+  inItems(values, causal, kept, ([q, k, v, gradient], mask) => {
+    const { probabilities, rise } = causalProbabilities(q, k, mask, causal.cap, kept)
     const slope = tf.matMul(gradient, v, false, true)
-    const scores = tf.mul(probabilities, tf.sub(slope, tf.sum(tf.mul(probabilities, slope), -1, true)))
+    const own = tf.mul(probabilities, tf.sub(slope, tf.sum(tf.mul(probabilities, slope), -1, true)))
+    const scores = rise === undefined ? own : tf.mul(own, rise)
     return [tf.matMul(scores, k), tf.matMul(scores, q, true), tf.matMul(probabilities, gradient, true)]
   })
 
@@ -216,6 +263,10 @@ const compute = (
       return [tf.log(x)]
     case 'reciprocal':
       return [tf.reciprocal(x)]
+    case 'tanh':
+      return [tf.tanh(x)]
+    case 'sigmoid':
+      return [tf.sigmoid(x)]
     case 'matmul':
       return [matmul(x, y, outputs[0].shape, operation.transposeA, operation.transposeB)]
     case 'rounded':
@@ -235,12 +286,14 @@ const compute = (
       return [tf.scatterND(tf.reshape(y, [inputs[1].shape[0], 1]), x, [...outputs[0].shape])]
     case 'layerNorm':
       return layerNorm(values, kept.scalar(operation.epsilon))
+    case 'rmsNorm':
+      return rmsNorm(values, kept.scalar(operation.epsilon))
     case 'softmax':
       return [tf.softmax(x)]
     case 'causalAttention':
-      return causalAttention(values, kept)
+      return causalAttention(values, operation, kept)
     case 'causalAttentionSlope':
-      return causalAttentionSlope(values, kept)
+      return causalAttentionSlope(values, operation, kept)
     case 'gelu':
       return [gelu(x, operation.tanh, kept)]
     case 'geluSlope':
@@ -248,9 +301,9 @@ const compute = (
     case 'unembedLoss':
       return unembedLoss(values)
     case 'exponentialSums':
-      return exponentialSums(values, operation.vocabulary, operation.block, isRead(outputs[1]))
+      return exponentialSums(values, operation, isRead(outputs[1]), kept)
     case 'exponentialSumsSlope':
-      return [exponentialSumsSlope(values, operation.block)]
+      return [exponentialSumsSlope(values, operation, kept)]
   }
 }
 
