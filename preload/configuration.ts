@@ -52,7 +52,9 @@ export const corpusSchema = z.strictObject({
 
 export const configurationSchema = z
   .strictObject({
-    model: path.describe('folder with config.json, model.safetensors (or shards with an index) and tokenizer.json'),
+    model: path.describe(
+      'folder with config.json, tokenizer.json and weights: model.safetensors or pytorch_model.bin, or shards of either'
+    ),
     weights: path.optional().describe('another checkpoint of the same model'),
     corpus: corpusSchema.optional(),
     rows: path

@@ -5,11 +5,11 @@ import { dirname, join, resolve } from 'node:path'
 import type { FolderEntry, FolderListing } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { faultCode } from '../base/faults'
+import { weightNames } from '../models/weight-files'
 import type { HandlersOf, WorkbenchContext } from './context'
 import type { Reach } from './reach'
 
 const mostEntries = 5000
-const weightsFiles = ['model.safetensors', 'model.safetensors.index.json']
 
 const isThere = (path: string): Promise<boolean> =>
   access(path).then(
@@ -19,7 +19,7 @@ const isThere = (path: string): Promise<boolean> =>
 
 const isModel = async (folder: string): Promise<boolean> =>
   (await isThere(join(folder, 'config.json'))) &&
-  (await Promise.all(weightsFiles.map((file) => isThere(join(folder, file))))).includes(true)
+  (await Promise.all(weightNames.map((file) => isThere(join(folder, file))))).includes(true)
 
 /** Undefined for entries that cannot be opened: broken links, and names that are not UTF-8. */
 const described = async (folder: string, name: string): Promise<FolderEntry | undefined> => {

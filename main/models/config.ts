@@ -38,7 +38,7 @@ export interface ModelConfig {
  */
 export const readModelConfig = async (folder: string): Promise<ModelConfig> => {
   const path = join(folder, 'config.json')
-  const files = 'config.json, model.safetensors and tokenizer.json'
+  const files = 'config.json, tokenizer.json and model.safetensors or pytorch_model.bin'
   const text = await readModelText(path, `"model" must name a folder with ${files}`)
   return { text, architecture: parseModelConfig(text, path) }
 }

@@ -3,6 +3,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { readingFault } from '../base/faults'
 import { isLfsPointerFile, pointerRemedy } from '../base/git-lfs'
 import { decodeText } from '../base/json-text'
+import { truncated } from './safetensors-header'
 
 /**
  * Limit for a JSON file. A tokenizer.json or index is a few megabytes; a longer text and what is derived from it
@@ -57,5 +58,21 @@ export const readModelText = async (path: string, remedy: string): Promise<strin
     }
   } finally {
     await handle.close()
+  }
+}
+
+const blockBytes = 8 * 2 ** 20
+
+/** Fills `target` from byte `position` of a file on. Throws an `input` error if the file ends before. */
+export const readFully = async (
+  file: FileHandle,
+  path: string,
+  target: Uint8Array,
+  position: number
+): Promise<void> => {
+  for (let done = 0; done < target.length;) {
+    const { bytesRead } = await file.read(target, done, Math.min(target.length - done, blockBytes), position + done)
+    if (bytesRead === 0) throw truncated(path, position + target.length, position + done)
+    done += bytesRead
   }
 }

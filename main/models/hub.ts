@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
 import { cannotBeWritten, request, retrying, sizeOf, textUpTo, transferTo } from '../base/download'
 import { hashFile } from './safetensors'
-import { readIndex } from './weight-files'
+import { readIndex, weightNames } from './weight-files'
 
 export interface FetchProgress {
   readonly file: string
@@ -187,11 +187,26 @@ const checkable = ({ name, endpoint }: Source, { rfilename, size, lfs, blobId }:
   )
 }
 
+/** The weights to fetch: safetensors where the revision has them, otherwise torch's. */
+const weightsOf = (source: Source, listing: Listing): RemoteFile => {
+  const name = weightNames.find((one) => listing.siblings.some(({ rfilename }) => rfilename === one))
+  return required(source, listing, name ?? weightNames[0], ' or pytorch_model.bin; choose a revision that has weights')
+}
+
+/** Refuses a folder whose present weights would be read in place of those to be fetched. */
+const checkWeightsCount = async (folder: string, fetched: string): Promise<void> => {
+  for (const name of weightNames.slice(0, weightNames.indexOf(fetched))) {
+    if ((await sizeOf(join(folder, name))) === 0) continue
+    const fault = `has ${name}, which would be read in place of the ${fetched} of this revision`
+    throw new SpectroscopeError('usage', `${folder} ${fault}; choose another folder (--out).`)
+  }
+}
+
 /**
- * Downloads a model's config.json, tokenizer files and safetensors weights from a Hugging Face hub into `folder`.
- * Resumes files that an earlier call left incomplete and skips complete ones. A file gets its final name only after
- * its size and hash have been checked. Throws a `network`, `storage`, `input` (no safetensors) or `interrupted`
- * error.
+ * Downloads a model's config.json, tokenizer files and weights from a Hugging Face hub into `folder`: safetensors, or
+ * pytorch_model.bin where a revision has nothing else. Resumes files that an earlier call left incomplete and skips
+ * complete ones. A file gets its final name only after its size and hash have been checked. Throws a `network`,
+ * `storage`, `input` (no weights), `usage` (the folder has other weights) or `interrupted` error.
  */
 export const fetchModel = async (name: string, options: FetchOptions): Promise<FetchedModel> => {
   const { folder, revision = 'main', onProgress } = options
@@ -217,11 +232,9 @@ export const fetchModel = async (name: string, options: FetchOptions): Promise<F
   const optional = ['tokenizer_config.json', 'special_tokens_map.json']
     .filter(has)
     .map((file) => required(asked, listing, file, ''))
-  const sharded = !has('model.safetensors') && has('model.safetensors.index.json')
-  const torchOnly = has('pytorch_model.bin')
-    ? ', only pytorch_model.bin; only safetensors are read, so choose a revision that has them or convert the file'
-    : '; only safetensors are read'
-  const weights = required(asked, listing, sharded ? 'model.safetensors.index.json' : 'model.safetensors', torchOnly)
+  const weights = weightsOf(asked, listing)
+  const sharded = weights.rfilename.endsWith('.json')
+  await checkWeightsCount(folder, weights.rfilename)
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {
     throw cannotBeWritten(folder, error)
   })

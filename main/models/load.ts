@@ -10,7 +10,7 @@ import { readModelConfig } from './config'
 import { hashFile, readTensors } from './safetensors'
 import type { TensorEntry } from './safetensors-header'
 import { isBuffer, withoutWrappers } from './tensor-names'
-import { readHeaders } from './weight-files'
+import { readHeaders, weightNames } from './weight-files'
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((n, i) => n === b[i])
@@ -45,15 +45,10 @@ const checkTensors = (source: string, architecture: Architecture, entries: reado
 }
 
 const findWeights = (folder: string): string => {
-  for (const name of ['model.safetensors', 'model.safetensors.index.json']) {
-    if (existsSync(join(folder, name))) return join(folder, name)
-  }
-  const torch = ['pytorch_model.bin', 'pytorch_model.bin.index.json'].find((name) => existsSync(join(folder, name)))
-  const instead =
-    torch !== undefined
-      ? `only ${torch}, which is not read: convert it to safetensors`
-      : 'no model.safetensors or model.safetensors.index.json: download it with `spectroscope fetch-model`'
-  throw new SpectroscopeError('input', `${folder}: the folder has ${instead}.`)
+  const found = weightNames.find((name) => existsSync(join(folder, name)))
+  if (found !== undefined) return join(folder, found)
+  const fault = `the folder has no ${weightNames.slice(0, -1).join(', ')} or ${weightNames.at(-1)!}`
+  throw new SpectroscopeError('input', `${folder}: ${fault}: download it with \`spectroscope fetch-model\`.`)
 }
 
 const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
@@ -122,11 +117,11 @@ export const outlineModel = async (folder: string, weightsFile?: string): Promis
 }
 
 /**
- * Loads a model from a Hugging Face folder: config.json and model.safetensors or its shards. `weightsFile` replaces
- * the weights by another checkpoint of the same architecture: a safetensors file, an index of shards, or a folder
- * with either. Weights are float32 in memory that threads share, by canonical name. A GPT-2 file with a separate
- * lm_head.weight counts as tied if it equals wte.weight, and as untied otherwise. Throws an `input` error that names
- * the file, the tensor and what was expected.
+ * Loads a model from a Hugging Face folder: config.json, and model.safetensors or else pytorch_model.bin, or shards of
+ * either. `weightsFile` replaces the weights by another checkpoint of the same architecture: a file of either kind, an
+ * index of shards, or a folder with one of them. Weights are float32 in memory that threads share, by canonical name.
+ * A GPT-2 file with a separate lm_head.weight counts as tied if it equals wte.weight, and as untied otherwise. Throws
+ * an `input` error that names the file, the tensor and what was expected.
  */
 export const loadModel = async (folder: string, weightsFile?: string): Promise<Model> => {
   const { text, described, kept, separateHead } = await readOutline(folder, weightsFile)

@@ -11,6 +11,8 @@ export interface TensorEntry {
   /** Byte range [start, end) in the file. */
   readonly start: number
   readonly end: number
+  /** Elements from one index to the next on each axis, where they do not follow one another row by row. */
+  readonly strides?: readonly number[]
 }
 
 /** Bits per element of every data type in the format. */
@@ -38,6 +40,9 @@ const dtypeBits: Readonly<Record<string, number>> = {
   I64: 64,
   U64: 64
 }
+
+/** Bytes of an element of a type that has whole bytes. */
+export const bytesPerElement = (dtype: string): number => dtypeBits[dtype] / 8
 
 const dtypes = Object.keys(dtypeBits)
 

@@ -4,22 +4,20 @@ import type { FileHandle } from 'node:fs/promises'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly } from '../../preload/quoting'
 import type { Tensor } from './architecture'
-import { openModelFile, type ModelFile } from './files'
-import { broken, maximumHeaderBytes, parseHeader, truncated, type TensorEntry } from './safetensors-header'
+import { openModelFile, readFully, type ModelFile } from './files'
+import {
+  broken,
+  bytesPerElement,
+  maximumHeaderBytes,
+  parseHeader,
+  truncated,
+  type TensorEntry
+} from './safetensors-header'
 
 const blockBytes = 8 * 2 ** 20
 
 const opened = (path: string): Promise<ModelFile> =>
   openModelFile(path, 'check the path of the weights and its permissions')
-
-/** Fills `target` from byte `position` of the file on. Throws if the file ends before. */
-const readFully = async (file: FileHandle, path: string, target: Uint8Array, position: number): Promise<void> => {
-  for (let done = 0; done < target.length;) {
-    const { bytesRead } = await file.read(target, done, Math.min(target.length - done, blockBytes), position + done)
-    if (bytesRead === 0) throw truncated(path, position + target.length, position + done)
-    done += bytesRead
-  }
-}
 
 /**
  * Lists the tensors of a safetensors file from its header alone. Throws an `input` error if the file is truncated, is
@@ -73,27 +71,56 @@ const converters: Readonly<Record<string, (source: Uint8Array, target: Float32Ar
   }
 }
 
-const readTensor = async (
+/** Reads the elements of bytes [start, end), which are of one type, in order. */
+const readElements = async (
   file: FileHandle,
   path: string,
-  { name, dtype, shape, start, end }: TensorEntry
-): Promise<Tensor> => {
+  { name, dtype, start, end }: TensorEntry,
+  data: Float32Array
+): Promise<void> => {
+  if (dtype === 'F32') return readFully(file, path, new Uint8Array(data.buffer), start)
+  const convert = converters[dtype]
+  if (convert === undefined) {
+    const fault = `"${briefly(name)}" is of type ${dtype}; weights are read as F32, F16, BF16 or F64`
+    throw new SpectroscopeError('input', `${path}: ${fault}, so convert the file to one of them.`)
+  }
+  const width = bytesPerElement(dtype)
+  const block = new Uint8Array(Math.min(blockBytes, end - start))
+  for (let at = start; at < end; at += block.length) {
+    const bytes = block.subarray(0, Math.min(block.length, end - at))
+    await readFully(file, path, bytes, at)
+    const first = (at - start) / width
+    convert(bytes, data.subarray(first, first + bytes.length / width))
+  }
+}
+
+/** Puts elements that lie `strides` apart in `source` one after another, row by row. */
+const gather = (
+  source: Float32Array,
+  shape: readonly number[],
+  strides: readonly number[],
+  target: Float32Array
+): void => {
+  const index = shape.map(() => 0)
+  for (let i = 0, at = 0; i < target.length; i++) {
+    target[i] = source[at]
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      at += strides[axis]
+      if (++index[axis] < shape[axis]) break
+      at -= strides[axis] * shape[axis]
+      index[axis] = 0
+    }
+  }
+}
+
+const readTensor = async (file: FileHandle, path: string, entry: TensorEntry): Promise<Tensor> => {
+  const { name, dtype, shape, strides, start, end } = entry
   const data = new Float32Array(new SharedArrayBuffer(4 * shape.reduce((product, n) => product * n, 1)))
-  if (dtype === 'F32') await readFully(file, path, new Uint8Array(data.buffer), start)
+  if (strides === undefined) await readElements(file, path, entry, data)
   else {
-    const convert = converters[dtype]
-    if (convert === undefined) {
-      const fault = `"${briefly(name)}" is of type ${dtype}; weights are read as F32, F16, BF16 or F64`
-      throw new SpectroscopeError('input', `${path}: ${fault}, so convert the file to one of them.`)
-    }
-    const width = (end - start) / data.length
-    const block = new Uint8Array(Math.min(blockBytes, end - start))
-    for (let at = start; at < end; at += block.length) {
-      const bytes = block.subarray(0, Math.min(block.length, end - at))
-      await readFully(file, path, bytes, at)
-      const first = (at - start) / width
-      convert(bytes, data.subarray(first, first + bytes.length / width))
-    }
+    const extent = new Float32Array((end - start) / bytesPerElement(dtype))
+    await readElements(file, path, entry, extent)
+    gather(extent, shape, strides, data)
   }
   for (let i = 0; i < data.length; i++) {
     if (Number.isFinite(data[i])) continue
@@ -104,9 +131,9 @@ const readTensor = async (
 }
 
 /**
- * Reads tensors as float32, each into memory that threads can share, by positioned reads. F16, BF16 and F64 are
- * converted block by block. Throws an `input` error that names the tensor if it has another type or a weight that is
- * not finite.
+ * Reads tensors of a weights file as float32, each into memory that threads can share, by positioned reads. F16, BF16
+ * and F64 are converted block by block. Throws an `input` error that names the tensor if it has another type or a
+ * weight that is not finite.
  */
 export const readTensors = async (path: string, entries: readonly TensorEntry[]): Promise<Map<string, Tensor>> => {
   const { handle: file } = await opened(path)

@@ -112,12 +112,12 @@ describe('an index of shards', () => {
     [
       'a file elsewhere',
       { 'model.safetensors.index.json': { weight_map: { ...map, [name]: '/etc/x.safetensors' } } },
-      /"\/etc\/x\.safetensors", which is not a safetensors file beside it/
+      /"\/etc\/x\.safetensors", which is not a file of weights beside it/
     ],
     [
       'a file up and down again',
       { 'model.safetensors.index.json': { weight_map: { ...map, [name]: '..\\x.safetensors' } } },
-      /not a safetensors file beside it/
+      /not a file of weights beside it/
     ],
     [
       'the wrong shard',

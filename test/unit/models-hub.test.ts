@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fetchModel, type FetchProgress } from '../../main/models/hub'
+import { loadModel } from '../../main/models/load'
+import { describeWithShared, sharedPath } from '../shared'
 import { failure, temporaryFolder } from './models-fixtures'
 
 const large = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 31) % 251))
@@ -27,7 +29,7 @@ const serve = (request: IncomingMessage, response: ServerResponse): void => {
           rfilename,
           size: bytes.length,
           blobId: createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex'),
-          ...(rfilename.endsWith('.safetensors')
+          ...(/\.(safetensors|bin)$/.test(rfilename)
             ? {
                 lfs: {
                   sha256: rfilename === wrongHash ? 'f'.repeat(64) : createHash('sha256').update(bytes).digest('hex'),
@@ -271,16 +273,47 @@ describe('fetching a model', () => {
     expect((await failure(get())).message).toMatch(/redirects more than 10 times/)
   })
 
-  it('says what is wrong with a name, a revision or a model without safetensors', async () => {
+  it('says what is wrong with a name, a revision or a model without weights', async () => {
     expect((await failure(fetchModel('owner/other', { folder, endpoint, retryDelay: 1 }))).message).toMatch(
       /has no public owner\/other at revision "main" \(HTTP 404.*check the name and the revision/
     )
     expect((await failure(fetchModel('../etc', { folder, endpoint }))).kind).toBe('usage')
+    delete files['model.safetensors']
+    expect((await failure(get())).message).toMatch(
+      /has no model\.safetensors or pytorch_model\.bin; choose a revision that has weights/
+    )
+  })
+
+  const torchOnly = (): void => {
     const { 'model.safetensors': bytes, ...others } = files
     files = { ...others, 'pytorch_model.bin': bytes }
-    expect((await failure(get())).message).toMatch(
-      /has no model\.safetensors, only pytorch_model\.bin; only safetensors are read/
-    )
+  }
+
+  it('fetches pytorch_model.bin where a revision has no safetensors, and checks it', async () => {
+    torchOnly()
+    expect((await get()).files).toContain('pytorch_model.bin')
+    expect(readFileSync(join(folder, 'pytorch_model.bin')).equals(large)).toBe(true)
+    wrongHash = 'pytorch_model.bin'
+    folder = mkdtempSync(join(root, 'hub-'))
+    expect((await failure(get())).message).toMatch(/pytorch_model\.bin: the downloaded file has the wrong size or hash/)
+    expect(existsSync(join(folder, 'pytorch_model.bin'))).toBe(false)
+  })
+
+  it('fetches shards of torch from their index', async () => {
+    torchOnly()
+    const { 'pytorch_model.bin': bytes, ...others } = files
+    const index = Buffer.from('{"weight_map":{"x":"one.bin"}}')
+    files = { ...others, 'one.bin': bytes, 'pytorch_model.bin.index.json': index }
+    expect((await get()).files.slice(-2)).toEqual(['pytorch_model.bin.index.json', 'one.bin'])
+  })
+
+  it('does not put weights beside others that would be read in their place', async () => {
+    await get()
+    torchOnly()
+    const error = await failure(get())
+    expect(error.kind).toBe('usage')
+    expect(error.message).toMatch(/has model\.safetensors, which would be read in place of .*; choose another folder/)
+    expect(existsSync(join(folder, 'pytorch_model.bin'))).toBe(false)
   })
 
   it('tries again when the server is busy, and gives up in the end', async () => {
@@ -298,5 +331,16 @@ describe('fetching a model', () => {
     expect(error.message).toMatch(
       /^Could not reach http:\/\/127\.0\.0\.1:1: .*; check the network and run the command again, or download the folder by hand and give its path\.$/
     )
+  })
+})
+
+describeWithShared('a step branch, which has pytorch_model.bin only', () => {
+  it('gives a model folder that is read', async () => {
+    const fixture = (name: string): Buffer => readFileSync(sharedPath('fixtures', 'torch-bin', 'pythia-buffers', name))
+    const names = ['config.json', 'pytorch_model.bin']
+    files = { ...Object.fromEntries(names.map((name) => [name, fixture(name)])), 'tokenizer.json': Buffer.from('{}') }
+    await get()
+    const truth = await loadModel(sharedPath('fixtures', 'torch-bin', 'truth'))
+    expect([...(await loadModel(folder)).weights]).toEqual([...truth.weights])
   })
 })

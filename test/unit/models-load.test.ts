@@ -250,7 +250,7 @@ describe('loading a model', () => {
     )
     expect((await failure(loadModel(place({ 'config.json': neoxConfig })))).message).toMatch(/no model\.safetensors/)
     expect((await failure(loadModel(place({ 'config.json': neoxConfig, 'pytorch_model.bin': '' })))).message).toMatch(
-      /only pytorch_model\.bin, which is not read/
+      /pytorch_model\.bin: the file is truncated: it is empty; download it again/
     )
     mkdirSync(join(root, 'empty'))
     expect((await failure(loadModel(neoxFolder(tensors), join(root, 'empty')))).message).toMatch(

@@ -1,0 +1,1 @@
+export { isTorchFile, readTorchEntries } from './state-dictionary'
