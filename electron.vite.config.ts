@@ -19,6 +19,7 @@ const bundled = [
   'ws',
   'yauzl',
   'yazl',
+  'zarrita',
   'zod'
 ]
 
