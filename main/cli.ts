@@ -15,6 +15,7 @@ import { addClusterCommand } from './cli/cluster-command'
 import { checkpointOption, commandIn, examples } from './cli/command-maker'
 import type { CommandMaker, Common, Working } from './cli/command-maker'
 import { addEngineCommands } from './cli/engine-commands'
+import { addImportCommand } from './cli/import-command'
 import { addLabelCommands } from './cli/labels-commands'
 import { addNameCommand } from './cli/name-command'
 import { printAnswer, printError, tolerateClosedPipes } from './cli/output'
@@ -62,6 +63,7 @@ addViewCommands(maker)
 addClusterCommand(maker)
 
 addLabelCommands(maker)
+addImportCommand(maker)
 addNameCommand(maker)
 
 command('delete <run>', 'Delete a run with all its results.', 'delete 20261122-101530-k3f9', 'delete first --yes')

@@ -34,6 +34,28 @@ export interface ImportAnswer {
   readonly left: readonly string[]
 }
 
+/** What results of another program have. */
+export interface ForeignInspection {
+  readonly kind: 'results' | 'samples'
+  readonly name: string
+  /** Null where it depends on the choice of an observable. */
+  readonly tokens: number | null
+  readonly components: readonly string[]
+  /** Of samples: data sets whose losses were recorded at each draw. */
+  readonly observables: readonly { readonly id: string; readonly rows: number; readonly tokens: number }[]
+}
+
+/** A run that was made of another program's results. It has no clusters yet. */
+export interface ForeignAnswer {
+  readonly run: string
+  readonly name: string
+  readonly kind: string
+  readonly tokens: number
+  readonly components: readonly string[]
+  /** Sentences about how the numbers were made, and about what was left out. */
+  readonly notes: readonly string[]
+}
+
 /** `true` allows replacing an export. A file name allows replacing that file, whatever it contains. */
 const overwrite = z.union([z.boolean(), z.string().min(1).max(limits.path)]).default(false)
 /** Contexts on the page of a cluster, at most, so that a browser opens it. */

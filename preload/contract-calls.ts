@@ -19,7 +19,14 @@ import { runsCalls } from './calls-runs'
 import { shardsCalls } from './calls-shards'
 
 export { clusterExportFormats } from './calls-exchange'
-export type { ClusterExportFormat, ExportAnswer, ImportAnswer, ImportInspection } from './calls-exchange'
+export type {
+  ClusterExportFormat,
+  ExportAnswer,
+  ForeignAnswer,
+  ForeignInspection,
+  ImportAnswer,
+  ImportInspection
+} from './calls-exchange'
 export type { BlindTest, Carried } from './calls-labels'
 
 /** All calls of a window, by noun and verb. The types of its client and of the handlers derive from this table. */

@@ -11,8 +11,8 @@ import type {
   TokenInContext
 } from './records'
 
-/** Work with progress: a stage of a run, or a model download. */
-export type Activity = StageName | 'download'
+/** Work with progress: a stage of a run, a model download, or an import. */
+export type Activity = StageName | 'download' | 'import'
 
 /** Progress of a component, for the methods with rounds. */
 export interface ComponentProgress {

@@ -47,6 +47,8 @@ export interface Provenance {
   readonly threads?: number
   /** For runs imported from an annotated set. */
   readonly imported?: ImportedProvenance
+  /** For runs made of another program's results. */
+  readonly foreign?: ForeignProvenance
   /** For runs gathered from shards. */
   readonly gathered?: GatheredProvenance
   /** For runs that continue another from its sums. */
@@ -68,6 +70,19 @@ export interface GatheredProvenance {
     readonly seconds: number
     readonly finishedAt: string
   }[]
+}
+
+/** Another program's results that a run was made of. */
+export interface ForeignProvenance {
+  readonly at: string
+  /** First file or folder of the import. */
+  readonly path: string
+  /** Program and form of the file, as in "devinterp's samples". */
+  readonly kind: string
+  /** Whether the file says how it was sampled. If not, the run's sampler settings mean nothing. */
+  readonly settings: boolean
+  /** Sentences about how the numbers were made, and about what was left out. */
+  readonly notes: readonly string[]
 }
 
 /** Run that an annotated cluster set was exported from. The set's clustering becomes number 1 of the imported run. */

@@ -74,6 +74,9 @@ export const checked = async (value: object, baseFolder: string, by: CheckedBy):
   return configuration
 }
 
+const foreignName = ({ provenance: { foreign } }: RunRecord): string | null =>
+  foreign === undefined ? null : basename(foreign.path)
+
 const modelWords = ({ configuration: { model, weights }, baseFolder }: RunRecord): string =>
   [basename(resolve(baseFolder, model)), ...(weights === undefined ? [] : [basename(weights)])].join(' · ')
 
@@ -102,7 +105,7 @@ const entryOf = (manager: RunManager, record: RunRecord, counts: readonly LabelC
     queued: manager.isQueued(run.id),
     reclustering: manager.isReclustering(run.id),
     keptSums: run.status === 'finished' ? (run.provenance.keptSums ?? null) : null,
-    imported: run.provenance.imported?.file ?? null
+    imported: run.provenance.imported?.file ?? foreignName(run)
   }
 }
 

@@ -133,7 +133,7 @@ export const healthText = ({ run, initialLoss, threshold, diagnostics, findings 
     isChains ? [] : paragraph(shareWords(diagnostics, sampler.nBeta), page),
     '',
     findings.length === 0
-      ? ['No problems found.']
+      ? [diagnostics.length === 0 ? 'This run was imported without diagnostics.' : 'No problems found.']
       : findings.flatMap(({ message }) => paragraph(`! ${message}`, page, '  '))
   )
 }

@@ -2,14 +2,12 @@ import { join } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
 import type { Annotation } from '../../preload/contract-annotations'
 import { mostContexts } from '../../preload/calls-exchange'
-import type { ImportAnswer } from '../../preload/contract'
 import { isForPython, pythonOf } from '../../preload/contract-python'
 import { countStatuses } from '../../preload/labels'
 import { plural } from '../../preload/plural'
 import { briefly } from '../../preload/quoting'
 import { exportFormats, exportTo } from '../api/exports'
 import type { Exported, ExportFormat } from '../api/exports'
-import { importFile } from '../api/imports'
 import { labelsOf } from '../api/run-labels'
 import type { RunLabels, TakenName } from '../api/run-labels'
 import { restoreSources, restoreWorkspace } from '../api/restore'
@@ -51,14 +49,6 @@ const exportedText = ({ format, path, files, folder }: Exported): Visible =>
     : format === 'site'
       ? line`${plural(files.length, 'file')}; open ${join(folder, 'index.html')}, or put ${folder} on a web server.`
       : line`${plural(files.length, 'file')} in ${folder}: ${files.join(', ')}.`
-
-const importedText = ({ run, clustering, clusters, labels, left }: ImportAnswer, into: boolean): Visible =>
-  lines(
-    into
-      ? `${plural(labels, 'label')} imported into clustering ${clustering} of run ${run}.`
-      : `Imported as run ${run}: ${plural(clusters, 'cluster')}, ${grouped(labels)} labelled.`,
-    left.map((sentence) => `  ${sentence}`)
-  )
 
 const targetWords = ({ target, clusters, cluster, tokens }: Annotation, kinds: RunLabels['kinds']): string => {
   const number = target.slice(target.indexOf(':') + 1)
@@ -127,11 +117,6 @@ interface ExportOptions extends Common {
   readonly python?: boolean
 }
 
-interface ImportOptions extends Common {
-  readonly into?: string
-  readonly clustering?: number
-}
-
 interface LabelsOptions extends Common {
   readonly clustering?: number
   readonly set?: readonly NamedCluster[]
@@ -173,7 +158,7 @@ interface RestoreOptions extends Common {
 const which = (clustering: number | undefined): { readonly clustering?: number } =>
   clustering === undefined ? {} : { clustering }
 
-/** Adds the commands `labels`, `export` and `import`. */
+/** Adds the commands `labels`, `export` and `restore`. */
 export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
   command(
     'labels <run>',
@@ -275,23 +260,4 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
         return { json, text: lines(head, sourcesText(sources, page())) }
       })
     })
-
-  command(
-    'import <file>',
-    'Import an annotated cluster set as a new run, or its labels into a run.',
-    'import first.json',
-    'import first.json --into latest'
-  )
-    .option('--into <run>', 'transfer the labels to the clusters of this run, matched by tokens')
-    .option('--clustering <number>', "one of that run's clusterings; the latest by default", clusteringNumber)
-    .action((file: string, { into, clustering, ...options }: ImportOptions) =>
-      answer(options, async () => {
-        const imported = await importFile(
-          options.workspace,
-          file,
-          into === undefined ? undefined : { run: into, ...which(clustering) }
-        )
-        return { json: imported, text: importedText(imported, into !== undefined) }
-      })
-    )
 }

@@ -25,7 +25,8 @@ const stageWords: Readonly<Record<Activity, string>> = {
   sample: 'Sampling',
   neighbours: 'Finding neighbours',
   cluster: 'Clustering',
-  download: 'Downloading'
+  download: 'Downloading',
+  import: 'Importing'
 }
 
 /** A bar such as "[#######-------]", `width` columns wide. */

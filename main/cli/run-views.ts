@@ -3,6 +3,7 @@ import { contentsWords } from '../../preload/corpus-contents'
 import { plural } from '../../preload/plural'
 import type { RunRecord } from '../../preload/records'
 import { samplerWords } from '../../preload/sampler-configuration'
+import { samplingWords } from '../../preload/sampling-words'
 import { type Visible, line, lines as join } from '../base/printed'
 import { restWords, clusteringHead, foundWords, settingsText, stabilityLines, clustersTable } from './cluster-views'
 import { type Page, paragraph } from './page'
@@ -63,7 +64,8 @@ export const runsText = (runs: readonly RunRecord[], page: Page): Visible =>
         page.bold
       )
 
-const configurationWords = ({ configuration, baseFolder, provenance }: RunRecord): string[] => {
+const configurationWords = (run: RunRecord): string[] => {
+  const { configuration, baseFolder, provenance } = run
   const { sampler, model, seed } = configuration
   const { engine, enginesBefore = [] } = provenance
   const engineWords =
@@ -74,7 +76,9 @@ const configurationWords = ({ configuration, baseFolder, provenance }: RunRecord
     `Model ${model} (from ${baseFolder}), seed ${seed}, engine ${engineWords}.`,
     ...enginesBefore.map(({ name, device, until }) => `Until ${when(until)} UTC on ${name} (${device}).`),
     ...(provenance.corpus === undefined ? [] : [contentsWords(provenance.corpus)]),
-    `Sampler: ${sampler.preset} preset: ${samplerWords(sampler)}.`
+    ...(provenance.foreign === undefined
+      ? [`Sampler: ${sampler.preset} preset: ${samplerWords(sampler)}.`]
+      : [`Imported ${provenance.foreign.kind}: ${samplingWords(run)}.`, ...provenance.foreign.notes])
   ]
 }
 

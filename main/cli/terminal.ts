@@ -21,12 +21,12 @@ export interface Watch {
   readonly signal: AbortSignal
 }
 
-/** Runs long work with a progress display on standard error. Signals stop it with a checkpoint. */
-export const watched = async <T>(work: (watch: Watch) => Promise<T>): Promise<T> => {
+/** Runs long work with a progress display on standard error. Signals stop it, with a checkpoint; `stopping` says so. */
+export const watched = async <T>(work: (watch: Watch) => Promise<T>, stopping = 'Saving a checkpoint'): Promise<T> => {
   const every = Number(process.env['SPECTROSCOPE_PROGRESS_SECONDS'] ?? '')
   const display = createProgress(process.stderr, process.env, every > 0 ? every : 10)
   const interrupt = onInterrupt(
-    () => display.event({ type: 'note', message: 'Saving a checkpoint; press Ctrl-C again to stop at once.' }),
+    () => display.event({ type: 'note', message: `${stopping}; press Ctrl-C again to stop at once.` }),
     () => display.close()
   )
   try {

@@ -21,7 +21,8 @@ export const spreadTargets = (length: number, count: number = length - 1): Int32
   return Int32Array.from({ length: positions }, (_, i) => 1 + Math.floor(((i + 0.5) * (length - 1)) / positions))
 }
 
-const hashStudy = (study: Omit<Study, 'hash'>): string => {
+/** SHA-256 of all ids and targets of a study, in hexadecimal. */
+export const hashStudy = (study: Omit<Study, 'hash'>): string => {
   const hash = createHash('sha256')
   for (const part of [study.sampling, study.observation, study.probe, study.targets]) {
     hash.update(Int32Array.from([part.length, ...part.map(({ length }) => length)]))

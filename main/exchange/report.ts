@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { clusteringWords, stabilityWords } from '../../preload/clustering-words'
-import { samplerWords } from '../../preload/configuration'
+import { samplingWords } from '../../preload/sampling-words'
 import { corpusWords } from '../../preload/corpus-contents'
 import { SpectroscopeError } from '../../preload/errors'
 import { countStatuses } from '../../preload/labels'
@@ -71,8 +71,7 @@ const labelWords = ({ annotations, clustering: { clusters } }: Report): string =
 export const provenance = (report: Report): Html => {
   const { run, clustering, program } = report
   const { configuration, provenance: known } = run
-  const { modelHash, tokenizerHash, studyHash, engine, platform, seed, imported, corpus } = known
-  const { sampler } = configuration
+  const { modelHash, tokenizerHash, studyHash, engine, platform, imported, foreign, corpus } = known
   const hash = (text: string | undefined): Html => html`${text === undefined ? 'unknown' : html`<code>${text}</code>`}`
   const { id, createdAt } = imported?.run ?? run
   const weights = configuration.weights === undefined ? '' : `, ${configuration.weights}`
@@ -88,7 +87,8 @@ export const provenance = (report: Report): Html => {
     entry('Row hash', hash(studyHash)),
     ...(corpus === undefined ? [] : [entry('Corpus', corpusWords(corpus))]),
     entry('Measured', `${grouped(run.tokens)} tokens × ${run.components.length} components`),
-    entry('Sampling', `${samplerWords(sampler)}, seed ${seed ?? configuration.seed}`),
+    entry('Sampling', samplingWords(run)),
+    ...(foreign === undefined ? [] : [entry('Imported', `${foreign.kind}. ${foreign.notes.join(' ')}`)]),
     ...(computer.length === 0 ? [] : [entry('Computed by', computer.join(', '))]),
     entry(
       'Clustering',

@@ -27,6 +27,7 @@ import { ClusterWork } from './cluster-work'
 import { previewOf } from './corpus-preview'
 import { keepSums, openSums } from './kept-sums'
 import { measureEngine, measureEngines } from './measure'
+import { meanLossOf } from './mean-loss'
 import { gatherShards, openSet, sampleShard } from './shard-work'
 import { previewSignal } from './signal-preview'
 import type {
@@ -278,6 +279,7 @@ const parent = serveParent<ComputeCalls>({
       onFraction: (fraction) => tellPart(fraction, undefined)
     })
   },
+  meanLoss: (request) => meanLossOf(request, (fraction) => tellPart(fraction, undefined)),
   preview: (request) => previewOf(request, (fraction) => tellPart(fraction, undefined)),
   beginHalf: () => {
     state.half = new Float32Array(new SharedArrayBuffer(have(state.matrix, 'half of a matrix').values.byteLength))

@@ -109,6 +109,13 @@ export interface Gathered {
   readonly shards: readonly ShardAbout[]
 }
 
+/** A model's folder, and rows of token ids. */
+export interface MeanLossRequest {
+  readonly model: string
+  readonly rows: readonly Int32Array[]
+  readonly engine: string
+}
+
 export interface Block {
   /** Index of the block's first token, and number of tokens. */
   readonly first: number
@@ -226,6 +233,8 @@ export interface ComputeCalls {
   readonly preview: { readonly parameters: PreviewRequest; readonly result: CorpusPreview }
   readonly measureEngines: { readonly parameters: null; readonly result: readonly EngineRate[] }
   readonly measureEngine: { readonly parameters: { readonly engine: string }; readonly result: EngineRate }
+  /** Mean loss of a model at w* over rows, in nats per token. */
+  readonly meanLoss: { readonly parameters: MeanLossRequest; readonly result: number }
   readonly previewSignal: { readonly parameters: PreviewSignalRequest; readonly result: SignalPreview }
   /** Measures the noise of the halves in a set that is being written. */
   readonly measureNoises: {

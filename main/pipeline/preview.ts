@@ -53,6 +53,17 @@ export const previewSignalApart = (
     }
   })
 
+/** Mean loss at w* over rows, in nats per token, measured in a new compute process. Throws as `meanLossOf` does. */
+export const meanLossApart = (model: string, rows: readonly Int32Array[], options: PartOptions): Promise<number> =>
+  inNewProcess('preview', options, async (compute) => {
+    const off = relayPart(compute, [0, 1], 'measuring L(w*)', options.onProgress)
+    try {
+      return await compute.call('meanLoss', { model, rows, engine: 'auto' }, { signal: options.signal })
+    } finally {
+      off()
+    }
+  })
+
 /**
  * Describes a model folder from config.json and the headers of the weights. `weights` names another checkpoint.
  * Throws an `input` error that says what is missing or does not fit.

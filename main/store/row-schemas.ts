@@ -9,6 +9,7 @@ import type {
   DiagnosticsRecord,
   EngineProvenance,
   GatheredProvenance,
+  ForeignProvenance,
   ImportedProvenance,
   LevelStability,
   Provenance,
@@ -72,6 +73,14 @@ const imported = z.object({
   selection: z.array(z.number()).nullable()
 } satisfies Record<keyof ImportedProvenance, z.ZodType>)
 
+const foreign = z.object({
+  at: words,
+  path: words,
+  kind: words,
+  settings: z.boolean(),
+  notes: list
+} satisfies Record<keyof ForeignProvenance, z.ZodType>)
+
 const gathered = z.object({
   folder: words,
   set: words,
@@ -100,6 +109,7 @@ const provenance = z
     platform: words.nullable().optional(),
     threads: z.number().optional(),
     imported: imported.optional(),
+    foreign: foreign.optional(),
     gathered: gathered.optional(),
     continued: z.object({ run: words, name: words }).optional(),
     keptSums: z.number().nullable().optional()

@@ -1,16 +1,17 @@
-import type { RunEvent, RunProgress, StageName } from '../../preload/contract'
+import type { Activity, RunEvent, RunProgress } from '../../preload/contract'
 import { duration, percent, whole } from '../ui/format'
 import type { NumberFormat } from '../ui/format'
 
 /** Words for stages: a heading, a participle, a description. */
 export const stageWords: Readonly<
-  Record<StageName | 'download', { readonly title: string; readonly doing: string; readonly what: string }>
+  Record<Activity, { readonly title: string; readonly doing: string; readonly what: string }>
 > = {
   prepare: { title: 'Prepare', doing: 'reading the corpus', what: 'reads the corpus and packs its rows' },
   sample: { title: 'Sample', doing: 'sampling', what: 'samples every component and computes susceptibilities' },
   neighbours: { title: 'Neighbours', doing: 'finding neighbours', what: 'finds the nearest tokens of every token' },
   cluster: { title: 'Cluster', doing: 'clustering', what: 'cuts the neighbour graph into clusters and describes them' },
-  download: { title: 'Download', doing: 'downloading', what: 'downloads the model' }
+  download: { title: 'Download', doing: 'downloading', what: 'downloads the model' },
+  import: { title: 'Import', doing: 'importing', what: 'reads the results of another program' }
 }
 
 /** Fraction done of the current stage; null if unknown. */
