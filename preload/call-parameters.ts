@@ -13,3 +13,8 @@ export const configuration = z.custom<object>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   'expected an object'
 )
+/** Tokens of a run, by number. */
+export const tokens = z.custom<Int32Array>(
+  (value) => value instanceof Int32Array && value.length <= limits.tokensNamed && value.every((token) => token >= 0),
+  `expected an Int32Array of at most ${limits.tokensNamed.toLocaleString('en')} token indices`
+)

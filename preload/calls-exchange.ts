@@ -1,11 +1,17 @@
 import { z } from 'zod'
 import { call, callInOrder, gives } from './call'
-import { runName, where } from './call-parameters'
+import { runName, tokens, where } from './call-parameters'
 import { clusterSchema as cluster } from './contract-annotations'
 import { limits, path, text } from './limits'
 
 export const clusterExportFormats = ['annotated', 'site', 'html', 'csv', 'parquet', 'npy', 'json'] as const
 export type ClusterExportFormat = (typeof clusterExportFormats)[number]
+
+/** Formats that hold any tokens; the others hold whole clusters. */
+export const tokenExportFormats = ['csv', 'parquet', 'npy', 'json'] as const
+export type TokenExportFormat = (typeof tokenExportFormats)[number]
+export const isTokenFormat = (format: ClusterExportFormat): format is TokenExportFormat =>
+  tokenExportFormats.some((other) => other === format)
 
 export interface ExportAnswer {
   readonly path: string
@@ -73,6 +79,8 @@ export const exportsCalls = {
       ...where,
       format: z.enum(clusterExportFormats),
       clusters: z.union([z.literal('all'), z.literal('labelled'), z.array(cluster).min(1).max(limits.groupsNamed)]),
+      /** Writes only these tokens, whatever clusters they are in; for `tokenExportFormats`. */
+      tokens: tokens.optional(),
       /** A file for `annotated` and `html`, otherwise a folder. */
       path,
       overwrite,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { call, gives } from './call'
-import { context, run, where } from './call-parameters'
+import { context, run, tokens, where } from './call-parameters'
 import { clusterSchema as cluster } from './contract-annotations'
 import { strata } from './contract-explore'
 import type {
@@ -18,10 +18,6 @@ import { groupKinds } from './records'
 import type { TokenInContext } from './records'
 
 const searched = text(1000).min(1)
-const tokens = z.custom<Int32Array>(
-  (value) => value instanceof Int32Array && value.length <= limits.tokensNamed && value.every((token) => token >= 0),
-  `expected an Int32Array of at most ${limits.tokensNamed.toLocaleString('en')} token indices`
-)
 
 export const clustersCalls = {
   /** Describes the clustering first if needed. That takes a while; a job reports progress. */

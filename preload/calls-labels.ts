@@ -9,11 +9,11 @@ import type { ClusterNumber, TokenInContext } from './records'
 /** A label that is or would be transferred from one clustering to another. */
 export interface CarriedLabel {
   readonly target: AnnotationTarget
-  /** Original group: for a merge its first group, for a part the group it belongs to. */
+  /** Original group: for a merge its first group, for a part the group it belongs to; a selection's own number. */
   readonly from: ClusterNumber
-  /** New group; for a merge its first. */
+  /** New group; for a merge its first; a selection's new number. */
   readonly to: ClusterNumber
-  /** Jaccard index: tokens in common over tokens in either. */
+  /** Jaccard index: tokens in common over tokens in either. For a selection: share of its tokens that are there. */
   readonly jaccard: number
   readonly name: string
   /** Name already there, which would be replaced; null if there is none. */

@@ -10,14 +10,15 @@ export type Confidence = (typeof confidences)[number]
 
 /**
  * Target of an annotation: a cluster ("cluster:7", or "cluster:-1" for the unclustered tokens), a merge of several
- * ("merge:3"), or part of one ("part:5"). The clustering itself is never changed.
+ * ("merge:3"), part of one ("part:5"), or a selection of any tokens ("selection:2"). The clustering itself is never
+ * changed. Selections belong to the run: every clustering of it has them.
  */
-export type AnnotationTarget = `cluster:${number}` | `merge:${number}` | `part:${number}`
+export type AnnotationTarget = `cluster:${number}` | `merge:${number}` | `part:${number}` | `selection:${number}`
 export const targetSchema = z
   .string()
   .regex(
-    /^(cluster:(-1|0|[1-9]\d{0,8})|(merge|part):[1-9]\d{0,8})$/,
-    'expected "cluster:", "merge:" or "part:" and a number of at most nine digits'
+    /^(cluster:(-1|0|[1-9]\d{0,8})|(merge|part|selection):[1-9]\d{0,8})$/,
+    'expected "cluster:", "merge:", "part:" or "selection:" and a number of at most nine digits'
   ) as unknown as z.ZodType<AnnotationTarget>
 
 /** Number of a group; -1 for the unclustered tokens. */
@@ -31,7 +32,7 @@ export const labelFields = {
   author: text(limits.author),
   /** For merges only. */
   clusters: z.array(clusterSchema).min(2).max(limits.groups),
-  /** For parts only. */
+  /** For parts and selections. */
   tokens: z.array(index).min(1).max(limits.tokensNamed)
 } as const
 
@@ -57,8 +58,9 @@ export const annotationBodySchema = z.strictObject({
   changedAt: z.iso.datetime(),
   /** For merges: the merged clusters. */
   clusters: labelFields.clusters.optional(),
-  /** For parts: the cluster, and the tokens in ascending order. */
+  /** For parts: the cluster. */
   cluster: clusterSchema.optional(),
+  /** For parts and selections: the tokens in ascending order. */
   tokens: labelFields.tokens.optional()
 })
 export type AnnotationBody = z.output<typeof annotationBodySchema>
@@ -82,7 +84,7 @@ const clustersNamed = labelFields.clusters.max(limits.groupsNamed)
 
 export const annotationChangeSchema = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('set'), targets, label: labelChangesSchema }),
-  /** Resets a cluster to unseen. Removes a merge or a part. */
+  /** Resets a cluster to unseen. Removes a merge, a part or a selection. */
   z.strictObject({ do: z.literal('clear'), targets }),
   z.strictObject({ do: z.literal('merge'), clusters: clustersNamed, label: labelChangesSchema }),
   z.strictObject({
@@ -90,7 +92,9 @@ export const annotationChangeSchema = z.discriminatedUnion('do', [
     cluster: clusterSchema,
     tokens: labelFields.tokens,
     label: labelChangesSchema
-  })
+  }),
+  /** Labels any tokens as a selection; one of exactly these tokens gets the label if there is one. */
+  z.strictObject({ do: z.literal('select'), tokens: labelFields.tokens, label: labelChangesSchema })
 ])
 export type AnnotationChange = z.output<typeof annotationChangeSchema>
 

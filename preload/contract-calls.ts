@@ -18,7 +18,7 @@ import { namesCalls } from './calls-naming'
 import { runsCalls } from './calls-runs'
 import { shardsCalls } from './calls-shards'
 
-export { clusterExportFormats } from './calls-exchange'
+export { clusterExportFormats, isTokenFormat, tokenExportFormats } from './calls-exchange'
 export type {
   ClusterExportFormat,
   ExportAnswer,

@@ -6,7 +6,7 @@ import type { ClusterNumber } from './records'
 export const clusterTarget = (cluster: ClusterNumber): AnnotationTarget => `cluster:${cluster}`
 
 export interface ParsedTarget {
-  readonly kind: 'cluster' | 'merge' | 'part'
+  readonly kind: 'cluster' | 'merge' | 'part' | 'selection'
   readonly number: number
 }
 
@@ -15,7 +15,16 @@ export const parseTarget = (target: AnnotationTarget): ParsedTarget => {
   return { kind: kind as ParsedTarget['kind'], number: Number(number) }
 }
 
-/** The group of a target; undefined for a merge or a part. */
+export const isSelection = (target: AnnotationTarget): boolean => target.startsWith('selection:')
+
+/** Whether two lists have the same tokens in the same order. */
+export const sameTokens = (left: ArrayLike<number>, right: ArrayLike<number>): boolean => {
+  if (left.length !== right.length) return false
+  for (let at = 0; at < left.length; at++) if (left[at] !== right[at]) return false
+  return true
+}
+
+/** The group of a target; undefined for a merge, a part or a selection. */
 export const clusterOf = (target: AnnotationTarget): ClusterNumber | undefined => {
   const { kind, number } = parseTarget(target)
   return kind === 'cluster' ? number : undefined
@@ -79,8 +88,8 @@ export const changedBody = (
 }
 
 /**
- * Whether an annotation has content. False for skipped clusters, and for merges and parts without a name, note or
- * tag.
+ * Whether an annotation has content. False for skipped clusters, and for merges, parts and selections without a
+ * name, note or tag.
  */
 export const isLabel = ({ name, note, tags, status }: Label): boolean =>
   status === 'labelled' ||

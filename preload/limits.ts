@@ -8,9 +8,9 @@ import { keepableText } from './quoting'
 export const limits = {
   /** Largest integer in a database column. */
   integer: 2 ** 31 - 1,
-  /** Numbers of clusters, merges, parts and clusterings. */
+  /** Numbers of clusters, merges, parts, selections and clusterings. */
   number: 999_999_999,
-  /** Numbers of merges and parts in a file. Lower, so that numbers remain free after an import. */
+  /** Numbers of merges, parts and selections in a file. Lower, so that numbers remain free after an import. */
   numberInFile: 99_999_999,
   name: 500,
   note: 20_000,
@@ -37,7 +37,7 @@ export const limits = {
   threads: 1024,
   /** Tokens of a study or a file. */
   tokens: 2 ** 28,
-  /** Tokens listed by one call or one part. */
+  /** Tokens listed by one call, one part or one selection. */
   tokensNamed: 1_000_000,
   documents: 10_000_000,
   vocabulary: 10_000_000,

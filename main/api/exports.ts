@@ -1,7 +1,10 @@
 import { basename, dirname, resolve } from 'node:path'
-import { clusterExportFormats } from '../../preload/contract'
+import { clusterExportFormats, isTokenFormat, tokenExportFormats } from '../../preload/contract'
 import type { ClusterExportFormat, ExportAnswer } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
+import { isSelection, parseTarget } from '../../preload/label-rules'
+import { comparedName } from '../../preload/labels'
+import { briefly } from '../../preload/quoting'
 import { isFolder } from '../base/files'
 import type { FileIdentity, FolderIdentity } from '../base/files'
 import { exportAnnotatedSet } from '../exchange/annotated-export'
@@ -9,6 +12,7 @@ import { exportRun } from '../exchange/export'
 import type { Overwrite } from '../exchange/output'
 import { writePicture } from '../exchange/picture'
 import { exportReport } from '../exchange/report'
+import { clusteringOf } from '../exchange/selection'
 import type { Selection } from '../exchange/selection'
 import { exportSite } from '../exchange/site'
 import { programVersion } from '../pipeline/versions'
@@ -27,6 +31,7 @@ interface Order {
   readonly path: string
   readonly clustering?: number
   readonly clusters: Selection
+  readonly tokens?: ArrayLike<number> | undefined
   readonly overwrite: Overwrite
   readonly rawCells?: boolean
   readonly picture?: string
@@ -40,8 +45,13 @@ type Files = FileIdentity | FolderIdentity
 const write = async (
   workspace: Workspace,
   run: string,
-  { format, path, clusters, overwrite, rawCells = false, picture, contexts, clustering }: Order
+  { format, path, clusters, tokens, overwrite, rawCells = false, picture, contexts, clustering }: Order
 ): Promise<Files> => {
+  if (tokens !== undefined && !isTokenFormat(format))
+    throw new SpectroscopeError(
+      'usage',
+      `The format ${format} holds whole clusters; export selected tokens as ${tokenExportFormats.join(', ')}.`
+    )
   const which = { clusters, overwrite, ...(clustering === undefined ? {} : { clustering }) }
   if (format === 'annotated') return exportAnnotatedSet(workspace, run, { file: path, program, ...which })
   if (format === 'html') {
@@ -55,7 +65,26 @@ const write = async (
       ...which,
       ...(contexts === undefined ? {} : { contexts })
     })
-  return exportRun(workspace, run, { format, folder: path, rawCells, ...which })
+  return exportRun(workspace, run, { format, folder: path, rawCells, tokens, ...which })
+}
+
+/** Tokens of a selection by its number or name. Throws an `input` error if there is none, or several of that name. */
+const selectedTokens = async (
+  workspace: Workspace,
+  runId: string,
+  number: number | undefined,
+  text: string
+): Promise<readonly number[]> => {
+  const run = await workspace.getRun(runId)
+  const all = (await workspace.getAnnotations(runId, clusteringOf(run, number).number)).filter(({ target }) =>
+    isSelection(target)
+  )
+  const byNumber = all.filter(({ target }) => String(parseTarget(target).number) === text)
+  const found = byNumber.length > 0 ? byNumber : all.filter(({ name }) => comparedName(name) === comparedName(text))
+  if (found.length === 1) return found[0].tokens ?? []
+  const what = found.length === 0 ? 'has no selection' : 'has several selections named'
+  const remedy = `\`labels ${runId}\` lists selections by number`
+  throw new SpectroscopeError('input', `Run ${runId} ${what} "${briefly(text)}"; ${remedy}.`)
 }
 
 /** Answer for a file, or for a folder with its files. */
@@ -101,6 +130,8 @@ export interface ExportRequest {
   readonly path: string
   readonly clustering?: number
   readonly clusters: Selection
+  /** Number or name of a selection, of which only the tokens are written. */
+  readonly selection?: string | undefined
   readonly overwrite: Overwrite
   /** Leave CSV text cells unchanged; off by default. */
   readonly rawCells?: boolean
@@ -118,7 +149,9 @@ export interface Exported extends ExportAnswer {
 export const exportTo = (workspace: string, run: string, order: ExportRequest): Promise<Exported> =>
   withWorkspace(workspace, 'read', async (opened) => {
     const { id } = await opened.findRun(run)
-    const answer = written(order.path, await write(opened, id, order))
+    const { selection, clustering } = order
+    const tokens = selection === undefined ? undefined : await selectedTokens(opened, id, clustering, selection)
+    const answer = written(order.path, await write(opened, id, { ...order, tokens }))
     return {
       run: id,
       format: order.format,

@@ -57,6 +57,7 @@ const mostMergedShown = 20
 const words = ({ target, name, clusters, cluster }: Annotation): string => {
   const { kind, number } = parseTarget(target)
   const named = name === '' ? '' : ` ${quoted(briefly(name))}`
+  if (kind === 'selection') return `Fewer than half of the tokens of the selection${named || ` ${number}`} are here.`
   const many = (clusters ?? []).length > mostMergedShown
   const merged = many ? `${clusters?.length} clusters` : `clusters ${clusters?.join(', ')}`
   const part = kind === 'merge' ? `merge of ${merged}` : `part of cluster ${cluster}`

@@ -1,5 +1,6 @@
 import type { Annotation, AnnotationsChanged } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
+import { isSelection } from '../../preload/label-rules'
 import type { RunRecord } from '../../preload/records'
 import type { AnnotationEdit } from '../labels/annotations'
 import { carryLabels, matchTokens } from '../labels/carry'
@@ -34,7 +35,8 @@ export const destinationOf = async (
   tree: await workspace.getTree(run, { clustering }),
   annotations: await workspace.getAnnotations(run, clustering),
   nextMerge: await workspace.nextTargetNumber(run, clustering, 'merge'),
-  nextPart: await workspace.nextTargetNumber(run, clustering, 'part')
+  nextPart: await workspace.nextTargetNumber(run, clustering, 'part'),
+  nextSelection: await workspace.nextTargetNumber(run, clustering, 'selection')
 })
 
 /** For every left token, its right counterpart. Null if both runs have the same study. */
@@ -84,6 +86,20 @@ export const carry = async (
 const leastOverlap = 0.5
 
 /**
+ * The latest clustering of a run with labels of its own. Every clustering has the run's selections, so where there is
+ * nothing else the latest of all has them. Undefined if nothing is labelled.
+ */
+const latestLabelled = async (workspace: Workspace, { id, clusterings }: RunRecord): Promise<number | undefined> => {
+  let selected: number | undefined
+  for (const { number } of clusterings.toReversed()) {
+    const annotations = await workspace.getAnnotations(id, number)
+    if (annotations.some(({ target }) => !isSelection(target))) return number
+    if (annotations.length > 0) selected ??= number
+  }
+  return selected
+}
+
+/**
  * Transfers labels to a run from the run that it continues, by overlap, as *Compare* does: from its latest clustering
  * with labels to the run's latest clustering. Returns null if there are no labels to transfer, or the run has its
  * own.
@@ -98,23 +114,21 @@ export const transferLabels = async (
     continued === undefined ? undefined : (await workspace.listRuns()).find((run) => run.id === continued.run)
   if (target === undefined || begun === undefined || (await workspace.getAnnotations(id, target.number)).length > 0)
     return null
-  for (const { number } of begun.clusterings.toReversed()) {
-    if ((await workspace.getAnnotations(begun.id, number)).length === 0) continue
-    const [from, to] = [
-      { run: begun.id, clustering: number },
-      { run: id, clustering: target.number }
-    ]
-    const { proposals, edits } = await carry(workspace, from, to, leastOverlap, () => true)
-    return proposals.length === 0
-      ? null
-      : applyEdits(
-          workspace,
-          id,
-          target.number,
-          edits,
-          `transfer ${proposals.length} labels from “${begun.name}”, which this run continues`,
-          author
-        )
-  }
-  return null
+  const number = await latestLabelled(workspace, begun)
+  if (number === undefined) return null
+  const [from, to] = [
+    { run: begun.id, clustering: number },
+    { run: id, clustering: target.number }
+  ]
+  const { proposals, edits } = await carry(workspace, from, to, leastOverlap, () => true)
+  return proposals.length === 0
+    ? null
+    : applyEdits(
+        workspace,
+        id,
+        target.number,
+        edits,
+        `transfer ${proposals.length} labels from “${begun.name}”, which this run continues`,
+        author
+      )
 }

@@ -4,6 +4,7 @@ import { basename, join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Annotation } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
+import { isSelection } from '../../preload/label-rules'
 import type { RunRecord } from '../../preload/records'
 import { checkContents } from '../base/plain-files'
 import { annotationsOf } from '../exchange/annotated-labels'
@@ -132,10 +133,13 @@ const clusteringFor = (
   return { run: run.id, clustering: clustering.number }
 }
 
-/** Edits that turn the present annotations into the saved ones. */
+/**
+ * Edits that turn the present annotations into the saved ones. The saved ones are of one clustering, and selections are
+ * of the run, so a selection that is not among them stays unless the file says that it was cleared.
+ */
 const editsTo = (present: readonly Annotation[], { annotations, cleared }: SavedLabels): AnnotationEdit[] => {
   const [now, then] = [present, annotations].map((all) => new Map(all.map(({ target, ...body }) => [target, body])))
-  const gone = cleared ?? [...now.keys()].filter((target) => !then.has(target))
+  const gone = cleared ?? [...now.keys()].filter((target) => !then.has(target) && !isSelection(target))
   return [
     ...[...then].flatMap(([target, after]) => (isDeepStrictEqual(now.get(target), after) ? [] : [{ target, after }])),
     ...gone.filter((target) => now.has(target)).map((target) => ({ target, after: null }))

@@ -53,6 +53,7 @@ const exportedText = ({ format, path, files, folder }: Exported): Visible =>
 const targetWords = ({ target, clusters, cluster, tokens }: Annotation, kinds: RunLabels['kinds']): string => {
   const number = target.slice(target.indexOf(':') + 1)
   if (clusters !== undefined) return `merge ${number} of ${clusters.join(', ')}`
+  if (tokens !== undefined && cluster === undefined) return `selection ${number}`
   if (tokens !== undefined) return `part ${number} of ${cluster === -1 ? 'rest' : String(cluster)}`
   const kind = kinds[Number(number)]
   return number === '-1' ? 'rest' : kind === 'cluster' ? number : `${kind} ${number}`

@@ -68,15 +68,20 @@ const diagnosticsInFile = async ({ workspace, run }: Source): Promise<SetHead['d
       }) as unknown as SetHead['diagnostics'][number]
   )
 
-/** Merges whose clusters are all exported, and parts of exported clusters. */
-const groupsInFile = ({ annotations, members, numbers }: Source): Pick<SetHead, 'merges' | 'parts'> => {
+/** Merges whose clusters are all exported, parts of exported clusters, and selections whose tokens all are. */
+const groupsInFile = ({ annotations, members, numbers }: Source): Pick<SetHead, 'merges' | 'parts' | 'selections'> => {
   const merges: SetHead['merges'] = []
   const parts: SetHead['parts'] = []
+  const selections: SetHead['selections'] = []
   for (const [target, annotation] of annotations) {
     const { kind, number } = parseTarget(target)
     const { clusters, cluster, tokens } = annotation
     if (kind === 'merge' && clusters?.every((one) => members.has(one)) === true)
       merges.push({ merge: number, clusters, label: labelInFile(annotation) })
+    if (kind === 'selection' && tokens?.every((token) => numbers[token] >= 0) === true) {
+      const own = tokens.map((token) => numbers[token])
+      selections.push({ selection: number, tokens: own, label: labelInFile(annotation) })
+    }
     if (kind === 'part' && cluster !== undefined && tokens !== undefined && members.has(cluster)) {
       parts.push({
         part: number,
@@ -86,7 +91,7 @@ const groupsInFile = ({ annotations, members, numbers }: Source): Pick<SetHead, 
       })
     }
   }
-  return { merges, parts }
+  return { merges, parts, selections }
 }
 
 const recordInFile = ({ stability, sweep, ...clustering }: ClusteringRecord): SetHead['clustering'] => ({

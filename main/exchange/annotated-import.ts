@@ -235,7 +235,8 @@ export const labelsForClustering = async (
       tree: await workspace.getTree(run, { clustering }),
       annotations: await workspace.getAnnotations(run, clustering),
       nextMerge: await workspace.nextTargetNumber(run, clustering, 'merge'),
-      nextPart: await workspace.nextTargetNumber(run, clustering, 'part')
+      nextPart: await workspace.nextTargetNumber(run, clustering, 'part'),
+      nextSelection: await workspace.nextTargetNumber(run, clustering, 'selection')
     },
     matched,
     least

@@ -22,6 +22,11 @@ export const annotationsOf = (
       ...said(label),
       cluster: numberOf(cluster),
       tokens
+    })),
+    ...head.selections.map(({ selection, tokens, label }): Annotation => ({
+      target: `selection:${selection}`,
+      ...said(label),
+      tokens
     }))
   ]
 }

@@ -284,8 +284,8 @@ class SetReader {
     })
   }
 
-  /** Checks that merges and parts refer to existing groups, and each merge to groups of one kind. */
-  #checkLabels({ merges, parts }: SetHead, { groups, leftover }: ReadGroups): void {
+  /** Checks that merges, parts and selections refer to what the file has, and each merge to groups of one kind. */
+  #checkLabels({ merges, parts, selections }: SetHead, { groups, leftover }: ReadGroups): void {
     const { reader } = this
     const known = new Map(
       [...groups, ...(leftover === undefined ? [] : [leftover])].map((group) => [group.summary.cluster, group])
@@ -306,6 +306,12 @@ class SetReader {
       if (tokens.every((token) => own.has(token))) return
       throw reader.fault(`its tokens are not in cluster ${cluster}`, again, ['parts', at])
     })
+    selections.forEach(({ tokens }, at) => {
+      const missing = tokens.find((token) => token >= this.#tokens.length)
+      if (missing !== undefined) throw reader.fault(`there is no token ${missing}`, again, ['selections', at])
+      if (tokens.some((token, place) => place > 0 && token <= tokens[place - 1]))
+        throw reader.fault('its tokens are not in ascending order', again, ['selections', at])
+    })
   }
 
   async read(): Promise<ReadSet> {
@@ -315,6 +321,10 @@ class SetReader {
       await this.#part(key)
     }
     await reader.end()
+    if (this.version < 3 && !this.#seen.has('selections')) {
+      this.#seen.add('selections')
+      this.#head.selections = []
+    }
     const missing = [...Object.keys(headSchemas), 'documents', 'vocabulary', 'rows', 'clusters', 'matrix'].find(
       (key) => !this.#seen.has(key)
     )

@@ -16,7 +16,7 @@ import { seedSchema, provenanceSchema, stageSchema, diagnosticsSchema } from './
 /** Value of the file's first key. */
 export const setFormat = 'spectroscope annotated cluster set'
 /** Increased whenever a reader of the previous version would not understand the file. */
-export const setVersion = 2
+export const setVersion = 3
 
 /** Name of an imported run, to distinguish it from a run of the same name: "first, imported", "first, imported 2". */
 export const markedName = (name: string, number: number): string =>
@@ -183,6 +183,7 @@ export const blockSchema = z.strictObject({
 
 export const mergeSchema = z.strictObject({ merge: number, clusters: labelFields.clusters, label: labelSchema })
 export const partSchema = z.strictObject({ part: number, cluster, tokens: labelFields.tokens, label: labelSchema })
+export const selectionSchema = z.strictObject({ selection: number, tokens: labelFields.tokens, label: labelSchema })
 
 const mostStages = 100
 
@@ -220,7 +221,11 @@ export const headSchemas = {
     .describe('of χ per component over all tokens of the run'),
   context: z.strictObject({ before: index, after: index }).describe('token ids on either side of each member'),
   merges: z.array(mergeSchema).max(limits.groups),
-  parts: z.array(partSchema).max(limits.groups)
+  parts: z.array(partSchema).max(limits.groups),
+  selections: z
+    .array(selectionSchema)
+    .max(limits.groups)
+    .describe('labelled sets of any tokens of this file, in ascending order, whatever clusters they are in')
 } as const
 
 /**
@@ -294,7 +299,7 @@ export const annotatedSetJsonSchema = (): object => ({
   description: [
     `Version ${setVersion}: clusters of tokens by their susceptibilities, in a tree, with what people say of them,`,
     'how well they recur, their tokens in context, and where the numbers come from.',
-    'Version 1 had neither a tree nor stability.'
+    'Version 1 had neither a tree nor stability, and version 2 no selections.'
   ].join(' '),
   ...z.toJSONSchema(annotatedSetSchema, { io: 'input' })
 })

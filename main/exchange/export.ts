@@ -8,13 +8,14 @@ import { buildFolder, writeFileAtomically, writingError } from '../base/files'
 import type { FolderIdentity, Parts } from '../base/files'
 import { GroupTree } from '../base/group-tree'
 import type { Workspace } from '../store/store'
-import type { ExportedTable } from '../store/tables'
-import { labelOf } from '../../preload/label-rules'
+import type { ExportedTable, TableOptions } from '../store/tables'
+import { isSelection, labelOf, sameTokens } from '../../preload/label-rules'
+import { columnsOf } from './export-columns'
 import { type Members, contexts } from './export-contexts'
 import { jsonArray, pretty, rounded } from './json'
 import type { Overwrite } from './output'
 import { writeNpy } from './npy'
-import { chosenClusters, clusteringOf } from './selection'
+import { checkedTokens, chosenClusters, clusteringOf, clustersAround } from './selection'
 import type { Selection } from './selection'
 
 export const exportFormats = ['json', 'csv', 'npy', 'parquet'] as const
@@ -29,6 +30,8 @@ export interface ExportOptions {
   readonly clustering?: number
   /** Clusters whose tokens are written; all tokens by default. */
   readonly clusters?: Selection
+  /** Writes only these tokens, and of the clusters only those that they are in; `clusters` does not count then. */
+  readonly tokens?: ArrayLike<number> | undefined
   /** Whether text cells of CSV stay unchanged even if a spreadsheet would run them as formulas; false by default. */
   readonly rawCells?: boolean
 }
@@ -40,6 +43,8 @@ interface Source {
   readonly tree: GroupTree
   /** By number, unclustered tokens last; undefined for all. */
   readonly chosen: readonly ClusterNumber[] | undefined
+  /** Ascending; undefined for all tokens of the chosen clusters. */
+  readonly tokens: Int32Array | undefined
   readonly annotations: ReadonlyMap<AnnotationTarget, Annotation>
   readonly rawCells: boolean
 }
@@ -57,12 +62,10 @@ const rowsAtOnce = 65_536
 const write = async (folder: string, name: string, parts: Parts): Promise<void> =>
   writeFileAtomically(join(folder, name), parts)
 
-const selection = ({
-  clustering,
-  chosen
-}: Source): { readonly clustering?: number; readonly clusters?: readonly ClusterNumber[] } => ({
+const selection = ({ clustering, chosen, tokens }: Source): Omit<TableOptions, 'rawCells'> => ({
   ...(clustering === undefined ? {} : { clustering: clustering.number }),
-  ...(chosen === undefined ? {} : { clusters: chosen })
+  ...(chosen === undefined ? {} : { clusters: chosen }),
+  ...(tokens === undefined ? {} : { tokens })
 })
 
 const table = async (
@@ -83,8 +86,14 @@ const table = async (
   }
 }
 
-/** For each token, whether it is in a selected cluster; undefined if all are. */
-const chosenTokens = async ({ workspace, run, clustering, chosen }: Source): Promise<Uint8Array | undefined> => {
+/** For each token, whether it is written; undefined if all are. */
+const chosenTokens = async (source: Source): Promise<Uint8Array | undefined> => {
+  const { workspace, run, clustering, chosen, tokens } = source
+  if (tokens !== undefined) {
+    const flags = new Uint8Array(run.tokens)
+    for (const token of tokens) flags[token] = 1
+    return flags
+  }
   if (chosen === undefined || clustering === undefined) return undefined
   const clusters = new Set(chosen)
   return Uint8Array.from(await workspace.getMembership(run.id, { clustering: clustering.number }), (cluster) =>
@@ -121,15 +130,17 @@ const summaries = async ({ workspace, run, clustering, chosen }: Source): Promis
 
 /** Members of every cluster, of the groups above, and of unclustered tokens. */
 const membersOf = async (
-  { workspace, run, tree }: Source,
+  source: Source,
   { number: clustering }: ClusteringRecord
 ): Promise<ReadonlyMap<number, Members>> => {
+  const { workspace, run, tree } = source
+  const written = source.tokens === undefined ? undefined : await chosenTokens(source)
   const groups = new Map<number, Members>()
   for (const level of new Set<GroupKind>(['cluster', ...tree.nodes.map(({ kind }) => kind)])) {
     const membership = await workspace.getMembership(run.id, { clustering, level })
     const strengths = await workspace.getStrengths(run.id, { clustering, level })
     membership.forEach((group, token) => {
-      if (group === leftoverCluster && level !== 'cluster') return
+      if (written?.[token] === 0 || (group === leftoverCluster && level !== 'cluster')) return
       const members = groups.get(group) ?? { tokens: [], strengths: [] }
       if (members.tokens.length === 0) groups.set(group, members)
       members.tokens.push(token)
@@ -201,26 +212,6 @@ const clusterFile = async function* (source: Source): AsyncGenerator<string> {
   yield '\n'
 }
 
-/** Reliability of each column, in order: how much of it is signal. */
-const columnsOf = async ({ workspace, run }: Source): Promise<object[]> => {
-  const diagnostics = new Map((await workspace.getDiagnostics(run.id)).map((each) => [each.component, each]))
-  return run.components.map((component) => {
-    const { reliability = null, centredReliability = null, blocks = null } = diagnostics.get(component) ?? {}
-    return {
-      component,
-      reliability,
-      centredReliability,
-      ...(blocks === null
-        ? {}
-        : {
-            reliabilityBounds: blocks.reliabilityBounds,
-            centredReliabilityBounds: blocks.centredReliabilityBounds,
-            effectiveShare: blocks.effectiveShare
-          })
-    }
-  })
-}
-
 const npy = async (source: Source, folder: string): Promise<void> => {
   const { run } = source
   const chosen = await chosenTokens(source)
@@ -228,7 +219,7 @@ const npy = async (source: Source, folder: string): Promise<void> => {
   await writeNpy(join(folder, 'susceptibilities.npy'), shape, matrixBlocks(source, 'susceptibilities', chosen))
   await writeNpy(join(folder, 'standard_errors.npy'), shape, matrixBlocks(source, 'standardErrors', chosen))
   await write(folder, 'components.json', `${pretty(run.components)}\n`)
-  await write(folder, 'columns.json', `${pretty(await columnsOf(source))}\n`)
+  await write(folder, 'columns.json', `${pretty(await columnsOf(source.workspace, source.run))}\n`)
   await table(source, folder, 'tokens', 'csv', 'tokens')
   await write(folder, 'clusters.json', clusterFile(source))
   await writeHeader(source, folder, 'csv')
@@ -259,7 +250,23 @@ const writeHeader = (source: Source, folder: string, format: 'csv' | 'parquet'):
 }
 
 /** Everything about the run that is not a table: what produced the numbers, and with which settings. */
-const header = ({ run, clustering, chosen }: Source): Record<string, unknown> => ({
+const header = (source: Source): Record<string, unknown> => ({
+  ...runHeader(source),
+  ...(source.tokens === undefined ? {} : { selectedTokens: selectedTokens(source, source.tokens) })
+})
+
+/** Number of the tokens that were selected, and their label if they have one. */
+const selectedTokens = ({ annotations }: Source, tokens: Int32Array): object => {
+  const own = [...annotations.values()].find(
+    ({ target, tokens: named }) => isSelection(target) && sameTokens(named ?? [], tokens)
+  )
+  return {
+    count: tokens.length,
+    label: own === undefined ? null : { ...labelOf(own), author: own.author, changedAt: own.changedAt }
+  }
+}
+
+const runHeader = ({ run, clustering, chosen }: Source): Record<string, unknown> => ({
   format: 'spectroscope run',
   version: 1,
   run: {
@@ -319,13 +326,21 @@ const json = async (source: Source, folder: string): Promise<void> => {
  * then target position), components.json, columns.json (reliability of each), tokens.csv, clusters.json, and run.json
  * as for csv.
  *
- * With selected clusters, only their tokens are included. Returns the identities of the files. Throws an `input`
+ * With selected clusters or tokens, only their tokens are included. Returns the identities of the files. Throws an `input`
  * error if the run has no susceptibilities yet, or no clusters although its configuration asks for them.
  */
 export const exportRun = async (
   workspace: Workspace,
   runId: string,
-  { format, folder, overwrite = false, clustering: number, clusters = 'all', rawCells = false }: ExportOptions
+  {
+    format,
+    folder,
+    overwrite = false,
+    clustering: number,
+    clusters = 'all',
+    tokens: asked,
+    rawCells = false
+  }: ExportOptions
 ): Promise<FolderIdentity> => {
   const run = await workspace.getRun(runId)
   if (run.components.length === 0)
@@ -345,13 +360,20 @@ export const exportRun = async (
   const annotations = clustering === undefined ? [] : await workspace.getAnnotations(run.id, clustering.number)
   const tree =
     clustering === undefined ? GroupTree.flat(0) : await workspace.getTree(run.id, { clustering: clustering.number })
-  const chosen = clustering === undefined ? null : chosenClusters(run, clustering, tree, clusters, annotations)
+  const tokens = asked === undefined ? undefined : checkedTokens(run, asked)
+  const chosen =
+    clustering === undefined
+      ? null
+      : tokens === undefined
+        ? chosenClusters(run, clustering, tree, clusters, annotations)
+        : await clustersAround(workspace, run.id, clustering, tokens)
   const source: Source = {
     workspace,
     run,
     clustering,
     tree,
     chosen: chosen ?? undefined,
+    tokens,
     rawCells,
     annotations: new Map(annotations.map((annotation) => [annotation.target, annotation]))
   }

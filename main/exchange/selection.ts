@@ -5,6 +5,7 @@ import { leftoverCluster } from '../../preload/records'
 import type { ClusteringRecord, ClusterNumber, RunRecord } from '../../preload/records'
 import { missingGroup } from '../base/group-tree'
 import type { GroupTree } from '../base/group-tree'
+import type { Workspace } from '../store/store'
 
 /** Clusters to export: all, including unclustered tokens; those that count as labelled; or a list of numbers. */
 export type Selection = 'all' | 'labelled' | readonly ClusterNumber[]
@@ -51,4 +52,25 @@ export const chosenClusters = (
     )
   const all = new Set([...chosen].flatMap((group) => (group === leftoverCluster ? [group] : tree.within(group))))
   return groups.filter((cluster) => all.has(cluster))
+}
+
+/** Tokens in ascending order, each once. Throws an `input` error if there are none, or the run has not all of them. */
+export const checkedTokens = ({ id, tokens: count }: RunRecord, asked: ArrayLike<number>): Int32Array => {
+  const tokens = Int32Array.from(new Set(Array.from(asked))).sort()
+  const foreign = tokens.find((token) => token < 0 || token >= count)
+  if (foreign === undefined && tokens.length > 0) return tokens
+  const what = foreign === undefined ? 'No token was given' : `Run ${id} has no token ${foreign}`
+  throw new SpectroscopeError('input', `${what}; its tokens are 0 to ${count - 1}.`)
+}
+
+/** Clusters that tokens are in, the unclustered tokens last. */
+export const clustersAround = async (
+  workspace: Workspace,
+  run: string,
+  { number }: ClusteringRecord,
+  tokens: Int32Array
+): Promise<ClusterNumber[]> => {
+  const membership = await workspace.getMembership(run, { clustering: number })
+  const own = [...new Set(Array.from(tokens, (token) => membership[token]))]
+  return own.sort((a, b) => Number(a < 0) - Number(b < 0) || a - b)
 }

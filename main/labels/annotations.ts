@@ -6,7 +6,15 @@ import type {
   LabelChanges
 } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
-import { changedBody, changedLabel, clusterTarget, emptyLabel, labelOf, parseTarget } from '../../preload/label-rules'
+import {
+  changedBody,
+  changedLabel,
+  clusterTarget,
+  emptyLabel,
+  labelOf,
+  parseTarget,
+  sameTokens
+} from '../../preload/label-rules'
 import type { ParsedTarget, Signature } from '../../preload/label-rules'
 import type { ClusterNumber } from '../../preload/records'
 
@@ -16,13 +24,17 @@ export interface AnnotationEdit {
   readonly after: AnnotationBody | null
 }
 
-export interface EditCircumstances {
+/** Numbers for the next merge, part and selection. A change that creates several counts up from them. */
+export interface NextNumbers {
+  readonly nextMerge: number
+  readonly nextPart: number
+  readonly nextSelection: number
+}
+
+export interface EditCircumstances extends NextNumbers {
   readonly author: string
   /** ISO 8601 in UTC. */
   readonly now: string
-  /** Numbers for the next merge and the next part. A change that creates several counts up from them. */
-  readonly nextMerge: number
-  readonly nextPart: number
 }
 
 const numbersAscending = (numbers: Iterable<number>): number[] => [...new Set(numbers)].sort((a, b) => a - b)
@@ -46,13 +58,17 @@ export class AnnotationDraft {
   readonly #touched = new Set<AnnotationTarget>()
   #nextMerge: number
   #nextPart: number
+  #nextSelection: number
 
-  /** `nextMerge` and `nextPart` number the next merge and part. A change that creates several counts up from them. */
-  constructor(current: ReadonlyMap<AnnotationTarget, AnnotationBody>, nextMerge: number, nextPart: number) {
+  constructor(
+    current: ReadonlyMap<AnnotationTarget, AnnotationBody>,
+    { nextMerge, nextPart, nextSelection }: NextNumbers
+  ) {
     this.#before = current
     this.#bodies = new Map(current)
     this.#nextMerge = nextMerge
     this.#nextPart = nextPart
+    this.#nextSelection = nextSelection
   }
 
   get(target: AnnotationTarget): AnnotationBody | undefined {
@@ -125,6 +141,22 @@ export class AnnotationDraft {
     return target
   }
 
+  /**
+   * Labels a selection of tokens. A set of tokens has one label: if there is a selection of exactly these, its label
+   * changes.
+   */
+  select(tokens: readonly number[], changes: LabelChanges, signature: Signature): AnnotationTarget {
+    const own = numbersAscending(tokens)
+    const known = this.#of('selection').find(([, body]) => sameTokens(body.tokens ?? [], own))
+    if (known !== undefined) {
+      this.set(known[0], changes, signature)
+      return known[0]
+    }
+    const target: AnnotationTarget = `selection:${this.#nextSelection++}`
+    this.#put(target, { ...changedLabel(emptyLabel, changes), ...signature, tokens: own })
+    return target
+  }
+
   /** Edits with each target once, and only targets that have changed. */
   edits(): AnnotationEdit[] {
     return [...this.#touched].flatMap((target) => {
@@ -136,14 +168,15 @@ export class AnnotationDraft {
 
 /**
  * Computes what successive changes by a person do to the annotations of a clustering. Returns each target once, and
- * only targets that differ afterwards. Throws an `input` error if a merge or part to be changed does not exist.
+ * only targets that differ afterwards. Throws an `input` error if a merge, part or selection to be changed does not
+ * exist.
  */
 export const editsOf = (
   changes: readonly AnnotationChange[],
   current: ReadonlyMap<AnnotationTarget, AnnotationBody>,
-  { author, now, nextMerge, nextPart }: EditCircumstances
+  { author, now, ...next }: EditCircumstances
 ): AnnotationEdit[] => {
-  const draft = new AnnotationDraft(current, nextMerge, nextPart)
+  const draft = new AnnotationDraft(current, next)
   const signature: Signature = { author, changedAt: now }
   for (const change of changes) {
     switch (change.do) {
@@ -158,6 +191,9 @@ export const editsOf = (
         break
       case 'split':
         draft.split(change.cluster, change.tokens, change.label, signature)
+        break
+      case 'select':
+        draft.select(change.tokens, change.label, signature)
         break
     }
   }

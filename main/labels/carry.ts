@@ -4,9 +4,9 @@ import type { ClusterNumber } from '../../preload/records'
 import { leftoverCluster } from '../../preload/records'
 import { coarseness } from '../base/group-tree'
 import type { GroupTree } from '../base/group-tree'
-import { clusterTarget, emptyLabel, labelOf, parseTarget } from '../../preload/label-rules'
+import { clusterTarget, emptyLabel, labelOf, parseTarget, sameTokens } from '../../preload/label-rules'
 import { AnnotationDraft } from './annotations'
-import type { AnnotationEdit } from './annotations'
+import type { AnnotationEdit, NextNumbers } from './annotations'
 
 /** Rows of token ids with the studied positions of each. Tokens are numbered row by row, then by position. */
 export interface StudiedRows {
@@ -52,10 +52,7 @@ export interface CarrySource {
   readonly annotations: readonly Annotation[]
 }
 
-export interface CarryDestination extends CarrySource {
-  readonly nextMerge: number
-  readonly nextPart: number
-}
+export interface CarryDestination extends CarrySource, NextNumbers {}
 
 export interface CarriedLabels {
   readonly proposals: readonly CarriedLabel[]
@@ -148,6 +145,13 @@ type Placement =
       readonly tokens: readonly number[]
       readonly jaccard: number
     }
+  | {
+      readonly annotation: Annotation
+      readonly from: number
+      readonly kind: 'selection'
+      readonly tokens: readonly number[]
+      readonly jaccard: number
+    }
 
 type Fits = (cluster: ClusterNumber) => boolean
 
@@ -164,7 +168,8 @@ const ofGroup =
  *
  * A merge stays a merge if two or more of its groups are found again, and becomes a label if they have become a
  * single group. A part becomes a label if it has become a group, and stays a part if at least that share of it lies
- * in one group.
+ * in one group. A selection stays one if at least that share of its tokens is there; where the same one is there
+ * already, as in another clustering of the same run, nothing is transferred.
  *
  * `matched` gives the right token of every left token, or -1; null if both have the same tokens. Author and time are
  * preserved. The blind test's score is kept only if the tokens are exactly the same.
@@ -273,10 +278,26 @@ export const carryLabels = (
     )
   }
 
+  const known = new Set<Annotation>()
+  const placeSelection = (annotation: Annotation, from: number): void => {
+    const { tokens: own = [], name } = annotation
+    const tokens = own
+      .map(rightToken)
+      .filter((token) => token >= 0)
+      .sort((a, b) => a - b)
+    const jaccard = tokens.length / own.length
+    const isThere = (other: Annotation): boolean =>
+      parseTarget(other.target).kind === 'selection' && other.name === name && sameTokens(other.tokens ?? [], tokens)
+    if (right.annotations.some(isThere)) known.add(annotation)
+    else if (tokens.length > 0 && jaccard >= least)
+      placements.push({ annotation, from, kind: 'selection', tokens, jaccard })
+  }
+
   for (const annotation of left.annotations) {
     const { kind, number } = parseTarget(annotation.target)
     if (kind === 'cluster') contest(annotation, number, matches(histogramOf(number), number, ofGroup(number)))
     else if (kind === 'merge') placeMerge(annotation)
+    else if (kind === 'selection') placeSelection(annotation, number)
     else placePart(annotation)
   }
 
@@ -295,30 +316,42 @@ export const carryLabels = (
   const current = new Map<AnnotationTarget, AnnotationBody>(
     right.annotations.map(({ target, ...body }) => [target, body])
   )
-  const draft = new AnnotationDraft(current, right.nextMerge, right.nextPart)
+  const draft = new AnnotationDraft(current, right)
   const placed = new Set(placements.map(({ annotation }) => annotation))
   const proposals = placements.map((placement): CarriedLabel => {
     const { annotation, from, jaccard: overlap } = placement
     const { author, changedAt, name } = annotation
     const label = { ...emptyLabel, ...labelOf(annotation), blindTest: overlap === 1 ? annotation.blindTest : null }
     const { blindTest: _, ...said } = label
-    const to = placement.kind === 'merge' ? placement.clusters[0] : placement.to
+    const signature = { author, changedAt }
     const named = (body: AnnotationBody | undefined): string | null =>
       body === undefined || body.name === '' ? null : body.name
-    const replaced =
-      placement.kind === 'cluster'
-        ? named(current.get(clusterTarget(to)))
-        : placement.kind === 'merge'
-          ? named(
-              [...current.values()].find(({ clusters }) =>
-                clusters?.some((cluster) => placement.clusters.includes(cluster))
-              )
-            )
-          : null
-    if (placement.kind === 'cluster') draft.replace(to, label, { author, changedAt })
-    else if (placement.kind === 'merge') draft.merge(placement.clusters, said, { author, changedAt })
-    else draft.split(to, placement.tokens, said, { author, changedAt })
-    return { target: annotation.target, from, to, jaccard: overlap, name, replaces: replaced }
+    const place = (): { readonly to: number; readonly replaces: string | null } => {
+      switch (placement.kind) {
+        case 'cluster': {
+          const replaces = named(current.get(clusterTarget(placement.to)))
+          draft.replace(placement.to, label, signature)
+          return { to: placement.to, replaces }
+        }
+        case 'merge': {
+          const { clusters: merged } = placement
+          const isIn = ({ clusters }: AnnotationBody): boolean =>
+            clusters?.some((cluster) => merged.includes(cluster)) === true
+          draft.merge(merged, said, signature)
+          return { to: merged[0], replaces: named([...current.values()].find(isIn)) }
+        }
+        case 'part':
+          draft.split(placement.to, placement.tokens, said, signature)
+          return { to: placement.to, replaces: null }
+        case 'selection': {
+          const target = draft.select(placement.tokens, said, signature)
+          return { to: parseTarget(target).number, replaces: named(current.get(target)) }
+        }
+      }
+    }
+    const { to, replaces } = place()
+    return { target: annotation.target, from, to, jaccard: overlap, name, replaces }
   })
-  return { proposals, edits: draft.edits(), left: left.annotations.filter((annotation) => !placed.has(annotation)) }
+  const isLeft = (annotation: Annotation): boolean => !placed.has(annotation) && !known.has(annotation)
+  return { proposals, edits: draft.edits(), left: left.annotations.filter(isLeft) }
 }

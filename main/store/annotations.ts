@@ -18,7 +18,16 @@ import { select } from './database'
 import { knownClustering, knownRun } from './facts'
 import type { JournalFile } from './journal'
 import { jsonOf } from './json'
-import { annotationOf, journaled, labelChangesOf, stepColumns, stepOf, texts, turned } from './replay'
+import {
+  annotationOf,
+  ofClusteringOrRun,
+  journaled,
+  labelChangesOf,
+  stepColumns,
+  stepOf,
+  texts,
+  turned
+} from './replay'
 import { getRun } from './runs'
 
 export interface AnnotationsOrder {
@@ -53,7 +62,7 @@ export interface Undone {
   readonly undo: UndoState
 }
 
-const kinds = ['cluster', 'merge', 'part'] as const
+const kinds = ['cluster', 'merge', 'part', 'selection'] as const
 const sortKey = (target: AnnotationTarget): number[] => {
   const { kind, number } = parseTarget(target)
   return [kinds.indexOf(kind), number]
@@ -63,7 +72,7 @@ const byTarget = (a: { target: AnnotationTarget }, b: { target: AnnotationTarget
   return kind - otherKind || number - otherNumber
 }
 
-/** Annotations of a clustering: clusters, merges, then parts, each by number. */
+/** Annotations of a clustering: clusters, merges, parts, then the run's selections, each by number. */
 export const getAnnotations = async (
   connection: DuckDBConnection,
   run: string,
@@ -71,7 +80,9 @@ export const getAnnotations = async (
 ): Promise<Annotation[]> => {
   const known = await knownClustering(connection, run, clustering)
   const values = [known.number, known.clustering.number]
-  return (await select(connection, 'SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2', values))
+  return (
+    await select(connection, `SELECT target, body FROM annotations WHERE run = $1 AND ${ofClusteringOrRun}`, values)
+  )
     .map(annotationOf)
     .sort(byTarget)
 }
@@ -130,21 +141,21 @@ export const getHistory = async (connection: DuckDBConnection, limit: number): P
     stepOf
   )
 
-/** The next free number for a merge or a part, unused in the annotations and the journal. */
+/** The next free number for a merge, part or selection, unused in the annotations and the journal. */
 export const nextTargetNumber = async (
   connection: DuckDBConnection,
   run: string,
   clustering: number,
-  kind: 'merge' | 'part'
+  kind: 'merge' | 'part' | 'selection'
 ): Promise<number> => {
   const { number } = await knownRun(connection, run)
   const [row] = await select(
     connection,
     `SELECT coalesce(max(substr(target, $3)::INTEGER), 0) + 1 AS next FROM (
-      SELECT target FROM annotations WHERE run = $1 AND clustering = $2
-      UNION ALL SELECT unnest(from_json(json_extract(changes, '$[*].target')::JSON, '["VARCHAR"]')) FROM journal
-      WHERE run = $4 AND clustering = $2)
-     WHERE starts_with(target, $5)`,
+      SELECT clustering, target FROM annotations WHERE run = $1
+      UNION ALL SELECT clustering, unnest(from_json(json_extract(changes, '$[*].target')::JSON, '["VARCHAR"]'))
+      FROM journal WHERE run = $4)
+     WHERE starts_with(target, $5) AND ${ofClusteringOrRun}`,
     [number, clustering, kind.length + 2, run, `${kind}:`]
   )
   return Number(row.next)
@@ -165,7 +176,7 @@ const bodiesOf = async (
 ): Promise<Map<AnnotationTarget, AnnotationBody>> => {
   const rows = await select(
     connection,
-    `SELECT target, body FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`,
+    `SELECT target, body FROM annotations WHERE run = $1 AND ${ofClusteringOrRun} AND target IN ${texts('$3')}`,
     [run, clustering, jsonOf(targets)]
   )
   return new Map(rows.map(annotationOf).map(({ target, ...body }) => [target, body]))

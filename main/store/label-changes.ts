@@ -39,6 +39,7 @@ export interface BlindAnswer extends ClusteringChange {
 
 const clustersNamed = (change: AnnotationChange): ClusterNumber[] => {
   if (change.do === 'merge') return change.clusters
+  if (change.do === 'select') return []
   if (change.do === 'split') return [change.cluster]
   return change.targets.map(parseTarget).flatMap(({ kind, number }) => (kind === 'cluster' ? [number] : []))
 }
@@ -64,15 +65,23 @@ const checkPart = (members: Int32Array, cluster: ClusterNumber, tokens: readonly
   throw new SpectroscopeError('input', `Token ${foreign} is not in cluster ${cluster}; ${remedy}.`)
 }
 
+/** Throws unless a run has all tokens of a selection. */
+const checkSelection = (run: string, count: number, tokens: readonly number[]): void => {
+  const missing = tokens.find((token) => token >= count)
+  if (missing !== undefined)
+    throw new SpectroscopeError('input', `Run ${run} has no token ${missing}; its tokens are 0 to ${count - 1}.`)
+}
+
 /** Throws an `input` error if changes name missing groups or tokens, or groups that cannot be merged. */
 const checkChanges = async (
   connection: DuckDBConnection,
   { run, clustering: number, changes }: LabelsOrder
 ): Promise<void> => {
-  const { clustering, tree } = await knownClustering(connection, run, number)
+  const { clustering, tree, tokens } = await knownClustering(connection, run, number)
   const missing = changes.flatMap(clustersNamed).find((cluster) => !hasGroup(clustering, cluster))
   if (missing !== undefined) throw missingGroup(run, clustering, missing)
   for (const change of changes) if (change.do === 'merge') checkMerge(tree, change.clusters)
+  for (const change of changes) if (change.do === 'select') checkSelection(run, tokens, change.tokens)
   for (const change of changes) {
     if (change.do !== 'split') continue
     checkPart(await getClusterMembers(connection, run, number, change.cluster), change.cluster, change.tokens)
@@ -103,7 +112,8 @@ export const changeLabels = async (
     author,
     now: new Date().toISOString(),
     nextMerge: await nextTargetNumber(connection, run, clustering, 'merge'),
-    nextPart: await nextTargetNumber(connection, run, clustering, 'part')
+    nextPart: await nextTargetNumber(connection, run, clustering, 'part'),
+    nextSelection: await nextTargetNumber(connection, run, clustering, 'selection')
   })
   if (edits.length === 0) return { run, clustering, changed: [], undo: await getUndoState(connection) }
   return applyAnnotations(connection, journal, { run, clustering, words, author, edits, id })

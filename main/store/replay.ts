@@ -19,6 +19,12 @@ import { iso } from './runs'
 /** SQL that turns a JSON parameter into a list of texts. */
 export const texts = (parameter: string): string => `(SELECT unnest(from_json(${parameter}::JSON, '["VARCHAR"]')))`
 
+/**
+ * SQL that finds the annotations of a clustering, `$2`, among those of its run. A selection belongs to the run: its
+ * row is with the clustering in which it was changed last, and counts for all.
+ */
+export const ofClusteringOrRun = "(clustering = $2 OR starts_with(target, 'selection:'))"
+
 export const stepColumns = `number, words, author, ${iso('made_at')}, run, clustering, undone`
 export const stepOf = (row: Row): JournalStep =>
   fitting('journal', `step ${String(row.number)}`, stepRow, {
@@ -70,7 +76,7 @@ const writeAnnotations = async (
   { clustering, changes }: AnnotationsStep
 ): Promise<void> => {
   const targets = jsonOf(changes.map(({ target }) => target))
-  await connection.run(`DELETE FROM annotations WHERE run = $1 AND clustering = $2 AND target IN ${texts('$3')}`, [
+  await connection.run(`DELETE FROM annotations WHERE run = $1 AND ${ofClusteringOrRun} AND target IN ${texts('$3')}`, [
     run,
     clustering,
     targets

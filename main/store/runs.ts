@@ -321,10 +321,20 @@ export const renameClustering = async (
   return findClustering(connection, run, clustering)
 }
 
+/** Moves a run's selections from a clustering to its latest other one, so that they outlive it. */
+const keepSelections = (connection: DuckDBConnection, run: number, clustering: number): Promise<unknown> =>
+  connection.run(
+    `UPDATE annotations SET clustering = others.latest
+     FROM (SELECT max(clustering) AS latest FROM clusterings WHERE run = $1 AND clustering <> $2) others
+     WHERE run = $1 AND annotations.clustering = $2 AND starts_with(target, 'selection:') AND latest IS NOT NULL`,
+    [run, clustering]
+  )
+
 export const deleteClustering = (connection: DuckDBConnection, run: string, clustering: number): Promise<void> =>
   inTransaction(connection, async () => {
     await findClustering(connection, run, clustering)
     const number = await runNumber(connection, run)
+    await keepSelections(connection, number, clustering)
     for (const table of clusteringTables)
       await connection.run(`DELETE FROM ${table} WHERE run = $1 AND clustering = $2`, [number, clustering])
     await connection.run('DELETE FROM journal WHERE run = $1 AND clustering = $2', [run, clustering])

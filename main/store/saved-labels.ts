@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { annotationBodySchema, targetSchema } from '../../preload/contract-annotations'
 import type { Annotation, AnnotationBody, AnnotationTarget } from '../../preload/contract-annotations'
 import { SpectroscopeError } from '../../preload/errors'
+import { isSelection } from '../../preload/label-rules'
 import { readingFault } from '../base/faults'
 import { backupFormat, backupVersion } from './backups'
 import { readJournal } from './journal'
@@ -80,7 +81,12 @@ export const readJournalLabels = async (file: string): Promise<SavedLabels[]> =>
       bodies: new Map<AnnotationTarget, AnnotationBody | null>()
     }
     clusterings.set(key, known)
-    for (const { target, after } of line.changes) known.bodies.set(target, after)
+    for (const { target, after } of line.changes) {
+      // A selection belongs to the run. Its last change counts, whichever clustering that was made in.
+      if (isSelection(target))
+        for (const other of clusterings.values()) if (other.run === line.run) other.bodies.delete(target)
+      known.bodies.set(target, after)
+    }
   }
   return [...clusterings.values()].map(({ run, clustering, bodies }) => ({
     run,

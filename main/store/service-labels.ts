@@ -30,7 +30,7 @@ const blindAnswer = z.object({ ...change, cluster, right: z.boolean() })
  * no effect.
  */
 export const labelMethods = {
-  /** Clusters, merges, then parts, each by number. */
+  /** Clusters, merges, parts, then the run's selections, each by number. */
   getAnnotations: safe([run, clustering], reading(annotations.getAnnotations)),
   getAllAnnotations: safe([run], reading(annotations.getAllAnnotations)),
   /** Counts of all clusterings with annotations. */
@@ -81,9 +81,12 @@ export const labelMethods = {
   /** Latest first, including undone steps. */
   getHistory: safe([index], reading(annotations.getHistory)),
   /**
-   * A number for a new merge or part, larger than all existing ones and those in steps that can be undone or redone.
+   * A number for a new merge, part or selection, larger than all existing ones and those in steps that can be undone or redone.
    */
-  nextTargetNumber: safe([run, clustering, z.enum(['merge', 'part'])], reading(annotations.nextTargetNumber)),
+  nextTargetNumber: safe(
+    [run, clustering, z.enum(['merge', 'part', 'selection'])],
+    reading(annotations.nextTargetNumber)
+  ),
   /**
    * Writes all labels to a dated file under backups/. Returns its path. Closing the store does the same if labels
    * have changed.

@@ -36,7 +36,12 @@ const tokensQuery = z
   })
   .optional()
 const tableOptions = z
-  .object({ ...inClustering, clusters: z.array(cluster).min(1).optional(), rawCells: z.boolean().optional() })
+  .object({
+    ...inClustering,
+    clusters: z.array(cluster).min(1).optional(),
+    tokens: integers.optional(),
+    rawCells: z.boolean().optional()
+  })
   .optional()
 
 /** Stored results of a run. */

@@ -36,6 +36,8 @@ export type ExportedTable = (typeof exportedTables)[number]
 export interface TableOptions extends InClustering {
   /** Only these clusters and their tokens; all by default. */
   readonly clusters?: readonly ClusterNumber[] | undefined
+  /** Only these tokens of them; all by default. */
+  readonly tokens?: Int32Array | undefined
   /** Leave CSV text unchanged even if a spreadsheet would evaluate it as a formula; off by default. */
   readonly rawCells?: boolean | undefined
 }
@@ -57,9 +59,20 @@ const described = (run: number): string => `
   LEFT JOIN (SELECT * FROM documents WHERE run = ${run}) d ON d.document = s.document
   LEFT JOIN (SELECT * FROM vocabulary WHERE run = ${run}) v ON v.token_id = t.token_id`
 
-type Chosen = readonly ClusterNumber[] | undefined
+/** Clusters and tokens to export; undefined for all. */
+interface Chosen {
+  readonly clusters: readonly ClusterNumber[] | undefined
+  readonly tokens: Int32Array | undefined
+}
 
-const among = (clusters: Chosen): string => (clusters === undefined ? '' : ` AND cluster IN (${clusters.join(', ')})`)
+const among = ({ clusters }: Chosen): string =>
+  clusters === undefined ? '' : ` AND cluster IN (${clusters.join(', ')})`
+
+/** SQL for a list of tokens. */
+const listOf = (tokens: Int32Array): string => `from_json('[${tokens.join(',')}]', '["INTEGER"]')`
+
+const amongTokens = ({ tokens }: Chosen): string =>
+  tokens === undefined ? '' : ` AND token IN (SELECT unnest(${listOf(tokens)}))`
 
 interface Numbers {
   readonly run: number
@@ -67,9 +80,9 @@ interface Numbers {
 }
 
 /** Tokens of clusters and of the groups above them. */
-const member = ({ run, clustering }: Numbers, clusters: Chosen): string => `(
+const member = ({ run, clustering }: Numbers, chosen: Chosen): string => `(
   SELECT cluster, token, strength FROM memberships
-  WHERE run = ${run} AND clustering = ${clustering}${among(clusters)})`
+  WHERE run = ${run} AND clustering = ${clustering}${among(chosen)}${amongTokens(chosen)})`
 
 /** Every token once, with its cluster and the groups above it. */
 const placedTokens = ({ run, clustering }: Numbers, { clusters }: ClusteringRecord, chosen: Chosen): string => `(
@@ -97,12 +110,16 @@ const labels = (run: number, clustering: number): string => `(
     coalesce((body->>'cluster')::INTEGER, CASE WHEN starts_with(target, 'cluster:')
       THEN split_part(target, ':', 2)::INTEGER END) AS cluster,
     (body->'clusters')::INTEGER[] AS clusters, (body->'tokens')::INTEGER[] AS tokens
-  FROM annotations WHERE run = ${run} AND clustering = ${clustering})`
+  FROM annotations WHERE run = ${run} AND (clustering = ${clustering} OR starts_with(target, 'selection:')))`
 
 const clusterLabels = ({ run, clustering }: Numbers): string =>
   `(FROM ${labels(run, clustering)} WHERE kind = 'cluster')`
 const merges = ({ run, clustering }: Numbers): string =>
   `(SELECT unnest(clusters) AS cluster, label AS merge FROM ${labels(run, clustering)} WHERE kind = 'merge')`
+/** Names of the selections that each token is in, separated by semicolons. */
+const selections = ({ run, clustering }: Numbers): string =>
+  `(SELECT token, string_agg(label, '; ' ORDER BY number) AS selections FROM (SELECT unnest(tokens) AS token, label,
+  number FROM ${labels(run, clustering)} WHERE kind = 'selection' AND label <> '') GROUP BY token)`
 /**
  * Part of each token. A token may be in a part of its cluster and in one of a group above; the cluster's, which has
  * the lower number, is used.
@@ -110,11 +127,11 @@ const merges = ({ run, clustering }: Numbers): string =>
 const parts = ({ run, clustering }: Numbers): string => `(SELECT token, arg_min(label, cluster) AS part FROM (
   SELECT unnest(tokens) AS token, label, cluster FROM ${labels(run, clustering)} WHERE kind = 'part') GROUP BY token)`
 
-const clusterTokens = (run: number, clustering: number, clusters: Chosen): string => `
+const clusterTokens = (run: number, clustering: number, chosen: Chosen): string => `
   SELECT m.cluster, t.token_id AS id, any_value(${textOf('v', 't.token_id')}) AS text, count(*) AS count,
     (count(*) / sum(count(*)) OVER (PARTITION BY m.cluster)) / (any_value(e.everywhere) /
       (SELECT count(*) FROM tokens WHERE run = ${run})) AS lift
-  FROM ${member({ run, clustering }, clusters)} m JOIN (SELECT * FROM tokens WHERE run = ${run}) t USING (token)
+  FROM ${member({ run, clustering }, chosen)} m JOIN (SELECT * FROM tokens WHERE run = ${run}) t USING (token)
   JOIN (SELECT token_id, count(*) AS everywhere FROM tokens WHERE run = ${run} GROUP BY ALL) e
   ON e.token_id = t.token_id
   LEFT JOIN (SELECT * FROM vocabulary WHERE run = ${run}) v ON v.token_id = t.token_id
@@ -144,13 +161,13 @@ const tokenTable = (numbers: Numbers, clustering: ClusteringRecord, chosen: Chos
   return `
   SELECT described.*, m.cluster, l.label, m.strength, m.neighbourhood, n.label AS neighbourhood_label, m.region,
     r.label AS region_label,
-    coalesce(g.merge, gn.merge, gr.merge) AS merge, p.part
+    coalesce(g.merge, gn.merge, gr.merge) AS merge, p.part, s.selections
   FROM (${described(numbers.run)}) described
-  ${chosen === undefined ? 'LEFT ' : ''}JOIN ${placedTokens(numbers, clustering, chosen)} m USING (token)
+  ${chosen.clusters === undefined ? 'LEFT ' : ''}JOIN ${placedTokens(numbers, clustering, chosen)} m USING (token)
   LEFT JOIN ${said} l ON l.cluster = m.cluster LEFT JOIN ${merged} g ON g.cluster = m.cluster
   LEFT JOIN ${said} n ON n.cluster = m.neighbourhood LEFT JOIN ${merged} gn ON gn.cluster = m.neighbourhood
   LEFT JOIN ${said} r ON r.cluster = m.region LEFT JOIN ${merged} gr ON gr.cluster = m.region
-  LEFT JOIN ${parts(numbers)} p USING (token) ORDER BY token`
+  LEFT JOIN ${parts(numbers)} p USING (token) LEFT JOIN ${selections(numbers)} s USING (token) ORDER BY token`
 }
 
 /** Best rules as a table: the rule in words, and its quality. */
@@ -201,7 +218,7 @@ const clusterTable = async (
       SELECT * EXCLUDE (kind, number, clusters, tokens) FROM ${clusterLabels(numbers)}
     ) l ON l.cluster = c.cluster
     LEFT JOIN ${merges(numbers)} g ON g.cluster = c.cluster
-    ${chosen === undefined ? '' : `WHERE c.cluster IN (${chosen.join(', ')})`} ORDER BY c.cluster < 0, c.cluster`
+    WHERE true${among(chosen).replace('cluster', 'c.cluster')} ORDER BY c.cluster < 0, c.cluster`
 }
 
 const query = async (
@@ -210,17 +227,18 @@ const query = async (
   run: number,
   table: ExportedTable,
   clusteringNumber: number | undefined,
-  clusters: Chosen
+  chosen: Chosen
 ): Promise<string> => {
   const clustering = (): Promise<ClusteringRecord> => findClustering(connection, runId, clusteringNumber)
   const numbers = async (): Promise<Numbers> => ({ run, clustering: (await clustering()).number })
+  const { clusters, tokens } = chosen
   const chosenTokens = async (): Promise<string> =>
-    clusters === undefined ? '' : `AND token IN (SELECT token FROM ${member(await numbers(), clusters)})`
+    clusters === undefined ? amongTokens(chosen) : `AND token IN (SELECT token FROM ${member(await numbers(), chosen)})`
   switch (table) {
     case 'tokens': {
       if (clusteringNumber === undefined && (await getRun(connection, runId)).clusterings.length === 0)
-        return `${described(run)} ORDER BY t.token`
-      return tokenTable(await numbers(), await clustering(), clusters)
+        return `${described(run)} WHERE true${amongTokens(chosen)} ORDER BY t.token`
+      return tokenTable(await numbers(), await clustering(), chosen)
     }
     case 'susceptibilities':
       return matrix('chi', (await getColumns(connection, runId, run)).components, run, await chosenTokens())
@@ -235,18 +253,20 @@ const query = async (
     case 'documents':
       return `SELECT document, file, record, subset FROM documents WHERE run = ${run} ORDER BY document`
     case 'cluster_tokens':
-      return clusterTokens(run, (await clustering()).number, clusters)
+      return clusterTokens(run, (await clustering()).number, chosen)
     case 'labels': {
-      const chosen =
+      const selected =
+        tokens === undefined ? '' : ` OR (kind = 'selection' AND list_has_all(${listOf(tokens)}, tokens))`
+      const those =
         clusters === undefined
           ? ''
-          : `WHERE cluster IN (${clusters.join(', ')}) OR list_has_all([${clusters.join(', ')}], clusters)`
+          : `WHERE cluster IN (${clusters.join(', ')}) OR list_has_all([${clusters.join(', ')}], clusters)${selected}`
       return `SELECT kind, number, cluster, array_to_string(clusters, '; ') AS clusters, len(tokens) AS tokens, label,
         status, confidence, tags, note, author, changed_at, blind_right, blind_of
-        FROM ${labels(run, (await clustering()).number)} ${chosen} ORDER BY kind, number < 0, number`
+        FROM ${labels(run, (await clustering()).number)} ${those} ORDER BY kind, number < 0, number`
     }
     case 'clusters':
-      return clusterTable(connection, await numbers(), await clustering(), clusters)
+      return clusterTable(connection, await numbers(), await clustering(), chosen)
   }
 }
 
@@ -310,7 +330,7 @@ export interface TableExport extends TableOptions {
 }
 
 /**
- * Exports a table with DuckDB's COPY, optionally for chosen clusters only. CSV is UTF-8 with RFC 4180 quoting and a
+ * Exports a table with DuckDB's COPY, optionally for chosen clusters or tokens only. CSV is UTF-8 with RFC 4180 quoting and a
  * header. All texts are quoted, so that spaces and line breaks of tokens survive; unknown values are empty; an
  * apostrophe precedes text that a spreadsheet would evaluate (unless `rawCells`). Throws an `input` error if the run
  * lacks the data, and a `storage` error if the file cannot be written.
@@ -318,9 +338,10 @@ export interface TableExport extends TableOptions {
 export const exportTable = async (
   connection: DuckDBConnection,
   runId: string,
-  { table, format, file, clustering, clusters, rawCells = false, temporaryFolder }: TableExport
+  { table, format, file, clustering, clusters, tokens, rawCells = false, temporaryFolder }: TableExport
 ): Promise<void> => {
-  const select = await query(connection, runId, await runNumber(connection, runId), table, clustering, clusters)
+  const run = await runNumber(connection, runId)
+  const select = await query(connection, runId, run, table, clustering, { clusters, tokens })
   const copied =
     format === 'csv'
       ? await csvOf(connection, select, rawCells)

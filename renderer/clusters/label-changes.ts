@@ -10,14 +10,17 @@ import type {
   Signature
 } from '../../preload/contract'
 
-/** Predicts an annotation after a change is saved; merges and splits are not predicted. */
+/**
+ * Predicts an annotation after a change is saved. Merges, parts and new selections get their number only on saving, and
+ * are not predicted.
+ */
 export const changed = (
   target: AnnotationTarget,
   before: Annotation | undefined,
   change: AnnotationChange,
   signature: Signature
 ): Annotation | undefined => {
-  if (change.do === 'merge' || change.do === 'split' || !change.targets.includes(target)) return before
+  if ((change.do !== 'set' && change.do !== 'clear') || !change.targets.includes(target)) return before
   const body = change.do === 'clear' ? null : changedBody(target, before, change.label, signature)
   return body === null ? undefined : { ...body, target }
 }

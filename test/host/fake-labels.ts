@@ -134,6 +134,14 @@ export class FakeLabels {
             after: { ...fill(null, change.label), clusters: change.clusters }
           }
         ]
+      if (change.do === 'select')
+        return [
+          {
+            target: `selection:${this.#made}`,
+            before: null,
+            after: { ...fill(null, change.label), tokens: [...change.tokens].sort((a, b) => a - b) }
+          }
+        ]
       return [
         {
           target: `part:${this.#made}`,

@@ -140,7 +140,7 @@ describe('an annotated cluster set', () => {
     const set = await write('set.json')
     expect(set).toMatchObject({
       format: 'spectroscope annotated cluster set',
-      version: 2,
+      version: 3,
       program: 'spectroscope test',
       run: { id: run, name: 'a run', tokens: 20, probeRows: 4, initialLoss: 2.5 },
       provenance: { seed: 7, studyHash: 'abc', modelHash: 'def' },
@@ -368,7 +368,7 @@ describe('an annotated cluster set', () => {
       message: expect.stringContaining('is a folder')
     })
     expect(await readdir(out('a-folder'))).toEqual([])
-    await expect(write('deeper/and/deeper.json')).resolves.toMatchObject({ version: 2 })
+    await expect(write('deeper/and/deeper.json')).resolves.toMatchObject({ version: 3 })
   })
 })
 
@@ -407,14 +407,14 @@ describe('a file that is not right', () => {
     expect(
       await refusal(
         'newer.json',
-        changed((set) => (set.version = 3 as 2))
+        changed((set) => (set.version = 4 as 3))
       )
-    ).toContain('newer program (version 3 of the format; this one reads 2); update')
+    ).toContain('newer program (version 4 of the format; this one reads 3); update')
     for (const version of [0, 1.5, -1])
       expect(
         await refusal(
           'version.json',
-          changed((set) => (set.version = version as 2))
+          changed((set) => (set.version = version as 3))
         )
       ).toContain(`its version ${version} is unknown`)
     expect(
@@ -504,7 +504,7 @@ describe('a file that is not right', () => {
     expect(await refusal('damaged.json', text.replace('"members": [', '"members": [!'))).toContain('damaged near byte')
     expect(await refusal('damaged-2.json', text.replace('"members": [', '"members" ['))).toContain('damaged near byte')
     expect(await refusal('trailing.json', `${text}{}`)).toContain('damaged near byte')
-    expect(await refusal('double.json', text.replace('"version": 2,', '"version": 2, "version": 2,'))).toContain(
+    expect(await refusal('double.json', text.replace('"version": 3,', '"version": 3, "version": 3,'))).toContain(
       'at version, this key occurs twice'
     )
     expect(
@@ -561,7 +561,7 @@ const asVersion1 = (set: AnnotatedSet): object => {
   const settings = (value: object | false): object | false =>
     value === false ? value : without(value, 'method', 'stability')
   return {
-    ...set,
+    ...without(set, 'selections'),
     version: 1,
     configuration: { ...set.configuration, clustering: settings(set.configuration.clustering) },
     clustering: {

@@ -144,7 +144,8 @@ describe('an exported run', () => {
       'region',
       'region_label',
       'merge',
-      'part'
+      'part',
+      'selections'
     ])
     const study = smallStudy()
     expect(rows).toEqual(
@@ -163,7 +164,7 @@ describe('an exported run', () => {
           second ? 'b.jsonl' : 'a.jsonl',
           second ? 6 : 5,
           token < 5 ? 0 : token < 10 ? 1 : -1,
-          ...Array<string>(8).fill('')
+          ...Array<string>(9).fill('')
         ].map(String)
       })
     )
@@ -319,7 +320,8 @@ describe('an exported run', () => {
           '',
           '',
           'as one',
-          token === 6 || token === 7 ? 'a few' : ''
+          token === 6 || token === 7 ? 'a few' : '',
+          ''
         ])
       )
       expect((await read('susceptibilities')).slice(1).map(([token]) => token)).toEqual(['5', '6', '7', '8', '9'])

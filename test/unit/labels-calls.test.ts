@@ -420,7 +420,7 @@ describe("a window's calls about labels of a tree", () => {
       clusters: [0, 5],
       path: out('tree.json')
     })
-    expect(await call('imports.inspect', { path })).toMatchObject({ version: 2, tokens: 13, clusters: 3, labelled: 1 })
+    expect(await call('imports.inspect', { path })).toMatchObject({ version: 3, tokens: 13, clusters: 3, labelled: 1 })
     const { number } = await workspace.transaction(run, (writer) => writer.saveClustering(clusteringOf(40)))
     expect(await call('imports.annotated', { path, into: { run, clustering: number } })).toMatchObject({
       labels: 1,
@@ -488,7 +488,7 @@ describe("a window's calls about exports and imports", () => {
     expect(path).toMatch(/spectroscope-received-\w+\/_set\.json$/)
     expect(await call('imports.inspect', { path })).toMatchObject({
       name: 'a run',
-      version: 2,
+      version: 3,
       model: 'model',
       tokens: 20,
       clusters: 2,

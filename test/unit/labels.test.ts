@@ -31,7 +31,7 @@ const said = (target: AnnotationTarget, changes: Partial<AnnotationBody> = {}): 
 const mapOf = (annotations: readonly Annotation[]): Map<AnnotationTarget, AnnotationBody> =>
   new Map(annotations.map(({ target, ...rest }) => [target, rest]))
 const edit = (changes: readonly AnnotationChange[], current: readonly Annotation[] = []): AnnotationEdit[] =>
-  editsOf(changes, mapOf(current), { author: 'Ada', now, nextMerge: 4, nextPart: 7 })
+  editsOf(changes, mapOf(current), { author: 'Ada', now, nextMerge: 4, nextPart: 7, nextSelection: 2 })
 const set = (
   targets: AnnotationTarget[],
   label: Extract<AnnotationChange, { do: 'set' }>['label']
@@ -358,7 +358,7 @@ describe('labels carried to another clustering', () => {
   ) =>
     carryLabels(
       { membership: left, tree: leftTree, annotations },
-      { membership: right, tree: rightTree, annotations: there, nextMerge: 1, nextPart: 1 },
+      { membership: right, tree: rightTree, annotations: there, nextMerge: 1, nextPart: 1, nextSelection: 1 },
       matched,
       least
     )
@@ -458,7 +458,7 @@ describe('labels carried to another clustering', () => {
     const there = Int32Array.of(-1, -1, -1, 8, 8, -1)
     const { proposals } = carryLabels(
       { membership: Int32Array.of(0, 0, 0, -1, -1), tree: GroupTree.flat(1), annotations: [said('cluster:0')] },
-      { membership: there, tree: GroupTree.flat(9), annotations: [], nextMerge: 1, nextPart: 1 },
+      { membership: there, tree: GroupTree.flat(9), annotations: [], nextMerge: 1, nextPart: 1, nextSelection: 1 },
       matched,
       0.5
     )

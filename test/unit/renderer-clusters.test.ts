@@ -363,7 +363,8 @@ describe('changes of labels', () => {
             author: 'Ada',
             now: signature.changedAt,
             nextMerge: 1,
-            nextPart: 1
+            nextPart: 1,
+            nextSelection: 1
           })
           const after = edit === undefined ? body : (edit.after ?? undefined)
           const shown = changed(target, body === undefined ? undefined : { ...body, target }, change, signature)

@@ -48,7 +48,8 @@ beforeAll(async () => {
       'cluster:4': labelBody('neighbours', { status: 'unsure' }),
       'merge:3': labelBody('both', { clusters: [0, 1] }),
       'part:2': labelBody('some', { cluster: 2, tokens: [10, 11] }),
-      'cluster:-1': labelBody('', { status: 'skipped' })
+      'cluster:-1': labelBody('', { status: 'skipped' }),
+      'selection:3': labelBody('from anywhere', { note: 'a lasso', tokens: [0, 7, 19] })
     })
     labelled = await made.getAnnotations(run, 1)
   })
@@ -67,7 +68,7 @@ test('a backup brings every label back bit for bit, and those of before are kept
   )
   const before = await labels()
   const restored = await restoreWorkspace(folder, backup)
-  expect(restored).toMatchObject({ labels: 6, clusterings: 1, left: [], setAside: null, imported: null })
+  expect(restored).toMatchObject({ labels: 7, clusterings: 1, left: [], setAside: null, imported: null })
   expect(await labels()).toEqual(labelled)
   await restoreWorkspace(folder, restored.labelsBefore!)
   expect(await labels()).toEqual(before)
@@ -91,7 +92,7 @@ test('an annotated set brings every label back bit for bit, into its run or with
   const { imported } = await restoreWorkspace(other, set)
   expect(await labels(other, imported!)).toEqual(labelled)
   await inWorkspace((workspace) => apply(workspace, { 'cluster:5': null }, imported!), other)
-  expect(await restoreWorkspace(other, set)).toMatchObject({ imported: null, labels: 6 })
+  expect(await restoreWorkspace(other, set)).toMatchObject({ imported: null, labels: 7 })
   expect(await labels(other, imported!)).toEqual(labelled)
 })
 
@@ -121,7 +122,7 @@ test('a damaged database is replaced by the latest copy that opens, with the lab
     message: expect.stringContaining('`spectroscope restore`')
   })
   const restored = await restoreWorkspace(folder)
-  expect(restored).toMatchObject({ from: expect.stringContaining('workspace-schema-4'), labels: 7 })
+  expect(restored).toMatchObject({ from: expect.stringContaining('workspace-schema-4'), labels: 8 })
   expect(readFileSync(join(restored.setAside!, 'workspace.duckdb'), 'utf8')).toBe('damaged')
   expect(await labels()).toEqual(now)
   expect(await restoreWorkspace(folder)).toMatchObject({ from: null })
@@ -149,7 +150,7 @@ test('what cannot be restored is refused in a sentence, and nothing changes', as
   writeFileSync(bad, readFileSync(join(folder, 'backups', backup), 'utf8').replace(`"run":"${run}"`, '"run":"gone"'))
   expect(await restoreWorkspace(folder, bad)).toMatchObject({
     labels: 0,
-    left: [expect.stringContaining('6 labels of clustering 1 of run gone not restored')]
+    left: [expect.stringContaining('7 labels of clustering 1 of run gone not restored')]
   })
   const broken = join(place.folder, 'broken.duckdb')
   writeFileSync(broken, 'no database')
