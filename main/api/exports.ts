@@ -1,6 +1,7 @@
 import { basename, dirname, resolve } from 'node:path'
 import { clusterExportFormats, isTokenFormat, tokenExportFormats } from '../../preload/contract'
 import type { ClusterExportFormat, ExportAnswer } from '../../preload/contract'
+import { pythonOf } from '../../preload/contract-python'
 import { SpectroscopeError } from '../../preload/errors'
 import { isSelection, parseTarget } from '../../preload/label-rules'
 import { comparedName } from '../../preload/labels'
@@ -16,6 +17,7 @@ import { clusteringOf } from '../exchange/selection'
 import type { Selection } from '../exchange/selection'
 import { exportSite } from '../exchange/site'
 import { programVersion } from '../pipeline/versions'
+import { databaseName } from '../store/database'
 import type { Workspace } from '../store/store'
 import type { HandlersOf, WorkbenchContext } from './context'
 import { withWorkspace } from './workspaces'
@@ -158,4 +160,17 @@ export const exportTo = (workspace: string, run: string, order: ExportRequest): 
       folder: fileFormats.has(order.format) ? dirname(answer.path) : answer.path,
       ...answer
     }
+  })
+
+/** Lines of Python that load a clustering (the latest by default) from the database of a workspace. */
+export const pythonOfWorkspace = (
+  folder: string,
+  text: string,
+  number: number | undefined
+): Promise<{ readonly run: string; readonly clustering: number; readonly python: string }> =>
+  withWorkspace(folder, 'read', async (workspace) => {
+    const run = await workspace.findRun(text)
+    const clustering = clusteringOf(run, number).number
+    const python = pythonOf('workspace', resolve(folder, databaseName), run.id, clustering)
+    return { run: run.id, clustering, python }
   })

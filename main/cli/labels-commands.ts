@@ -3,10 +3,11 @@ import { InvalidArgumentError, Option } from 'commander'
 import type { Annotation } from '../../preload/contract-annotations'
 import { mostContexts } from '../../preload/calls-exchange'
 import { isForPython, pythonOf } from '../../preload/contract-python'
+import { SpectroscopeError } from '../../preload/errors'
 import { countStatuses } from '../../preload/labels'
 import { plural } from '../../preload/plural'
 import { briefly } from '../../preload/quoting'
-import { exportFormats, exportTo } from '../api/exports'
+import { exportFormats, exportTo, pythonOfWorkspace } from '../api/exports'
 import type { Exported, ExportFormat } from '../api/exports'
 import { labelsOf } from '../api/run-labels'
 import type { RunLabels, TakenName } from '../api/run-labels'
@@ -41,6 +42,23 @@ const namingIn = (text: string, earlier: readonly NamedCluster[] = []): NamedClu
   const at = text.indexOf('=')
   if (at < 0) throw new InvalidArgumentError('It must be CLUSTER=NAME, as in 7="closing brackets".')
   return [...earlier, { cluster: clusterIn(text.slice(0, at).trim()), name: text.slice(at + 1) }]
+}
+
+/** Format and path of an export. Throws a `usage` error if one is missing, or Python loads nothing of that format. */
+const destinationIn = (
+  format: ExportFormat | undefined,
+  path: string | undefined,
+  python: boolean
+): { readonly format: ExportFormat; readonly path: string } => {
+  if (format === undefined)
+    throw new SpectroscopeError('usage', `Give --format: what to write, one of ${exportFormats.join(', ')}.`)
+  if (path === undefined)
+    throw new SpectroscopeError('usage', 'Give --out: the folder to write, or the file for annotated and html.')
+  if (python && !isForPython(format)) {
+    const remedy = 'choose another format, or leave out --python'
+    throw new SpectroscopeError('usage', `Python loads nothing of the format ${format}; ${remedy}.`)
+  }
+  return { format, path }
 }
 
 const exportedText = ({ format, path, files, folder }: Exported): Visible =>
@@ -107,10 +125,11 @@ const takenText = ({ cluster, name, others }: TakenName): string => {
 }
 
 interface ExportOptions extends Common {
-  readonly format: ExportFormat
-  readonly out: string
+  readonly format?: ExportFormat
+  readonly out?: string
   readonly clustering?: number
   readonly clusters: 'all' | 'labelled' | number[]
+  readonly selection?: string
   readonly overwrite?: boolean
   readonly overwriteFile?: string
   readonly rawCells?: boolean
@@ -187,10 +206,12 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
     'export latest --format npy --out results',
     'export first --format annotated --out first.json',
     'export first --format site --out site',
-    'export first --format html --clusters 1,5,9 --out report.html'
+    'export first --format html --clusters 1,5,9 --out report.html',
+    'export first --format csv --selection "odd quotes" --out quotes',
+    'export latest --python'
   )
-    .addOption(new Option('-f, --format <format>', 'what to write').choices(exportFormats).makeOptionMandatory())
-    .requiredOption('-o, --out <path>', 'folder to write, new or empty; a file for annotated and html')
+    .addOption(new Option('-f, --format <format>', 'what to write').choices(exportFormats))
+    .option('-o, --out <path>', 'folder to write, new or empty; a file for annotated and html')
     .option('--clustering <number>', "one of the run's clusterings; the latest by default", clusteringNumber)
     .option(
       '--clusters <which>',
@@ -198,13 +219,17 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
       selectionIn,
       'all'
     )
+    .option('--selection <which>', 'csv, parquet, npy and json: only the tokens of a selection, by its number or name')
     .option('--raw-cells', 'csv and npy: put no apostrophe before table text that a spreadsheet would evaluate')
     .option(
       '--contexts <number>',
       'site: contexts on the page of each cluster; 24, or 8 of very many clusters',
       wholeIn(1, mostContexts)
     )
-    .option('--python', 'print the lines of Python that load what was written')
+    .option(
+      '--python',
+      "print the lines of Python that load what was written; without --format and --out, the workspace's database"
+    )
     .option('--overwrite', 'replace the folder or file if it is there, and an earlier export')
     .option('--overwrite-file <name>', 'replace the file of that name, even if it is no export of this program')
     .action(
@@ -215,6 +240,7 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
           out,
           clustering,
           clusters,
+          selection,
           overwrite,
           overwriteFile,
           rawCells,
@@ -224,16 +250,22 @@ export const addLabelCommands = ({ command, answer }: CommandMaker): void => {
         }: ExportOptions
       ) =>
         answer(options, async () => {
+          if (python === true && format === undefined && out === undefined) {
+            const loaded = await pythonOfWorkspace(options.workspace, run, clustering)
+            return { json: loaded, text: lines(loaded.python.trimEnd().split('\n')) }
+          }
+          const { format: chosen, path } = destinationIn(format, out, python === true)
           const exported = await exportTo(options.workspace, run, {
-            format,
-            path: out,
+            format: chosen,
+            path,
             clusters,
+            selection,
             overwrite: overwriteFile ?? overwrite === true,
             rawCells: rawCells === true,
             contexts,
             ...which(clustering)
           })
-          const code = python === true && isForPython(format) ? pythonOf(format, exported.path) : undefined
+          const code = python === true && isForPython(chosen) ? pythonOf(chosen, exported.path) : undefined
           const json = code === undefined ? exported : { ...exported, python: code }
           return { json, text: code === undefined ? exportedText(exported) : lines(code.trimEnd().split('\n')) }
         })

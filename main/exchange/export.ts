@@ -326,8 +326,8 @@ const json = async (source: Source, folder: string): Promise<void> => {
  * then target position), components.json, columns.json (reliability of each), tokens.csv, clusters.json, and run.json
  * as for csv.
  *
- * With selected clusters or tokens, only their tokens are included. Returns the identities of the files. Throws an `input`
- * error if the run has no susceptibilities yet, or no clusters although its configuration asks for them.
+ * With selected clusters or tokens, only their tokens are included. Returns the identities of the files. Throws an
+ * `input` error if the run has no susceptibilities yet, or no clusters although its configuration asks for them.
  */
 export const exportRun = async (
   workspace: Workspace,

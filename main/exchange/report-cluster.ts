@@ -9,7 +9,7 @@ import type { AnnotationTarget, Annotation, Label } from '../../preload/contract
 import { type Said, quoted } from '../../preload/labels'
 import type { RunRecord } from '../../preload/records'
 import type { GroupTree } from '../base/group-tree'
-import type { ClusterEntry } from '../../preload/contract-explore'
+import type { ClusterEntry, SelectionDetails } from '../../preload/contract-explore'
 import type { StudyTexts } from './contexts'
 import type { MapPlaces } from './map-places'
 import { type Html, html, nothing, joined, newline } from './html'
@@ -19,6 +19,13 @@ import { figureWords, tokenHtml, grouped, contextHtml, profileSvg } from './repo
 const aroundTokens = 24
 
 export const shownTopTokens = 16
+
+/** A named selection and what its tokens have in common. */
+export interface ReportSelection {
+  readonly annotation: Annotation
+  readonly tokens: readonly number[]
+  readonly details: SelectionDetails
+}
 
 export interface Report {
   readonly run: RunRecord
@@ -43,6 +50,7 @@ export interface Report {
   readonly entries: ReadonlyMap<ClusterNumber, ClusterEntry>
   /** Undefined where neither tokens nor clusters have places. */
   readonly map: MapPlaces | undefined
+  readonly selections: readonly ReportSelection[]
   readonly picture: string | undefined
   readonly program: string
 }
@@ -69,7 +77,7 @@ export const stabilityHtml = (stability: number | null): Html => {
 export const sharePercent = (share: number): string => `${(100 * share).toFixed(0)} %`
 
 /** The best rule in words, with its recall and precision; nothing if there is no rule. */
-export const ruleHtml = ({ rule }: ClusterSummary): Html => {
+export const ruleHtml = ({ rule }: Pick<ClusterSummary, 'rule'>): Html => {
   if (rule === null) return nothing
   const quality = `recall ${sharePercent(rule.recall)}, precision ${sharePercent(rule.precision)}`
   return html`${ruleWords(rule.conditions)} <span class="soft">${quality}</span>`
@@ -91,7 +99,7 @@ export const labelHtml = (annotation: Annotation | undefined): Html => {
   return html`<p>${statusHtml(annotation)}${by}</p>${note === '' ? nothing : html`<p class="note">${noteLines}</p>`}`
 }
 
-const topTokensHtml = ({ topTokens }: ClusterSummary, most: number): Html =>
+export const topTokensHtml = ({ topTokens }: Pick<ClusterSummary, 'topTokens'>, most: number): Html =>
   joined(
     topTokens.slice(0, most).map(({ text, count, lift }) => {
       const token = html`<span class="token">${tokenHtml(text)}</span>`

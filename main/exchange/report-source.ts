@@ -7,6 +7,7 @@ import { readMap } from './map-places'
 import { centralTokens, momentsOf } from './moments'
 import { shownTopTokens } from './report-cluster'
 import type { Report } from './report-cluster'
+import { readSelections } from './report-selections'
 import { chosenClusters, clusteringOf } from './selection'
 import type { Selection } from './selection'
 
@@ -62,6 +63,9 @@ export const readReport = async (
     moments,
     central: await centralTokens(workspace, run.id, membership, tree, moments, most),
     map: await readMap(workspace, run, clustering, membership),
+    selections: await readSelections(workspace, run.id, clustering.number, annotations, membership, (cluster) =>
+      chosen.has(cluster)
+    ),
     picture: undefined,
     program,
     reliabilities: await reliabilitiesOf(workspace, run),

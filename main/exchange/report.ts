@@ -18,6 +18,7 @@ import { mapSvg } from './map'
 import { refuseToReplace, reportGenerator } from './output'
 import type { Overwrite } from './output'
 import { figureWords, grouped, tokenHtml } from './report-parts'
+import { selectionsHtml } from './report-selections'
 import { reportStyle } from './report-style'
 import type { Selection } from './selection'
 import {
@@ -202,6 +203,11 @@ const reliabilityHtml = ({ run, reliabilities }: Report): Html => {
   return html`<section><h2>Reliability</h2>${words}<table>${head}<tbody>${rows}</tbody></table></section>\n`
 }
 
+const sectionLink =
+  (report: Report) =>
+  (summary: ClusterSummary): Html =>
+    html`<a href="#cluster${summary.cluster}">${nameOf(report, summary)}</a>`
+
 const pictureUrl = /^data:image\/(png|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}$/
 
 const page = function* (report: Report): Generator<Html> {
@@ -223,7 +229,7 @@ how the loss on a token varies with that of the corpus when parts of the model a
 ${provenance(report)}</header>
 ${figure}<main>
 ${contents(report)}
-${mapHtml(report)}${groupsHtml(report)}`
+${mapHtml(report)}${groupsHtml(report)}${selectionsHtml(report, sectionLink(report))}`
   for (const summary of summaries) yield clusterSection(report, summary)
   yield html`${reliabilityHtml(report)}</main></body></html>\n`
 }

@@ -14,6 +14,7 @@ import { provenance } from './report'
 import { aboveOf, contextItem, labelHtml, sharePercent, stabilityHtml } from './report-cluster'
 import type { Report } from './report-cluster'
 import { figureWords, grouped, profileSvg, tokenHtml } from './report-parts'
+import { selectionsHtml } from './report-selections'
 
 /** Only files of the site itself; `file:` because browsers do not count opened files as one origin. */
 const policy =
@@ -182,6 +183,9 @@ const levelsHtml = ({ summaries }: Report): Html => {
   return html`<div class="levels" role="group" aria-label="Level">${choices}</div>`
 }
 
+const linkFromIndex = (report: Report, summary: ClusterSummary): Html =>
+  html`<a href="clusters/${pageNameOf(summary.cluster)}">${titleHtml(report, summary)}</a>`
+
 /** The page with all clusters: the map, a table to sort, and a search over names, tokens and contexts. */
 export const indexPage = (report: Report): string => {
   const { run } = report
@@ -189,6 +193,7 @@ export const indexPage = (report: Report): string => {
   const figure = map === undefined ? nothing : html`<figure>${map}</figure>`
   const search = html`<input type="search" id="search" placeholder="Search names, tokens and contexts  ( / )"
 aria-label="Search names, tokens and contexts" autocomplete="off" spellcheck="false">`
+  const selections = selectionsHtml(report, (summary) => linkFromIndex(report, summary))
   const body = html`<main>
 <section class="intro"><h1 dir="auto">${run.name}</h1>
 <p class="lead">What a language model tells apart: ${grouped(run.tokens)} tokens, grouped by how
@@ -197,7 +202,7 @@ them. ${countsOf(report)}.</p></section>
 ${figure}
 <div class="tools">${search}${levelsHtml(report)}<span id="found" role="status" class="soft"></span></div>
 ${tableHtml(report)}
-<section id="contexts" hidden><h2>In context</h2><ul class="gallery"></ul></section>
+${selections}<section id="contexts" hidden><h2>In context</h2><ul class="gallery"></ul></section>
 <details><summary>How this was measured</summary>${provenance(report)}</details>
 </main>`
   return page({ title: run.name, root: '', kind: 'index', bar: html`<span class="brand">Spectroscope</span>`, body })

@@ -81,7 +81,8 @@ export const labelMethods = {
   /** Latest first, including undone steps. */
   getHistory: safe([index], reading(annotations.getHistory)),
   /**
-   * A number for a new merge, part or selection, larger than all existing ones and those in steps that can be undone or redone.
+   * A number for a new merge, part or selection, larger than all existing ones and those in steps that can be undone or
+   * redone.
    */
   nextTargetNumber: safe(
     [run, clustering, z.enum(['merge', 'part', 'selection'])],

@@ -330,8 +330,8 @@ export interface TableExport extends TableOptions {
 }
 
 /**
- * Exports a table with DuckDB's COPY, optionally for chosen clusters or tokens only. CSV is UTF-8 with RFC 4180 quoting and a
- * header. All texts are quoted, so that spaces and line breaks of tokens survive; unknown values are empty; an
+ * Exports a table with DuckDB's COPY, optionally for chosen clusters or tokens only. CSV is UTF-8 with RFC 4180 quoting
+ * and a header. All texts are quoted, so that spaces and line breaks of tokens survive; unknown values are empty; an
  * apostrophe precedes text that a spreadsheet would evaluate (unless `rawCells`). Throws an `input` error if the run
  * lacks the data, and a `storage` error if the file cannot be written.
  */

@@ -11,7 +11,7 @@ import { carryLabels } from '../../main/labels/carry'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
 
-import { storeRun, treeOf, workspaceTemplate } from './store-fixture'
+import { storeRun, treeDescription, treeOf, workspaceTemplate } from './store-fixture'
 import type { WorkspaceTemplate } from './store-fixture'
 
 let template: WorkspaceTemplate
@@ -203,39 +203,62 @@ describe('a selection in files', () => {
 
   test('is exported alone, by number or name, as tables and matrices', async () => {
     await change(1, select(lasso, 'Lasso'), { do: 'set', targets: ['cluster:0'], label: { name: 'zero' } })
-    const exported = async (format: 'csv' | 'npy' | 'json' | 'parquet', selection: string): Promise<string> => {
-      const path = out(`${format}-${selection}`)
-      await closed(() => exportTo(folder, run, { format, path, clusters: 'all', selection, overwrite: false }))
-      return path
-    }
-    const npy = await exported('npy', '1')
-    const whole = out('whole')
-    await closed(() => exportTo(folder, run, { format: 'npy', path: whole, clusters: 'all', overwrite: false }))
-    const [own, all] = [
-      await readNpy(join(npy, 'susceptibilities.npy')),
-      await readNpy(join(whole, 'susceptibilities.npy'))
-    ]
+    const paths = await closed(async () => {
+      const to = async (format: 'csv' | 'npy' | 'json' | 'parquet', selection?: string): Promise<string> => {
+        const path = out(`${format}-${selection}`)
+        await exportTo(folder, run, { format, path, clusters: 'all', selection, overwrite: false })
+        return path
+      }
+      await to('parquet', '1')
+      return {
+        whole: await to('npy'),
+        npy: await to('npy', '1'),
+        csv: await to('csv', 'lasso'),
+        json: await to('json', '1')
+      }
+    })
+    const matrix = (path: string) => readNpy(join(path, 'susceptibilities.npy'))
+    const [own, all] = [await matrix(paths.npy), await matrix(paths.whole)]
     expect(own.shape).toEqual([3, 3])
     expect(own.data).toEqual(Float32Array.from(lasso.flatMap((token) => [...all.data.slice(3 * token, 3 * token + 3)])))
-    const clusters = JSON.parse(await readFile(join(npy, 'clusters.json'), 'utf8')) as { members: number[] }[]
+    const clusters = JSON.parse(await readFile(join(paths.npy, 'clusters.json'), 'utf8')) as { members: number[] }[]
     expect(clusters.flatMap(({ members }) => members).sort((a, b) => a - b)).toEqual(lasso)
 
-    const csv = await exported('csv', 'lasso')
     const lines = async (name: string): Promise<string[]> =>
-      (await readFile(join(csv, name), 'utf8')).split('\n').filter((line) => /^"?(selection|cluster|\d)/.test(line))
+      (await readFile(join(paths.csv, name), 'utf8')).trimEnd().split('\n').slice(1)
     expect((await lines('susceptibilities.csv')).map((line) => Number(line.split(',')[0]))).toEqual(lasso)
-    expect((await lines('labels.csv')).some((line) => line.includes('"selection",1,,"",3,"Lasso"'))).toBe(true)
-    expect(JSON.parse(await readFile(join(csv, 'run.json'), 'utf8'))).toMatchObject({
+    expect((await lines('labels.csv')).filter((line) => line.startsWith('"selection"'))).toEqual([
+      expect.stringMatching(/^"selection",1,,,3,"Lasso","labelled"/)
+    ])
+    expect((await lines('tokens.csv')).filter((line) => line.endsWith(',"Lasso"'))).toHaveLength(3)
+    expect(JSON.parse(await readFile(join(paths.csv, 'run.json'), 'utf8'))).toMatchObject({
       selectedTokens: { count: 3, label: { name: 'Lasso' } }
     })
-    const whole2 = await readFile(join(await exported('csv', '1'), 'tokens.csv'), 'utf8')
-    expect(whole2).toContain('"Lasso"')
-    await exported('parquet', '1')
-    const { clusters: read } = JSON.parse(await readFile(join(await exported('json', '1'), 'run.json'), 'utf8')) as {
-      clusters: { members: { token: number }[] }[]
+    const { clusters: read } = JSON.parse(await readFile(join(paths.json, 'run.json'), 'utf8')) as {
+      clusters: { members: (number | { token: number })[] }[]
     }
     const listed = read.flatMap(({ members }) => members.map((one) => (typeof one === 'number' ? one : one.token)))
     expect(listed.sort((a, b) => a - b)).toEqual(lasso)
+  })
+
+  test('is in a report and on the first page of a site, if all of its tokens are', async () => {
+    await workspace.saveDescription(run, 1, treeDescription(20))
+    const [inside] = await workspace.getClusterMembers(run, 0)
+    await change(1, select(lasso, 'odd <b>quotes</b>'), select([inside], 'inside'))
+    const written = async (format: 'html' | 'site', clusters: 'all' | number[]): Promise<string> => {
+      const path = out(`${format}-${clusters.length}`)
+      await closed(() => exportTo(folder, run, { format, path, clusters, overwrite: true }))
+      return readFile(format === 'site' ? join(path, 'index.html') : path, 'utf8')
+    }
+    for (const format of ['html', 'site'] as const) {
+      const all = await written(format, 'all')
+      expect(all).toContain('odd &lt;b&gt;quotes&lt;/b&gt;</h3>')
+      expect(all).toContain('inside</h3>')
+      expect(all).toContain('3 tokens')
+      const some = await written(format, [0])
+      expect(some).toContain('inside</h3>')
+      expect(some).not.toContain('quotes')
+    }
   })
 
   test('is refused in one sentence where it is not there, or the format holds clusters', async () => {
