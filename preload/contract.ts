@@ -42,7 +42,10 @@ export {
   clusterOf,
   clusterTarget,
   emptyLabel,
+  changedLabel,
+  isSelection,
   parseTarget,
+  sameTokens,
   statusAfterNaming,
   tidyName
 } from './label-rules'

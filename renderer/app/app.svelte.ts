@@ -35,7 +35,7 @@ export class Workbench {
   overlay: 'palette' | 'keys' | 'terms' | null = $state(null)
   /** The open dialog, if any. */
   dialog:
-    | { readonly kind: 'export' }
+    | { readonly kind: 'export'; readonly selection?: true }
     | { readonly kind: 'import'; readonly path?: string }
     | { readonly kind: 'closing'; readonly runs: readonly string[] }
     | null = $state.raw(null)

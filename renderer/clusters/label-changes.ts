@@ -5,6 +5,7 @@ import type {
   AnnotationTarget,
   ClusterNumber,
   Confidence,
+  Label,
   LabelChanges,
   LabelStatus,
   Signature
@@ -39,7 +40,7 @@ const same = <T>(values: readonly T[]): T | undefined =>
   values.every((value) => value === values[0]) ? values[0] : undefined
 
 /** The label shared by several targets; one without an annotation counts as unseen and empty. */
-export const commonLabel = (annotations: readonly (Annotation | undefined)[]): CommonLabel => {
+export const commonLabel = (annotations: readonly (Label | undefined)[]): CommonLabel => {
   const labels = annotations.map((annotation) => annotation ?? emptyLabel)
   const [first = emptyLabel, ...others] = labels
   return {
@@ -69,6 +70,7 @@ const targetWords = (targets: readonly AnnotationTarget[], levelWord: LevelWord)
     return `${targets.length} ${levels.every((level) => level === first) ? first : 'group'}s`
   }
   const { kind, number } = parseTarget(targets[0])
+  if (kind === 'selection') return number > 0 ? `selection ${number}` : 'selected tokens'
   return number === leftoverCluster ? 'unclustered tokens' : `${levels.at(0) ?? kind} ${number}`
 }
 

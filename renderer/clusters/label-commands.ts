@@ -2,6 +2,7 @@ import { confidences } from '../../preload/contract'
 import type { Command } from '../app/commands.svelte'
 import type { Explore } from '../explore/explore.svelte'
 import type { Labelling } from './labelling.svelte'
+import { readAsOne, splitOff } from './token-groups'
 
 /** Moves the focus to a field of the label editor. */
 export interface LabelActions {
@@ -22,6 +23,7 @@ export const labelCommands = (
   /** A single cluster is merged with the one beside it. */
   const several = (): boolean => {
     const { labelled, current, similar, groups } = explore
+    if (labelling.selection.target !== null) return false
     if (labelled.length < 2) return current !== null && similar !== null
     // A group holds its members already.
     return !labelled.some((cluster) => labelled.some((other) => groups.isWithin(cluster, other)))
@@ -98,7 +100,7 @@ export const labelCommands = (
       label: 'Unmerge or undo split',
       keys: ['shift+g'],
       once: true,
-      when: () => labelling.merged !== undefined || labelling.part !== null,
+      when: () => labelling.selection.target === null && (labelling.merged !== undefined || labelling.part !== null),
       run: () => (labelling.part === null ? labelling.takeApart() : labelling.clear())
     },
     {
@@ -108,7 +110,31 @@ export const labelCommands = (
       keys: ['x'],
       once: true,
       when: () => explore.current !== null && explore.tokens.length > 0,
-      run: async () => labelling.split()
+      run: async () => splitOff(labelling)
+    },
+    {
+      id: 'labels.read-as-one',
+      group,
+      label: 'Read clusters as one',
+      keys: ['shift+r'],
+      once: true,
+      when: () => explore.labelled.length > 1 || labelling.merged !== undefined,
+      run: async () => readAsOne(explore)
+    },
+    {
+      id: 'labels.next-selection',
+      group,
+      label: 'Open next selection',
+      keys: ['shift+s'],
+      when: () => labelling.selection.all.length > 0,
+      run: () => labelling.selection.next()
+    },
+    {
+      id: 'labels.export-selection',
+      group,
+      label: 'Export selection…',
+      when: () => explore.tokens.length > 0,
+      run: () => void (explore.workbench.dialog = { kind: 'export', selection: true })
     },
     {
       id: 'labels.clear',
@@ -125,7 +151,7 @@ export const labelCommands = (
       label: 'Blind test label',
       keys: ['b'],
       once: true,
-      when: () => explore.current !== null,
+      when: () => explore.current !== null && labelling.selection.target === null,
       run: () => void (labelling.blindTest = explore.current)
     },
     {

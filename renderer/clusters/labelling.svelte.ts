@@ -1,5 +1,13 @@
 import { SvelteMap } from 'svelte/reactivity'
-import { clusterOf, clusterTarget, limits, parseTarget, statusAfterNaming, tidyName } from '../../preload/contract'
+import {
+  clusterOf,
+  clusterTarget,
+  isSelection,
+  limits,
+  parseTarget,
+  statusAfterNaming,
+  tidyName
+} from '../../preload/contract'
 import type {
   Annotation,
   AnnotationChange,
@@ -15,6 +23,7 @@ import { isGroup } from '../explore/groups'
 import { changeWords, commonLabel, tagChanges } from './label-changes'
 import { LabelQueue } from './label-queue'
 import type { QueueState } from './label-queue'
+import { OpenSelection } from './open-selection.svelte'
 import { allUnsent, dropUnsent, keepUnsent } from './outbox'
 import { suggestNames, withLaterNames } from './suggestions'
 import type { NamedCluster } from './suggestions'
@@ -43,9 +52,12 @@ export class Labelling {
   readonly #shown = new SvelteMap<ClusterNumber, readonly string[]>()
   readonly #drawn = new Map<ClusterNumber, readonly string[]>()
 
-  /** Targets of the editor: clusters, each replaced by its merge if it has one; or a part. */
+  readonly selection: OpenSelection
+
+  /** Targets of the editor: the open selection; clusters, each replaced by its merge if it has one; or a part. */
   readonly targets: readonly AnnotationTarget[] = $derived.by(() => {
     const { explore } = this
+    if (this.selection.target !== null) return [this.selection.target]
     if (this.part !== null && explore.annotations.has(this.part)) return [this.part]
     return [
       ...new Set(explore.labelled.map((cluster) => explore.merges.get(cluster)?.target ?? clusterTarget(cluster)))
@@ -54,9 +66,15 @@ export class Labelling {
   readonly annotation: Annotation | undefined = $derived.by(() =>
     this.targets.length === 1 ? this.explore.annotations.get(this.targets[0]) : undefined
   )
-  readonly common = $derived.by(() => commonLabel(this.targets.map((target) => this.explore.annotations.get(target))))
+  readonly common = $derived.by(() =>
+    commonLabel(
+      this.targets.map(
+        (target) => this.explore.annotations.get(target) ?? this.selection.pendingLabel(target, this.state.pending)
+      )
+    )
+  )
   readonly suggestions: readonly string[] = $derived.by(() =>
-    this.explore.current === null ? [] : this.#suggestionsFor(this.explore.current)
+    this.explore.current === null || this.selection.target !== null ? [] : this.#suggestionsFor(this.explore.current)
   )
   /** Tags in use, most frequent first. */
   readonly tagsInUse: readonly string[] = $derived.by(() => {
@@ -74,6 +92,7 @@ export class Labelling {
 
   constructor(explore: Explore) {
     this.explore = explore
+    this.selection = new OpenSelection(explore)
     const { workbench, run, clustering } = explore
     const inWorkbench = desks.get(workbench) ?? new Map<string, Desk>()
     desks.set(workbench, inWorkbench)
@@ -156,8 +175,9 @@ export class Labelling {
   }
 
   /** Queues a step, which is shown at once. */
-  #add(changes: readonly AnnotationChange[], words: string): void {
-    if (changes.length === 0) return
+  #add(asked: readonly AnnotationChange[], words: string): void {
+    if (asked.length === 0) return
+    const changes = asked.flatMap((change) => this.selection.resolved(change))
     const { annotations, workbench } = this.explore
     for (const change of changes)
       if (change.do === 'set' || change.do === 'clear')
@@ -226,7 +246,7 @@ export class Labelling {
       this.#add(
         [{ do: 'clear', targets: there }],
         there.length === 1 && clusterOf(there[0]) === undefined
-          ? `undo ${there[0].replace(':', ' ')}`
+          ? `${isSelection(there[0]) ? 'remove' : 'undo'} ${there[0].replace(':', ' ')}`
           : `clear label of ${this.#what(this.targets)}`
       )
     this.part = null
@@ -261,34 +281,13 @@ export class Labelling {
       this.#add([{ do: 'clear', targets: [merged.target] }], `unmerge ${merged.clusters?.length ?? 0} clusters`)
   }
 
-  /** Splits the selected tokens off the current cluster as a part. */
-  async split(): Promise<void> {
-    const { explore } = this
-    const { current, tokens, workbench } = explore
-    if (current === null) return
-    const members = new Set(await workbench.client.clusters.members({ ...explore.where, cluster: current }))
-    const inside = [...tokens].filter((token) => members.has(token))
-    if (inside.length === 0)
-      return workbench.tell(
-        'note',
-        `No selected token is in ${explore.nameOf(current)}. Select some of its tokens in the gallery or the graph.`
-      )
-    if (inside.length === members.size)
-      return workbench.tell(
-        'note',
-        `All tokens of ${explore.nameOf(current)} are selected. Select only the tokens to split off.`
-      )
-    const before = new Set(this.parts.map(({ target }) => target))
-    await explore.apply(
-      [{ do: 'split', cluster: current, tokens: inside, label: {} }],
-      `split ${inside.length} ${inside.length === 1 ? 'token' : 'tokens'} off ${explore.numberedName(current)}`
-    )
-    if (explore.current === current) this.part = this.parts.find(({ target }) => !before.has(target))?.target ?? null
-  }
-
-  /** Changes the edited targets, then opens the next unseen cluster in the list's order before the change. */
+  /**
+   * Changes the edited targets, then opens the next unseen cluster in the list's order before the change. A selection
+   * stays open.
+   */
   andMoveOn(act: () => void): void {
     const { explore } = this
+    if (this.selection.target !== null) return act()
     const next = this.#next()
     act()
     this.part = null
@@ -342,7 +341,7 @@ export class Labelling {
     const { explore } = this
     return [...explore.annotations.values()].flatMap(({ target, name, clusters }) => {
       const { kind, number } = parseTarget(target)
-      if (name === '' || kind === 'part') return []
+      if (name === '' || kind === 'part' || kind === 'selection') return []
       return (clusters ?? [number]).flatMap((cluster) => {
         const entry = explore.entries.get(cluster)
         return entry === undefined ? [] : [{ name, entry }]

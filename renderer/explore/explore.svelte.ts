@@ -1,6 +1,6 @@
 import { getContext, setContext } from 'svelte'
 import { SvelteMap, SvelteSet } from 'svelte/reactivity'
-import { clusterOf, clusterTarget, groupName, messageOf, saidOf } from '../../preload/contract'
+import { clusterOf, clusterTarget, groupName, isSelection, messageOf, saidOf } from '../../preload/contract'
 import type {
   Annotation,
   AnnotationChange,
@@ -41,6 +41,10 @@ export class Explore {
   readonly selected = new SvelteSet<ClusterNumber>()
   /** Selected token indices: from a lasso, a search or clicks in the gallery. */
   tokens: Int32Array = $state.raw(new Int32Array(0))
+  /** Whether the selected tokens are read rather than a cluster. */
+  selectionOpen = $state(false)
+  /** Tokens that were gathered from whole clusters, and the merge that these clusters are. */
+  gathered: { readonly tokens: Int32Array; readonly merge: AnnotationTarget | null } | null = $state.raw(null)
   /** The token under the pointer, or under the gallery's cursor. */
   hovered: number | null = $state(null)
   colouring: Colouring = $state.raw({ by: 'cluster' })
@@ -123,8 +127,9 @@ export class Explore {
   }
 
   #take({ run, clustering, changed }: AnnotationsChanged): void {
-    if (run !== this.run || clustering !== this.clustering) return
-    for (const { target, annotation } of changed) this.#put(target, annotation ?? undefined)
+    if (run !== this.run) return
+    for (const { target, annotation } of changed)
+      if (clustering === this.clustering || isSelection(target)) this.#put(target, annotation ?? undefined)
   }
 
   #put(target: AnnotationTarget, saved: Annotation | undefined): void {
@@ -211,6 +216,17 @@ export class Explore {
     return cluster !== undefined && this.entries.has(cluster) ? cluster : undefined
   }
 
+  /** Selects the tokens of a named selection, which are read then. */
+  openSelection({ tokens = [] }: Annotation): void {
+    this.tokens = Int32Array.from(tokens)
+  }
+
+  /** Selects the tokens of whole clusters, which are read as one then; `merge` is theirs if they are one. */
+  gather(tokens: Int32Array, merge: AnnotationTarget | null): void {
+    this.gathered = { tokens, merge }
+    this.tokens = tokens
+  }
+
   /** Makes a cluster the current one. */
   open(cluster: ClusterNumber): void {
     this.current = cluster
@@ -223,7 +239,10 @@ export class Explore {
     { run, clustering, changed }: AnnotationsChanged,
     before: ReadonlyMap<AnnotationTarget, Annotation>
   ): void {
-    if (run !== this.run || clustering !== this.clustering) return
+    if (run !== this.run) return
+    const selection = changed.find(({ target, annotation }) => isSelection(target) && annotation !== null)?.annotation
+    if (selection !== null && selection !== undefined) return this.openSelection(selection)
+    if (clustering !== this.clustering) return
     const clusters = new Set(
       changed.flatMap(({ target, annotation }) => {
         const { clusters: merged, cluster } = annotation ?? before.get(target) ?? {}

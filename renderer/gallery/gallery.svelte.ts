@@ -25,8 +25,6 @@ export class Gallery {
   stratum: Stratum = $state('central')
   seed = $state(1)
   filter: Filter | null = $state.raw(null)
-  /** Shows the selected tokens rather than a cluster. */
-  selection = $state(false)
   shown: Shown | null = $state.raw(null)
   failure: string | null = $state(null)
   /**
@@ -106,6 +104,15 @@ export class Gallery {
       preferences
     }
     untrack(() => this.#show(wanted))
+  }
+
+  /** Whether the selected tokens are shown rather than a cluster. */
+  get selection(): boolean {
+    return this.#explore.selectionOpen
+  }
+
+  set selection(open: boolean) {
+    this.#explore.selectionOpen = open
   }
 
   /** Makes an effect depend on arriving rows. */
