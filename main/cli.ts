@@ -24,6 +24,7 @@ import { addRunCommands } from './cli/run-commands'
 import { detailsText } from './cli/run-views'
 import { printLink, serveUntilStopped } from './cli/serve'
 import { addShardCommands } from './cli/shard-commands'
+import { addSweepCommands } from './cli/sweep-commands'
 import { confirm, page, watched } from './cli/terminal'
 import { duration } from './cli/text'
 import { addViewCommands } from './cli/view-commands'
@@ -47,7 +48,8 @@ const program = new Command('spectroscope')
   )
 
 const command = commandIn(program)
-const group: CommandMaker['group'] = (name, description) => commandIn(program.command(name).description(description))
+const group: CommandMaker['group'] = (name, description, usual) =>
+  commandIn(program.command(name).description(description), usual)
 
 const answer: CommandMaker['answer'] = async (options: Common, work: () => Promise<Answer>): Promise<void> => {
   const unkept = options.trust === true ? await trustWorkspace(options.workspace) : null
@@ -59,6 +61,7 @@ const maker: CommandMaker = { command, group, answer }
 
 addRunCommands(maker)
 addShardCommands(maker)
+addSweepCommands(maker)
 addViewCommands(maker)
 addClusterCommand(maker)
 

@@ -17,6 +17,7 @@ import { labelsCalls } from './calls-labels'
 import { namesCalls } from './calls-naming'
 import { runsCalls } from './calls-runs'
 import { shardsCalls } from './calls-shards'
+import { sweepsCalls } from './calls-sweeps'
 
 export { clusterExportFormats, isTokenFormat, tokenExportFormats } from './calls-exchange'
 export type {
@@ -42,6 +43,7 @@ export const calls = {
   corpora: corporaCalls,
   runs: runsCalls,
   shards: shardsCalls,
+  sweeps: sweepsCalls,
   clusters: clustersCalls,
   tokens: tokensCalls,
   graph: graphCalls,

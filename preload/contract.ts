@@ -8,6 +8,7 @@ export * from './contract-notices'
 export * from './contract-progress'
 export * from './contract-runs'
 export * from './contract-settings'
+export * from './contract-sweeps'
 export {
   checkedConfiguration,
   clusteringMethods,

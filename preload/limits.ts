@@ -46,7 +46,9 @@ export const limits = {
   /** Clusters listed by one call. */
   groupsNamed: 100_000,
   neighbours: 10_000,
-  shards: 100_000
+  shards: 100_000,
+  /** Members of a sweep. All pairs of them are compared. */
+  sweepMembers: 48
 } as const
 
 /** A text, converted by `keepableText`. */

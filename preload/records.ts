@@ -53,6 +53,8 @@ export interface Provenance {
   readonly gathered?: GatheredProvenance
   /** For runs that continue another from its sums. */
   readonly continued?: { readonly run: string; readonly name: string }
+  /** For runs made for a sweep: its id, and the place of the run in it. */
+  readonly sweep?: { readonly sweep: string; readonly run: number }
   /** Size of the saved sums in bytes, with which the run can be continued; null if they were deleted. */
   readonly keptSums?: number | null
 }

@@ -27,6 +27,8 @@ import { nameCalls } from './name-calls'
 import { runCalls } from './run-calls'
 import { RunManager } from './run-manager'
 import { shardCalls } from './shard-calls'
+import { sweepCalls } from './sweep-calls'
+import { SweepDriver } from './sweep-driver'
 import { foreignWords, standingOf, trustWorkspace } from './trust'
 import { changeSettings, entriesOf, readSettings, settingsCalls, settingsNotes } from './settings'
 
@@ -47,6 +49,7 @@ export interface Workbench {
 interface Opened {
   readonly keeper: WorkspaceKeeper
   readonly manager: RunManager
+  readonly sweeps: SweepDriver
   /** Made by somebody else, so open for reading only. */
   readonly isForeign: boolean
   /** Notes for the user on how it was opened. */
@@ -132,6 +135,7 @@ class OpenWorkbench implements Workbench {
       ...modelCalls(context, this.#jobs),
       runs: runCalls(context, () => this.#manager(), this.#estimates, this.#jobs),
       shards: shardCalls(context, () => this.#manager(), this.#estimates, this.#jobs),
+      sweeps: sweepCalls(context, () => this.#current().sweeps, this.#estimates),
       ...exploreCalls(context, this.#jobs),
       labels: labelCalls(context),
       names: nameCalls(context, this.#jobs),
@@ -238,7 +242,7 @@ class OpenWorkbench implements Workbench {
   async #keep(
     folder: string,
     options: { readonly create: boolean; readonly readOnly: boolean }
-  ): Promise<Pick<Opened, 'keeper' | 'manager'>> {
+  ): Promise<Pick<Opened, 'keeper' | 'manager' | 'sweeps'>> {
     const keeper: WorkspaceKeeper = await WorkspaceKeeper.open(folder, options, {
       reopened: (words) => {
         manager.storeReopened(words)
@@ -252,8 +256,10 @@ class OpenWorkbench implements Workbench {
     })
     const manager: RunManager = new RunManager(keeper.workspace, {
       emit: (name, data) => this.#emit(name, data),
-      ended: ({ name, clusterings }, error) => {
+      ended: (run, error) => {
+        const { name, clusterings } = run
         const clusters = clusterings.at(-1)?.clusters
+        sweeps.ended(run, error).catch((reason: unknown) => this.#emit('problem', plainError(reason)))
         if (error !== undefined) this.#environment.notify?.(`Run “${name}” stopped`, toPlain(error).message)
         else
           this.#environment.notify?.(
@@ -267,13 +273,14 @@ class OpenWorkbench implements Workbench {
       },
       measured: (run, rate) => this.#estimates.keepActual(run, keeper.workspace.folder, rate)
     })
+    const sweeps = new SweepDriver(() => keeper.workspace, manager)
     try {
       await manager.settle()
     } catch (error) {
       await keeper.close()
       throw error
     }
-    return { keeper, manager }
+    return { keeper, manager, sweeps }
   }
 
   async #change(folder: string, create: boolean): Promise<void> {

@@ -21,7 +21,8 @@ export interface Working extends Common {
  */
 export interface CommandMaker {
   readonly command: (usage: string, description: string, ...examples: readonly string[]) => Command
-  readonly group: (name: string, description: string) => CommandMaker['command']
+  /** `usual` names the command of the group that runs where none is named. */
+  readonly group: (name: string, description: string, usual?: string) => CommandMaker['command']
   readonly answer: (options: Common, work: () => Promise<Answer>) => Promise<void>
 }
 
@@ -33,10 +34,10 @@ export const examples = (...lines: readonly string[]): string =>
 
 /** Makes a function that adds commands with --workspace, --trust, --json and examples. */
 export const commandIn =
-  (parent: Command): CommandMaker['command'] =>
+  (parent: Command, usual?: string): CommandMaker['command'] =>
   (usage, description, ...lines) =>
     parent
-      .command(usage)
+      .command(usage, { isDefault: usual !== undefined && usage.startsWith(`${usual} `) })
       .description(description)
       .addOption(
         new Option('-w, --workspace <folder>', 'workspace folder')

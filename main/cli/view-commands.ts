@@ -4,12 +4,14 @@ import { groupKinds } from '../../preload/records'
 import type { GroupKind } from '../../preload/records'
 import { listClusters, showCluster } from '../api/clusters'
 import { diagnoseRun, listRuns, showRun } from '../api/runs'
+import { isSweep, showSweep } from '../api/sweeps'
 import { definedOf, wholeIn } from './arguments'
 import { clustersText, clusterText } from './cluster-views'
 import { clusteringOption, topOption } from './command-maker'
 import type { CommandMaker, Common } from './command-maker'
 import { healthText } from './health-views'
 import { detailsText, runsText } from './run-views'
+import { sweepText } from './sweep-views'
 import { page } from './terminal'
 
 interface ShowOptions extends Common {
@@ -38,7 +40,8 @@ export const addViewCommands = ({ command, answer }: CommandMaker): void => {
 
   command(
     'show <run> [cluster]',
-    'Show a run and its clusters, or the tokens of one. RUN is an id, the beginning of one, a name, or "latest".',
+    'Show a run and its clusters, or the tokens of one. RUN is an id, the beginning of one, a name, or "latest"; or a ' +
+      'sweep.',
     'show latest',
     'show first 3 --limit 50',
     'show first rest --clustering 2'
@@ -57,6 +60,10 @@ export const addViewCommands = ({ command, answer }: CommandMaker): void => {
       const { cluster = named, order, limit, offset, top, clustering, ...options } = given
       return answer(options, async () => {
         const which = clustering === undefined ? {} : { clustering }
+        if (cluster === undefined && (await isSweep(options.workspace, run))) {
+          const report = await showSweep(options.workspace, run)
+          return { json: report, text: sweepText(report, page()) }
+        }
         if (cluster === undefined) {
           const details = await showRun(options.workspace, run, { ...which, topTokens: top })
           return { json: details, text: detailsText(details, page()) }

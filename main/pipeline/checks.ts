@@ -92,8 +92,12 @@ export const readConfigurationFile = async (file: string): Promise<object> => {
  * Reads and checks a configuration file. Throws a `configuration` error that names the file and the key, or an
  * `input` error if there is no such file.
  */
-export const readConfiguration = async (file: string): Promise<RunConfiguration> =>
-  parseConfiguration(await readConfigurationFile(file), file)
+export const readConfiguration = async (file: string): Promise<RunConfiguration> => {
+  const value = await readConfigurationFile(file)
+  if (!('sweep' in value)) return parseConfiguration(value, file)
+  const what = `${file} has a "sweep", which is several runs`
+  throw new SpectroscopeError('configuration', `${what}; start it with \`spectroscope sweep\`, or remove the section.`)
+}
 
 /**
  * Cheap checks of a run before its workspace is created: the files exist and have known types, the model has the

@@ -112,6 +112,7 @@ const provenance = z
     foreign: foreign.optional(),
     gathered: gathered.optional(),
     continued: z.object({ run: words, name: words }).optional(),
+    sweep: z.object({ sweep: words, run: z.number() }).optional(),
     keptSums: z.number().nullable().optional()
   } satisfies Record<keyof Provenance, z.ZodType>)
   .catchall(scalar)

@@ -15,6 +15,7 @@ import type { Context } from './parameters'
 import { runNumber } from './runs'
 import { findTokens, searchClusters } from './searches'
 import { getSelectionDetails } from './selection'
+import { getSeparations } from './separations'
 import * as columns from './token-columns'
 
 const describedLevel = z.object({
@@ -98,6 +99,8 @@ export const explorationMethods = {
   getClusterLayout: safe([run, clustering], reading(overview.getClusterLayout)),
   /** Heat map of the `most` largest clusters by number, unclustered tokens last. */
   getHeatMap: safe([run, clustering, index], reading(overview.getHeatMap)),
+  /** Functional separation of every cluster; null if the clustering is not described, or the run has no matrix. */
+  getSeparations: safe([run, clustering], reading(getSeparations)),
   /** Replaces the run's layout for one preprocessing. */
   saveLayout: safe(
     [run, z.boolean(), layout],

@@ -273,7 +273,8 @@ const query = async (
 /** Text that a spreadsheet would evaluate, or that looks like such text after escaping. */
 const formula = String.raw`^'*[=+\-@\t\r]`
 
-const guarded = (text: string): string => (new RegExp(formula).test(text) ? `'${text}` : text)
+/** Text with an apostrophe before what a spreadsheet would evaluate. */
+export const guarded = (text: string): string => (new RegExp(formula).test(text) ? `'${text}` : text)
 
 interface TableColumn {
   readonly column_name: string

@@ -32,3 +32,6 @@ export const runFolderOf = (workspace: string, id: string): string =>
 /** Folder of the names that models suggested for a run's clusterings. */
 export const namesFolderOf = (workspace: string, id: string): string =>
   join(workspace, 'names', checkedRunId(workspace, id))
+
+/** Folder of the records of sweeps. */
+export const sweepsFolderOf = (workspace: string): string => join(workspace, 'sweeps')

@@ -21,6 +21,7 @@ import type {
 import { checkedConfiguration } from '../../preload/configuration'
 import { FakeLabels } from './fake-labels'
 import { fakeShards } from './fake-shards'
+import { fakeSweeps } from './fake-sweeps'
 import { hash } from './random'
 import { SyntheticClustering } from './synthetic-clustering'
 import { SyntheticRuns } from './synthetic-runs'
@@ -403,6 +404,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       return { run: started }
     },
     ...fakeShards(() => runs.ids[0]),
+    ...fakeSweeps({ runs: runs.ids, clusters: data.clusters, tokens: data.tokens }, () => emit('runs-changed', null)),
     'runs.startDemo': () => {
       const run = runs.start('demo', checked({ model: 'demo/model', corpus: { files: ['demo/corpus'] } }))
       emit('runs-changed', null)
