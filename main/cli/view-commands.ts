@@ -40,8 +40,8 @@ export const addViewCommands = ({ command, answer }: CommandMaker): void => {
 
   command(
     'show <run> [cluster]',
-    'Show a run and its clusters, or the tokens of one. RUN is an id, the beginning of one, a name, or "latest"; or a ' +
-      'sweep.',
+    'Show a run and its clusters, or the tokens of one; or a sweep. RUN is an id, the beginning of one, a name, or ' +
+      '"latest".',
     'show latest',
     'show first 3 --limit 50',
     'show first rest --clustering 2'
