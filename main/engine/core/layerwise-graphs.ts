@@ -109,8 +109,8 @@ const normWeights = (transformer: TransformerBuilder): [string, Value][] =>
  * Losses [tokens] from the final stream. Inputs are `stream` [tokens, d], the unembedding from `centreUnembedding`,
  * and `target rows`, those of the targets [tokens, `lossWidth`]. Outputs are `losses`, `logSums` (see `logSumBounds`),
  * and if requested `slope`, `gradient:NAME` of the final norm, and two parts of the unembedding's gradient, because a
- * table of zeros for the targets would be large: `gradient:sums`, shaped like the unembedding, and `hidden` [tokens,
- * `lossWidth`], to be subtracted at the rows of the targets.
+ * table of zeros for the targets would be large: `sums`, shaped like the unembedding, and `rows` [tokens, `lossWidth`],
+ * to be added at the rows of the targets.
  */
 export const lossStageGraph = (architecture: Architecture, tokens: number, wanted: LossSources): Graph => {
   const transformer = new TransformerBuilder(architecture, { count: 1, positions: tokens })
@@ -122,14 +122,14 @@ export const lossStageGraph = (architecture: Architecture, tokens: number, wante
   const hidden = transformer.finalHidden(final)
   const { vocabulary, logitCap } = architecture
   const logSums = builder.log(builder.exponentialSums(hidden, unembedding, vocabulary, block, logitCap).sums)
-  const own = ownLogits(transformer, hidden, transformer.activation('target rows', width))
-  const losses = builder.sub(logSums, own)
+  const targets = transformer.activation('target rows', width)
+  const losses = builder.sub(logSums, ownLogits(transformer, hidden, targets))
   builder.output('losses', builder.reshape(losses, [tokens]))
   builder.output('logSums', builder.reshape(logSums, [tokens]))
-  if (wanted.unembedding) builder.output('hidden', hidden)
   addGradients(transformer, losses, [
     ['slope', final, wanted.stream],
-    ['gradient:sums', unembedding, wanted.unembedding],
+    ['sums', unembedding, wanted.unembedding],
+    ['rows', targets, wanted.unembedding],
     ...normWeights(transformer).map(([name, value]) => [`gradient:${name}`, value, wanted.norm] as const)
   ])
   return builder.build()

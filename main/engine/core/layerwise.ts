@@ -210,8 +210,7 @@ export class Layerwise {
     const places = placesOf(piece.slices)
     for (const [name, sum] of this.#sums) {
       const place = places.get(name)
-      if (place === undefined) continue
-      addAt(gradient, place.start, sum)
+      if (place !== undefined) addAt(gradient, place.start, sum)
       sum.fill(0)
     }
   }
@@ -307,9 +306,8 @@ export class Layerwise {
       if (outputs.slope !== undefined) slope?.set(outputs.slope, token * hidden)
       if (gradient !== undefined) {
         for (const [name, part] of Object.entries(outputs))
-          if (name.startsWith('gradient:') && name !== 'gradient:sums')
-            addAt(this.#sum(name.slice('gradient:'.length)), 0, part)
-        if (outputs['gradient:sums'] !== undefined) this.#addTableSlopes(ids, outputs)
+          if (name.startsWith('gradient:')) addAt(this.#sum(name.slice('gradient:'.length)), 0, part)
+        if (outputs.sums !== undefined) this.#addTableSlopes(ids, outputs)
       }
       token += count
     }
@@ -317,14 +315,14 @@ export class Layerwise {
   }
 
   /** Adds the gradient of the unembedding and of its bias from the outputs of `lossStageGraph`. */
-  #addTableSlopes(ids: Int32Array, { 'gradient:sums': sums, hidden }: Readonly<Record<string, Float32Array>>): void {
+  #addTableSlopes(ids: Int32Array, { sums, rows }: Readonly<Record<string, Float32Array>>): void {
     const { architecture } = this.evaluator
     const all = lossWidth(architecture)
     for (const { name, width, first } of unembeddingParts(architecture)) {
       const sum = this.#sum(name)
       for (let at = 0; at < sum.length; at++) sum[at] += sums[Math.floor(at / width) * all + first + (at % width)]
       ids.forEach((id, at) => {
-        for (let i = 0; i < width; i++) sum[id * width + i] -= hidden[at * all + first + i]
+        for (let i = 0; i < width; i++) sum[id * width + i] += rows[at * all + first + i]
       })
     }
   }

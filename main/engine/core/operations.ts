@@ -12,7 +12,7 @@ export type Piece =
 export const pieceOf = (component: string): Piece => {
   const [kind, place = ''] = component.split(':')
   const layer = Number(place.split('.')[0])
-  if (kind === 'head' || kind === 'group' || kind === 'heads') return { kind: 'head', layer }
+  if (kind === 'head' || kind === 'group' || kind === 'unit' || kind === 'heads') return { kind: 'head', layer }
   return kind === 'mlp' ? { kind, layer } : { kind: kind as 'embed' | 'unembed' | 'full' }
 }
 

@@ -155,7 +155,9 @@ export class TransformerParts {
     const { unembedding, unembeddingBias } = this.outer
     const matrices = this.matricesOf(unembedding)
     if (unembeddingBias === undefined) return matrices
-    const bias = this.builder.reshape(this.weight(unembeddingBias), [this.architecture.vocabulary, 1])
-    return matrices.map((matrix) => this.builder.concat([matrix, bias], 1))
+    const biases = this.matricesOf(unembeddingBias)
+    return matrices.map((matrix, at) =>
+      this.builder.concat([matrix, this.builder.reshape(biases[at % biases.length], [matrix.shape[0], 1])], 1)
+    )
   }
 }

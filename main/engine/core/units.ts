@@ -4,8 +4,8 @@ import type { OwnWeights } from './evaluator'
 import { extentsOf } from './slices'
 
 /**
- * Calls `take` for each run of a component's weights with its place in the vector of the unit, whose slices contain
- * those of the component.
+ * Calls `take` for each run of a component's weights with its place in the vector of the unit, which has one slice of
+ * each tensor.
  */
 const eachRun = (
   own: readonly Slice[],
@@ -14,12 +14,13 @@ const eachRun = (
 ): void => {
   const [ownPlaces, unitPlaces] = [extentsOf(own), extentsOf(unit)]
   own.forEach((slice, index) => {
-    const outer = unit[index]
+    const at = unit.findIndex(({ tensor }) => tensor === slice.tensor)
+    const outer = unit[at]
     const [width, outerWidth] = [slice, outer].map(({ columnStart, columnEnd }) => columnEnd - columnStart)
     for (let row = slice.rowStart; row < slice.rowEnd; row++)
       take(
         ownPlaces[index].start + (row - slice.rowStart) * width,
-        unitPlaces[index].start + (row - outer.rowStart) * outerWidth + slice.columnStart - outer.columnStart,
+        unitPlaces[at].start + (row - outer.rowStart) * outerWidth + slice.columnStart - outer.columnStart,
         width
       )
   })

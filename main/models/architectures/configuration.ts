@@ -42,6 +42,28 @@ export const refuseOddRotation = (name: string, key: string, share: number, dime
   throw refusal(name, `${fault}, and they must be even in number; ${remedy}`)
 }
 
+/** Settings that change what some families compute, and that others ignore or do not have. */
+const particular = [
+  'attn_logit_softcapping',
+  'final_logit_softcapping',
+  'clip_qkv',
+  'qk_layernorm',
+  'use_bidirectional_attention',
+  'add_cross_attention'
+]
+
+/** Throws an `input` error if the configuration has one of these settings, but for those that the family reads. */
+export const refuseParticular = (
+  name: string,
+  title: string,
+  config: Readonly<Record<string, unknown>>,
+  reads: readonly string[] = []
+): void => {
+  for (const key of particular)
+    if (!reads.includes(key) && config[key] !== undefined && config[key] !== null && config[key] !== false)
+      refuse(name, title, key, config[key])
+}
+
 /** A configuration as the schema gives it. Throws an `input` error that names the file and the key. */
 export const check = <T extends z.ZodType>(schema: T, value: unknown, name: string): z.output<T> => {
   const parsed = schema.safeParse(value)
@@ -66,12 +88,17 @@ export const activationOf = (name: string, key: string, given: string): Activati
 export const endOfTextOf = (given: z.output<typeof endOfTextSchema>, usual: number, vocabulary: number): number =>
   (Array.isArray(given) ? given[0] : given) ?? Math.min(usual, vocabulary - 1)
 
-export const checkHeads = (name: string, hidden: number, layers: number, heads: number): void => {
+export const checkHeadCount = (name: string, layers: number, heads: number): void => {
   if (layers * heads > most.heads) {
     const [asked, there] = [layers * heads, most.heads].map((count) => count.toLocaleString('en'))
     const fault = `${layers} layers of ${heads} heads are ${asked} heads, and ${there} at most are read`
     throw refusal(name, `${fault}; ${remedy}`)
   }
+}
+
+/** The same, and that the width is divided among the heads. */
+export const checkHeads = (name: string, hidden: number, layers: number, heads: number): void => {
+  checkHeadCount(name, layers, heads)
   if (hidden % heads !== 0)
     throw refusal(name, `a width of ${hidden} cannot be divided among ${heads} heads; ${remedy}`)
 }

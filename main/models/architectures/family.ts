@@ -37,14 +37,22 @@ export interface BlockParts {
    * `rms + 1`: · (1 + weight).
    */
   readonly norm: 'layer' | 'bare' | 'rms' | 'rms + 1'
-  /** Whether norms stand before attention and MLP, after them, or both. */
-  readonly norms: 'before' | 'after' | 'both'
   /** Norms of queries and keys: of each head, or of all heads together. */
   readonly headNorms?: 'each' | 'whole'
   /** Axes of every matrix but the tables of embeddings. */
   readonly matrices: 'out, in' | 'in, out'
   /** Outputs of `qkv`: [heads, 3, width], [3, heads, width], or three tensors [heads, width]. */
   readonly qkv: 'by head' | 'by part' | 'apart'
+}
+
+/** What components have, as devinterp has it. */
+export interface ComponentPlan {
+  /** Tables of `embed`. */
+  readonly embed: readonly string[]
+  /** Whether a separate unembedding is a component. */
+  readonly unembed: boolean
+  /** Whether heads and MLPs have their biases. */
+  readonly biases: boolean
 }
 
 /** Everything that sets one kind of transformer apart. A file of this folder each; index.ts lists them. */
@@ -64,6 +72,5 @@ export interface Family {
   readonly blockPrefix: (layer: number) => string
   readonly block: BlockNames
   readonly parts: BlockParts
-  /** Components other than heads and MLPs: which tables `embed` has, and whether a separate unembedding is one. */
-  readonly components: { readonly embed: readonly string[]; readonly unembed: boolean }
+  readonly components: ComponentPlan
 }

@@ -95,6 +95,6 @@ export const gptNeox: Family = {
     mlpIn: 'mlp.dense_h_to_4h',
     mlpOut: 'mlp.dense_4h_to_h'
   },
-  parts: { norm: 'layer', norms: 'before', matrices: 'out, in', qkv: 'by head' },
-  components: { embed: [embedding], unembed: true }
+  parts: { norm: 'layer', matrices: 'out, in', qkv: 'by head' },
+  components: { embed: [embedding], unembed: true, biases: true }
 }

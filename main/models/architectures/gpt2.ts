@@ -81,6 +81,6 @@ export const gpt2: Family = {
     mlpIn: 'mlp.c_fc',
     mlpOut: 'mlp.c_proj'
   },
-  parts: { norm: 'layer', norms: 'before', matrices: 'in, out', qkv: 'by part' },
-  components: { embed: embeddings, unembed: false }
+  parts: { norm: 'layer', matrices: 'in, out', qkv: 'by part' },
+  components: { embed: embeddings, unembed: false, biases: true }
 }

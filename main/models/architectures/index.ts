@@ -1,7 +1,18 @@
 import type { Architecture } from '../architecture'
 import type { BlockParts, Family } from './family'
+import { gemma } from './gemma'
+import { gemma2 } from './gemma2'
+import { gemma3 } from './gemma3'
 import { gpt2 } from './gpt2'
+import { gptNeo } from './gpt-neo'
 import { gptNeox } from './gpt-neox'
+import { llama } from './llama'
+import { mistral } from './mistral'
+import { olmo } from './olmo'
+import { olmo2 } from './olmo2'
+import { phi } from './phi'
+import { qwen2 } from './qwen2'
+import { qwen3 } from './qwen3'
 import { type BlockTensors, type OuterTensors, blockTensors, outerTensors, planShapes } from './plan'
 
 export { check, refusal, remedy } from './configuration'
@@ -10,7 +21,10 @@ export type { BlockParts, BlockTensors, Family, OuterTensors }
 
 /** Every family that is read, by the `model_type` of its config.json. */
 export const families: Readonly<Record<string, Family>> = Object.fromEntries(
-  [gptNeox, gpt2].map((family) => [family.name, family])
+  [gptNeox, gpt2, gptNeo, llama, mistral, qwen2, qwen3, olmo, olmo2, phi, gemma, gemma2, gemma3].map((family) => [
+    family.name,
+    family
+  ])
 )
 
 export const familyOf = ({ family }: Pick<Architecture, 'family'>): Family => families[family]

@@ -40,11 +40,11 @@ const mlpProducts = ({ mlpGate, mlpIn, mlpOut }: BlockNames): string[] => [
   mlpOut
 ]
 
-/** Weights and biases of an MLP's products. */
+/** Tensors of an MLP as a component. */
 export const mlpTensors = (family: Family, { biases }: Architecture, layer: number): string[] =>
   mlpProducts(blockTensors(family, layer)).flatMap((name) => [
     `${name}.weight`,
-    ...(biases.mlp ? [`${name}.bias`] : [])
+    ...(biases.mlp && family.components.biases ? [`${name}.bias`] : [])
   ])
 
 const blockShapes = (family: Family, architecture: Architecture, layer: number): NamedShape[] => {
@@ -129,15 +129,16 @@ export const componentsBy = (
 }
 
 /**
- * The component whose program computes a head or a group: itself, or one with all heads that it changes. Keys and
- * values serve all heads of a group, and a norm of whole queries and keys mixes all heads.
+ * The unit whose program computes a head or a group: `unit:i.g`, all heads of a group with the keys and values that
+ * serve them and all biases, or `heads:i.0`, all heads of a layer, because a norm of whole queries and keys mixes them.
+ * Of a head that is all this itself, and of other components, it is the component.
  */
-export const unitIn = (family: Family, { heads, groups }: Architecture, component: string): string => {
+export const unitIn = (family: Family, { heads, groups, biases }: Architecture, component: string): string => {
   const { kind, layer, index } = placeOf(component)
   if (kind !== 'head' && kind !== 'group') return component
   if (family.parts.headNorms === 'whole') return `heads:${layer}.0`
-  if (heads === groups) return `head:${layer}.${index}`
-  return `group:${layer}.${kind === 'group' ? index : Math.floor((index * groups) / heads)}`
+  if (heads === groups && (family.components.biases || !biases.qkv)) return `head:${layer}.${index}`
+  return `unit:${layer}.${kind === 'group' ? index : Math.floor((index * groups) / heads)}`
 }
 
 /** Heads, and heads of keys and values, of a head, a group, or all heads of a layer: from the first up to the last. */
@@ -148,7 +149,7 @@ const headsIn = ({ heads, groups }: Architecture, { kind, index }: ComponentPlac
       [0, heads],
       [0, groups]
     ]
-  if (kind === 'group')
+  if (kind === 'group' || kind === 'unit')
     return [
       [each * index, each * (index + 1)],
       [index, index + 1]
@@ -175,6 +176,8 @@ const attentionSlices = (
   const { heads, headWidth, biases } = architecture
   const { parts } = family
   const { qkv, projection } = blockTensors(family, place.layer)
+  const isUnit = place.kind === 'unit' || place.kind === 'heads'
+  const biased = biases.qkv && (isUnit || family.components.biases)
   const [queries, groups] = headsIn(architecture, place).map((ends) => ends.map((end) => end * headWidth))
   const outputs = ((): readonly (readonly [name: string, start: number, end: number])[] => {
     if (typeof qkv !== 'string')
@@ -185,7 +188,7 @@ const attentionSlices = (
   const [ofOutputs, ofInputs] = parts.matrices === 'out, in' ? [rows, columns] : [columns, rows]
   return [
     ...outputs.map(([name, start, end]) => ofOutputs(weights, `${name}.weight`, start, end)),
-    ...(biases.qkv ? outputs.map(([name, start, end]) => columns(weights, `${name}.bias`, start, end)) : []),
+    ...(biased ? outputs.map(([name, start, end]) => columns(weights, `${name}.bias`, start, end)) : []),
     ofInputs(weights, `${projection}.weight`, queries[0], queries[1])
   ]
 }
@@ -197,7 +200,9 @@ export const slicesBy = (family: Family, architecture: Architecture, weights: We
     case 'embed':
       return family.components.embed.map((name) => whole(weights, name))
     case 'unembed':
-      return [whole(weights, family.outer.unembedding)]
+      return [family.outer.unembedding, family.outer.unembeddingBias].flatMap((name) =>
+        name === undefined ? [] : [whole(weights, name)]
+      )
     case 'mlp':
       return mlpTensors(family, architecture, place.layer).map((name) => whole(weights, name))
     default:

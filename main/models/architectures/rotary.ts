@@ -29,6 +29,8 @@ const scalingOf = (file: string, title: string, key: string, rope: Rope): Rotary
   if (kind === 'linear') return { kind, factor: check(linearSchema, rope, file).factor }
   if (kind !== 'llama3') return refuse(file, title, `${key}.rope_type`, kind, 'default, linear and llama3 are')
   const llama3 = check(llama3Schema, rope, file)
+  if (llama3.low_freq_factor >= llama3.high_freq_factor)
+    refuse(file, title, `${key}.low_freq_factor`, llama3.low_freq_factor, 'it must be below "high_freq_factor"')
   return {
     kind,
     factor: llama3.factor,
