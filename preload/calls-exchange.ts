@@ -4,7 +4,7 @@ import { runName, tokens, where } from './call-parameters'
 import { clusterSchema as cluster } from './contract-annotations'
 import { limits, path, text } from './limits'
 
-export const clusterExportFormats = ['annotated', 'site', 'html', 'csv', 'parquet', 'npy', 'json'] as const
+export const clusterExportFormats = ['annotated', 'site', 'html', 'csv', 'parquet', 'npy', 'zarr', 'json'] as const
 export type ClusterExportFormat = (typeof clusterExportFormats)[number]
 
 /** Formats that hold any tokens; the others hold whole clusters. */

@@ -75,6 +75,14 @@ const linesOf: Readonly<Record<PythonSource, Lines>> = {
     'if json.loads((folder / "run.json").read_text(encoding="utf-8"))["textCells"] == "apostrophe":',
     '    tokens["text"] = text(tokens["text"])'
   ],
+  zarr: (place) => [
+    'import xarray as xr  # pip install xarray zarr',
+    '',
+    `tree = xr.open_datatree(${path(place)}, engine="zarr")`,
+    'chi = tree["susceptibilities"]["sus"].values  # [tokens, components]',
+    'components = tree["susceptibilities"]["wr"].values.tolist()',
+    'tokens = tree["susceptibilities"].to_dataset().drop_vars(["sus", "wr"]).to_dataframe()'
+  ],
   json: (place) => [
     'import json, pathlib, pandas as pd  # pip install pandas',
     '',

@@ -11,6 +11,7 @@ import type { Workspace } from '../store/store'
 import type { ExportedTable, TableOptions } from '../store/tables'
 import { isSelection, labelOf, sameTokens } from '../../preload/label-rules'
 import { columnsOf } from './export-columns'
+import { writeDevinterp } from './devinterp-export'
 import { type Members, contexts } from './export-contexts'
 import { jsonArray, pretty, rounded } from './json'
 import type { Overwrite } from './output'
@@ -18,7 +19,7 @@ import { writeNpy } from './npy'
 import { checkedTokens, chosenClusters, clusteringOf, clustersAround } from './selection'
 import type { Selection } from './selection'
 
-export const exportFormats = ['json', 'csv', 'npy', 'parquet'] as const
+export const exportFormats = ['json', 'csv', 'npy', 'parquet', 'zarr'] as const
 export type ExportFormat = (typeof exportFormats)[number]
 
 export interface ExportOptions {
@@ -53,7 +54,7 @@ interface Source {
 const ownNames =
   'susceptibilities|standard_errors|components|columns|tokens|clusters|cluster_tokens|labels|diagnostics|' +
   'chains|traces|documents|run'
-const ownFile = new RegExp(`^(${ownNames})\\.(npy|csv|json|parquet)$`)
+const ownFile = new RegExp(`^((${ownNames})\\.(npy|csv|json|parquet)|zarr\\.json|susceptibilities|context)$`)
 
 const topTokens = 20
 /** Rows of the matrix held in memory at once. */
@@ -225,6 +226,12 @@ const npy = async (source: Source, folder: string): Promise<void> => {
   await writeHeader(source, folder, 'csv')
 }
 
+const zarr = async (source: Source, folder: string): Promise<void> => {
+  const chosen = await chosenTokens(source)
+  const blocks = matrixBlocks(source, 'susceptibilities', chosen)
+  await writeDevinterp(source.workspace, source.run, folder, chosen, blocks)
+}
+
 const tables = async (source: Source, folder: string, format: 'csv' | 'parquet'): Promise<void> => {
   const always: ExportedTable[] = [
     'tokens',
@@ -325,6 +332,7 @@ const json = async (source: Source, folder: string): Promise<void> => {
  * - npy: susceptibilities.npy and standard_errors.npy (float32 [tokens, components], C order, tokens by probe row,
  * then target position), components.json, columns.json (reliability of each), tokens.csv, clusters.json, and run.json
  * as for csv.
+ * - zarr: the tree that devinterp's `compute_susceptibilities` gives, /susceptibilities and /context.
  *
  * With selected clusters or tokens, only their tokens are included. Returns the identities of the files. Throws an
  * `input` error if the run has no susceptibilities yet, or no clusters although its configuration asks for them.
@@ -383,6 +391,8 @@ export const exportRun = async (
       ? json(source, temporary)
       : format === 'npy'
         ? npy(source, temporary)
-        : tables(source, temporary, format)
+        : format === 'zarr'
+          ? zarr(source, temporary)
+          : tables(source, temporary, format)
   )
 }

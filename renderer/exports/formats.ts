@@ -34,6 +34,11 @@ export const formatWords: Readonly<Record<ClusterExportFormat, FormatWords>> = {
     ending: null,
     hasCsv: true
   },
+  zarr: {
+    name: 'Zarr for devinterp',
+    words: 'A folder with χ̂ and contexts, as devinterp writes them',
+    ending: null
+  },
   json: { name: 'JSON', words: 'A folder with one readable run.json, without the χ̂ matrix', ending: null }
 }
 

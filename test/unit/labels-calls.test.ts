@@ -434,7 +434,7 @@ describe("a window's calls about labels of a tree", () => {
 
 describe("a window's calls about exports and imports", () => {
   test('write each format, and link to what was written only', async () => {
-    for (const format of ['annotated', 'html', 'site', 'csv', 'parquet', 'npy', 'json'] as const) {
+    for (const format of ['annotated', 'html', 'site', 'csv', 'parquet', 'npy', 'zarr', 'json'] as const) {
       const path = out(`export-${format}`)
       const answer = await call('exports.write', { ...where(), format, clusters: 'all', path })
       expect(answer.path).toBe(path)
