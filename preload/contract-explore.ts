@@ -243,8 +243,10 @@ export interface MatchedTokens {
 }
 
 export interface Comparison {
-  /** Number of tokens that both studies share: same rows and positions. */
+  /** Number of tokens that both studies share. */
   readonly tokens: number
+  /** How they were matched: by equal rows, or by their place in the text of the same documents. */
+  readonly by: 'rows' | 'text'
   /** Adjusted Rand index over the shared tokens, with unclustered tokens as one group. */
   readonly adjustedRand: number
   /** Correlation of the columns that both runs have. */

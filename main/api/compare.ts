@@ -1,9 +1,10 @@
 import type { Comparison, MatchedTokens } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
 import { leftoverCluster } from '../../preload/records'
-import type { ClusterNumber, StudyRecord } from '../../preload/records'
-import { matchTokens } from '../labels/carry'
+import type { ClusterNumber } from '../../preload/records'
 import type { Workspace } from '../store/store'
+import { matchStudies } from './study-matching'
+import type { MatchedBy } from './study-matching'
 
 interface Place {
   readonly run: string
@@ -16,17 +17,11 @@ export interface Shared {
   readonly right: Int32Array
 }
 
-/** Tokens at the same positions of identical probe rows. */
-export const sharedTokens = (left: StudyRecord, right: StudyRecord): Shared => {
-  const matched = matchTokens(
-    { rows: left.probe, targets: left.targets },
-    { rows: right.probe, targets: right.targets }
-  )
-  return {
-    left: Int32Array.from(matched.keys()).filter((token) => matched[token] >= 0),
-    right: matched.filter((token) => token >= 0)
-  }
-}
+/** Pairs of tokens that are matched. */
+export const sharedTokens = (matched: Int32Array): Shared => ({
+  left: Int32Array.from(matched.keys()).filter((token) => matched[token] >= 0),
+  right: matched.filter((token) => token >= 0)
+})
 
 interface Overlap {
   /** Number of tokens in each pair of groups, by left group, then right group. */
@@ -111,6 +106,7 @@ const groups = (values: Int32Array, tokens: Int32Array): Int32Array => tokens.ma
 
 interface Sides {
   readonly shared: Shared
+  readonly by: MatchedBy
   /** Cluster of each shared token, on each side. */
   readonly left: Int32Array
   readonly right: Int32Array
@@ -118,16 +114,16 @@ interface Sides {
 
 /** Clusters of the tokens that both studies share. Throws a `usage` error if there are none. */
 const sidesOf = async (workspace: Workspace, left: Place, right: Place): Promise<Sides> => {
-  const leftStudy = await workspace.getStudy(left.run)
-  const shared = sharedTokens(leftStudy, left.run === right.run ? leftStudy : await workspace.getStudy(right.run))
+  const { matched, by } = await matchStudies(workspace, left.run, right.run)
+  const shared = sharedTokens(matched)
   if (shared.left.length === 0)
     throw new SpectroscopeError(
       'usage',
-      `Runs ${left.run} and ${right.run} share no tokens; compare runs with the same probe rows.`
+      `Runs ${left.run} and ${right.run} share no tokens; compare runs of the same documents.`
     )
   const leftGroups = await workspace.getMembership(left.run, { clustering: left.clustering })
   const rightGroups = await workspace.getMembership(right.run, { clustering: right.clustering })
-  return { shared, left: groups(leftGroups, shared.left), right: groups(rightGroups, shared.right) }
+  return { shared, by, left: groups(leftGroups, shared.left), right: groups(rightGroups, shared.right) }
 }
 
 /** At most `most` values, evenly taken from all. */
@@ -162,13 +158,17 @@ export const compareMatch = async (
 /** Compares two clusterings on the tokens that both studies share. Throws a `usage` error if there are none. */
 export const compareClusterings = async (workspace: Workspace, left: Place, right: Place): Promise<Comparison> => {
   const [leftRun, rightRun] = [await workspace.getRun(left.run), await workspace.getRun(right.run)]
-  const { shared, left: leftGroups, right: rightGroups } = await sidesOf(workspace, left, right)
+  const { shared, by, left: leftGroups, right: rightGroups } = await sidesOf(workspace, left, right)
   const overlap = overlapOf(leftGroups, rightGroups)
   const columns: { component: string; correlation: number }[] = []
-  for (const component of leftRun.components.filter((each) => rightRun.components.includes(each))) {
+  // Components of the same name in models with different tokenizers have nothing in common.
+  const differ = leftRun.provenance.tokenizerHash !== rightRun.provenance.tokenizerHash
+  const common = differ && by === 'text' ? [] : leftRun.components.filter((each) => rightRun.components.includes(each))
+  for (const component of common) {
     const mine = await workspace.getColumn(left.run, component)
     const theirs = left.run === right.run ? mine : await workspace.getColumn(right.run, component)
     columns.push({ component, correlation: correlation(taken(mine, shared.left), taken(theirs, shared.right)) })
   }
-  return { tokens: shared.left.length, adjustedRand: adjustedRand(overlap), columns, matches: matchesOf(overlap) }
+  const [tokens, matches] = [shared.left.length, matchesOf(overlap)]
+  return { tokens, by, adjustedRand: adjustedRand(overlap), columns, matches }
 }

@@ -3,9 +3,10 @@ import { SpectroscopeError } from '../../preload/errors'
 import { isSelection } from '../../preload/label-rules'
 import type { RunRecord } from '../../preload/records'
 import type { AnnotationEdit } from '../labels/annotations'
-import { carryLabels, matchTokens } from '../labels/carry'
+import { carryLabels } from '../labels/carry'
 import type { CarriedLabels, CarryDestination } from '../labels/carry'
 import type { Workspace } from '../store/store'
+import { matchStudies } from './study-matching'
 
 /** Applies edits as one undo step. Without edits, the undo history does not change. */
 export const applyEdits = async (
@@ -49,10 +50,7 @@ const matchedTokens = async (workspace: Workspace, left: string, right: string):
     leftStudy.targets.every(({ length }, row) => length === rightStudy.targets[row].length)
   )
     return null
-  return matchTokens(
-    { rows: leftStudy.probe, targets: leftStudy.targets },
-    { rows: rightStudy.probe, targets: rightStudy.targets }
-  )
+  return (await matchStudies(workspace, left, right)).matched
 }
 
 /**

@@ -436,6 +436,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
     },
     'runs.compare': () => ({
       tokens: data.tokens,
+      by: 'rows',
       adjustedRand: 0.617,
       columns: data.components.map((component, index) => ({ component, correlation: 1 - hash(71, index) ** 2 })),
       matches: Array.from({ length: data.clusters }, (_, left) => {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { adjustedRand, correlation, overlapOf, sharedTokens } from '../../main/api/compare'
-import type { StudyRecord } from '../../preload/records'
+import { matchTokens } from '../../main/labels/carry'
+import type { StudiedRows } from '../../main/labels/carry'
 
-const study = (probe: readonly number[][], targets: readonly number[][]): StudyRecord =>
-  ({
-    probe: probe.map((ids) => Int32Array.from(ids)),
-    targets: targets.map((places) => Int32Array.from(places))
-  }) as unknown as StudyRecord
+const study = (probe: readonly number[][], targets: readonly number[][]): StudiedRows => ({
+  rows: probe.map((ids) => Int32Array.from(ids)),
+  targets: targets.map((places) => Int32Array.from(places))
+})
 
 describe('tokens that two studies share', () => {
   it('are those of the same rows at the same positions, wherever the rows stand', () => {
@@ -26,7 +26,7 @@ describe('tokens that two studies share', () => {
       ],
       [[1, 2], [1, 2], [2]]
     )
-    expect(sharedTokens(left, right)).toEqual({ left: Int32Array.of(1, 4), right: Int32Array.of(4, 1) })
+    expect(sharedTokens(matchTokens(left, right))).toEqual({ left: Int32Array.of(1, 4), right: Int32Array.of(4, 1) })
   })
 
   it('match equal rows one to one, in order', () => {
@@ -46,11 +46,11 @@ describe('tokens that two studies share', () => {
       ],
       [[1], [1], [1]]
     )
-    expect(sharedTokens(left, right)).toEqual({ left: Int32Array.of(0, 1), right: Int32Array.of(0, 2) })
+    expect(sharedTokens(matchTokens(left, right))).toEqual({ left: Int32Array.of(0, 1), right: Int32Array.of(0, 2) })
   })
 
   it('tell apart rows whose ids only look alike byte by byte', () => {
-    expect(sharedTokens(study([[256]], [[0]]), study([[1]], [[0]])).left).toHaveLength(0)
+    expect(sharedTokens(matchTokens(study([[256]], [[0]]), study([[1]], [[0]]))).left).toHaveLength(0)
   })
 })
 
