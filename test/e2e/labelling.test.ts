@@ -8,7 +8,16 @@ import { projectRoot } from '../../main/base/entries'
 import type { Annotation } from '../../preload/contract'
 import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
 import { completion, startModelServer } from '../model-server'
-import { childrenOf, describeInBrowser, launchBrowser, makePlace, openServed, openShell, pageErrors } from './harness'
+import {
+  childrenOf,
+  describeInBrowser,
+  launchBrowser,
+  makePlace,
+  openServed,
+  openShell,
+  pageErrors,
+  pictures
+} from './harness'
 import type { Opened, Place } from './harness'
 
 const clusters = 60
@@ -232,6 +241,97 @@ describeInBrowser('labelling', () => {
     } finally {
       other.remove()
     }
+  })
+
+  it('reads a lasso, names it, finds it again after a reload, and exports it', async () => {
+    opened = await openServed(browser, place)
+    const { page } = opened
+    await explore(page)
+    const graph = page.getByRole('region', { name: 'Graph' })
+    const canvas = graph.locator('canvas').first()
+    await graph.getByText(/^[\d,]+ tokens · /).waitFor()
+    await page.keyboard.press('l')
+    const { x, y, width, height } = (await canvas.boundingBox())!
+    const [across, down] = [x + width / 2, y + height / 2]
+    const corner = (turn: number): [number, number] => {
+      const angle = (turn * Math.PI) / 6
+      return [across + Math.cos(angle) * 0.3 * width, down + Math.sin(angle) * 0.3 * height]
+    }
+    await page.mouse.move(...corner(0))
+    await page.mouse.down()
+    for (let turn = 1; turn <= 12; turn++) await page.mouse.move(...corner(turn))
+    await page.mouse.up()
+    const summary = page.getByRole('region', { name: 'Selection summary' })
+    for (const title of ['Clusters', 'Top tokens', 'Patterns', 'Subsets'])
+      await summary.getByText(title, { exact: true }).waitFor()
+    await summary.getByText(/\d+ in the selection/).waitFor()
+
+    const label = page.getByRole('region', { name: 'Label' })
+    const heading = label.getByRole('heading')
+    const words = (await heading.textContent()) ?? ''
+    expect(words).toMatch(/^Selection · [\d,]+ tokens$/)
+    const count = Number(words.replace(/\D/g, ''))
+    await nameNext(page, 'the middle of the map')
+    const list = page.getByRole('region', { name: 'Selections' })
+    const row = list.getByRole('button', { name: /^the middle of the map/, pressed: true })
+    await row.waitFor()
+    await page.keyboard.press('Shift+N')
+    await page.keyboard.type('by hand')
+    await page.keyboard.press('Control+Enter')
+    await row.and(page.locator('[title*="by hand"]')).waitFor()
+    for (const theme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme: theme })
+      for (const [wide, high] of [
+        [1280, 800],
+        [1024, 768]
+      ] as const) {
+        await page.setViewportSize({ width: wide, height: high })
+        await page.screenshot({ path: join(pictures(), `selection-${theme}-${wide}.png`) })
+      }
+    }
+    await page.keyboard.press('Control+z')
+    await row.and(page.locator('[title*="by hand"]')).waitFor({ state: 'detached' })
+    await page.keyboard.press('Control+Shift+z')
+    await row.and(page.locator('[title*="by hand"]')).waitFor()
+
+    await page.reload()
+    await explore(page)
+    await list.getByRole('button', { name: /^▸? ?Selections/ }).click()
+    await list.getByRole('button', { name: /^the middle of the map/ }).click()
+    await expect.poll(() => heading.textContent()).toBe(words)
+    expect(await label.getByRole('textbox', { name: 'Note' }).inputValue()).toBe('by hand')
+    await page.getByRole('region', { name: 'Gallery' }).getByRole('button', { name: 'Export…' }).click()
+    const exporting = page.getByRole('dialog', { name: /Export/ })
+    expect(
+      await exporting.getByRole('radio', { name: `Selected tokens ${count.toLocaleString('en')}` }).isChecked()
+    ).toBe(true)
+    expect(await exporting.getByRole('radio', { name: /^HTML report/ }).isDisabled()).toBe(true)
+    await exporting.getByRole('radio', { name: /^CSV tables/ }).check()
+    const folder = join(place.folder, 'lasso')
+    await exporting.getByRole('textbox', { name: 'Export folder' }).fill(folder)
+    await page.screenshot({ path: join(pictures(), 'export-selection.png') })
+    await exporting.getByRole('button', { name: 'Export', exact: true }).click()
+    await exporting.getByText('susceptibilities.csv').waitFor()
+    await page.keyboard.press('Escape')
+    const { selectedTokens } = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as { selectedTokens: object }
+    expect(selectedTokens).toMatchObject({ count, label: { name: 'the middle of the map', note: 'by hand' } })
+    expect(readFileSync(join(folder, 'susceptibilities.csv'), 'utf8').trimEnd().split('\n')).toHaveLength(count + 1)
+
+    await page.getByRole('button', { name: 'Appearance' }).click()
+    const panel = page.getByRole('group', { name: 'Appearance' })
+    await panel.getByRole('checkbox', { name: 'Shade by density' }).check()
+    await panel.getByRole('slider', { name: 'Point size' }).fill('2')
+    await panel.getByRole('slider', { name: 'Opacity' }).fill('0.5')
+    await page.screenshot({ path: join(pictures(), 'appearance.png') })
+    await page.reload()
+    await explore(page)
+    await page.getByRole('button', { name: 'Appearance' }).click()
+    expect(await panel.getByRole('checkbox', { name: 'Shade by density' }).isChecked()).toBe(true)
+    expect(await panel.getByRole('slider', { name: 'Point size' }).inputValue()).toBe('2')
+    await panel.getByRole('button', { name: 'Reset' }).click()
+    expect(await panel.getByRole('slider', { name: 'Opacity' }).inputValue()).toBe('1')
+    await opened.close()
+    expect(labelsOf(place).get('selection:1')).toBe('the middle of the map')
   })
 
   it('shows a label whose text is markup as text', async () => {
