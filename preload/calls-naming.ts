@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { call, gives } from './call'
+import { call, callInOrder, gives } from './call'
 import { where } from './call-parameters'
 import type { Job } from './contract-explore'
 import type { NamingPreview, SuggestedNames } from './contract-naming'
@@ -20,6 +20,8 @@ export const namesCalls = {
    * Answers with the job; each name is told as it comes.
    */
   suggest: call({ ...where, cluster: index.optional() }, gives<Job>()),
+  /** Dismisses the name suggested for a cluster. Tells all names. */
+  dismiss: callInOrder({ ...where, cluster: index }, gives<null>()),
   /** Whether a key is kept. No call gives the key itself. */
   hasKey: call({}, gives<boolean>()),
   /** Keeps the key of the server; '' removes it. */

@@ -23,6 +23,8 @@ export const suggestedNameSchema = z.strictObject({
   at: z.iso.datetime(),
   /** Whether the model insisted on a name that was taken; it ends in the cluster's number then. */
   repeated: z.boolean(),
+  /** Whether a person did not want it. It stays dismissed until the model is asked for this cluster again. */
+  dismissed: z.boolean().default(false),
   /** Blind tests that the model passed by this name; null for a cluster that is too small for one. */
   score: blindScoreSchema.nullable()
 })

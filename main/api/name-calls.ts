@@ -3,7 +3,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import type { ModelAccess } from '../naming/client'
 import type { HandlersOf, WorkbenchContext } from './context'
 import type { Jobs } from './jobs'
-import { keptNames, previewNaming, suggestNamesByModel, unnamedClusters } from './naming'
+import { dismissName, keptNames, previewNaming, suggestNamesByModel, unnamedClusters } from './naming'
 import { entriesOf, keepEntries } from './settings'
 
 /** Entry of the settings file. It is no setting, so that no window is ever told it. */
@@ -60,6 +60,12 @@ export const nameCalls = (context: WorkbenchContext, jobs: Jobs): HandlersOf<'na
       })
       done.catch(() => {})
       return job
+    },
+
+    dismiss: async ({ cluster, ...place }) => {
+      const names = await dismissName(context.workspace(), place, cluster)
+      context.emit('suggested-names', { ...place, names })
+      return null
     },
 
     hasKey: () => key() !== '',

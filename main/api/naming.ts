@@ -30,10 +30,11 @@ const leastTested = 5
 export const keptNames = (workspace: Workspace, { run, clustering }: ClusteringPlace): KeptNames =>
   new KeptNames(workspace.namesFolder(run), clustering)
 
-/** Names of labels and suggestions by cluster; a label's counts where there are both. */
+/** Names of labels and of suggestions that are not dismissed, by cluster; a label's counts where there are both. */
 const namesOf = async (workspace: Workspace, place: ClusteringPlace): Promise<ReadonlyMap<ClusterNumber, string>> => {
   const names = new Map<ClusterNumber, string>()
-  for (const { cluster, name } of await keptNames(workspace, place).read()) names.set(cluster, name)
+  for (const { cluster, name, dismissed } of await keptNames(workspace, place).read())
+    if (!dismissed) names.set(cluster, name)
   const said = saidOf(await workspace.getAnnotations(place.run, place.clustering))
   for (const [cluster, { name }] of said) if (name !== '') names.set(cluster, name)
   return names
@@ -90,12 +91,12 @@ export const namingSource = (workspace: Workspace, place: ClusteringPlace): Nami
   }
 }
 
-/** Clusters that have neither a label nor a suggestion, by number. */
+/** Clusters that have neither a label nor a suggestion, dismissed ones included, by number. */
 export const unnamedClusters = async (workspace: Workspace, place: ClusteringPlace): Promise<ClusterNumber[]> => {
   const { run, clustering } = place
   const { nodes } = await workspace.getTree(run, { clustering })
   const labelled = labelledGroups(await workspace.getAnnotations(run, clustering))
-  const named = await namesOf(workspace, place)
+  const named = new Set((await keptNames(workspace, place).read()).map(({ cluster }) => cluster))
   const clusters = nodes.flatMap(({ kind }, number) => (kind === 'cluster' ? [number] : []))
   return clusters.filter((cluster) => !labelled.has(cluster) && !named.has(cluster))
 }
@@ -127,16 +128,29 @@ export interface NamingRequest extends Omit<NamingOrder, 'model' | 'onName'> {
   readonly onNames: (names: readonly SuggestedName[]) => void
 }
 
+const refuseReadOnly = ({ readOnly, folder }: Workspace): void => {
+  if (!readOnly) return
+  const remedy = 'trust the folder, or open a copy in a writable place'
+  throw new SpectroscopeError('workspace', `${folder}: names cannot be kept here; ${remedy}.`)
+}
+
+/** Dismisses the name suggested for a cluster; gives all names. Refuses where nothing can be written. */
+export const dismissName = (
+  workspace: Workspace,
+  place: ClusteringPlace,
+  cluster: ClusterNumber
+): Promise<readonly SuggestedName[]> => {
+  refuseReadOnly(workspace)
+  return keptNames(workspace, place).dismiss(cluster)
+}
+
 /** Asks a model for names of clusters, and keeps each as it comes. Refuses where nothing can be written. */
 export const suggestNamesByModel = async (
   workspace: Workspace,
   place: ClusteringPlace,
   { access, onNames, ...order }: NamingRequest
 ): Promise<NamingSummary> => {
-  if (workspace.readOnly) {
-    const remedy = 'trust the folder, or open a copy in a writable place'
-    throw new SpectroscopeError('workspace', `${workspace.folder}: names cannot be kept here; ${remedy}.`)
-  }
+  refuseReadOnly(workspace)
   const kept = keptNames(workspace, place)
   return nameClusters(modelAt(access), namingSource(workspace, place), {
     ...order,

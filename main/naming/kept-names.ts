@@ -4,6 +4,7 @@ import { suggestedNameSchema } from '../../preload/contract-naming'
 import type { SuggestedName } from '../../preload/contract-naming'
 import { SpectroscopeError } from '../../preload/errors'
 import { limits } from '../../preload/limits'
+import type { ClusterNumber } from '../../preload/records'
 import { faultCode } from '../base/faults'
 import { writeFileAtomically } from '../base/files'
 import { makePlainFolder, openPlain } from '../base/plain-files'
@@ -37,6 +38,9 @@ const namesIn = (content: string): readonly SuggestedName[] | undefined => {
   }
 }
 
+/** The latest change of each file: changes of one file wait for one another. */
+const turns = new Map<string, Promise<unknown>>()
+
 /** The names that models suggested for one clustering, in a file of the run's folder of names. */
 export class KeptNames {
   readonly #path: string
@@ -57,12 +61,28 @@ export class KeptNames {
     throw new SpectroscopeError('input', `${what}; move it away to have names suggested again.`)
   }
 
-  /** Adds a name, in place of an earlier one of its cluster; gives all. Callers must wait for one another. */
-  async keep(name: SuggestedName): Promise<readonly SuggestedName[]> {
-    const others = (await this.read()).filter(({ cluster }) => cluster !== name.cluster)
-    const names = [...others, name].sort((a, b) => a.cluster - b.cluster)
-    await makePlainFolder(this.#folder)
-    await writeFileAtomically(this.#path, `${JSON.stringify({ version, names })}\n`)
-    return names
+  /** Adds a name, in place of an earlier one of its cluster; gives all. */
+  keep(name: SuggestedName): Promise<readonly SuggestedName[]> {
+    return this.#change((names) => [...names.filter(({ cluster }) => cluster !== name.cluster), name])
+  }
+
+  /** Marks the name of a cluster as dismissed; gives all. */
+  dismiss(cluster: ClusterNumber): Promise<readonly SuggestedName[]> {
+    return this.#change((names) => names.map((one) => (one.cluster === cluster ? { ...one, dismissed: true } : one)))
+  }
+
+  /** Changes the file once earlier changes of it in this process are done. */
+  #change(change: (names: readonly SuggestedName[]) => SuggestedName[]): Promise<readonly SuggestedName[]> {
+    const changed = (turns.get(this.#path) ?? Promise.resolve()).then(async () => {
+      const names = change(await this.read()).sort((a, b) => a.cluster - b.cluster)
+      await makePlainFolder(this.#folder)
+      await writeFileAtomically(this.#path, `${JSON.stringify({ version, names })}\n`)
+      return names
+    })
+    turns.set(
+      this.#path,
+      changed.catch(() => undefined)
+    )
+    return changed
   }
 }

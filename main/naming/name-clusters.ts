@@ -101,7 +101,16 @@ export const nameClusters = async (
     try {
       const { name, description, repeated } = await distinctName(ask, source, cluster, signal)
       const score = await scoreName(ask, source, cluster, name, signal)
-      await onName({ cluster, name, description, model, at: new Date().toISOString(), repeated, score })
+      await onName({
+        cluster,
+        name,
+        description,
+        model,
+        at: new Date().toISOString(),
+        repeated,
+        dismissed: false,
+        score
+      })
       named++
       inARow = 0
     } catch (error) {

@@ -22,8 +22,10 @@ export class ModelNames {
     return this.#explore.workbench.settings?.naming.enabled === true
   }
 
+  /** The name suggested for a cluster; undefined if there is none, or it was dismissed. */
   of(cluster: ClusterNumber): SuggestedName | undefined {
-    return this.#names.get(cluster)
+    const name = this.#names.get(cluster)
+    return name?.dismissed === true ? undefined : name
   }
 
   /** Reads the names and follows those that come; returns the end of that. */
@@ -84,6 +86,11 @@ export class ModelNames {
     }
   }
 
+  async dismiss(cluster: ClusterNumber): Promise<void> {
+    const { workbench, where } = this.#explore
+    await workbench.client.names.dismiss({ ...where, cluster }).catch(workbench.fail)
+  }
+
   get commands(): readonly Command[] {
     const group = 'Labels'
     const current = (): ClusterNumber => this.#explore.current ?? leftoverCluster
@@ -105,6 +112,13 @@ export class ModelNames {
         label: 'Accept name by model',
         when: () => this.of(current()) !== undefined,
         run: () => this.accept(current())
+      },
+      {
+        id: 'names.dismiss',
+        group,
+        label: 'Dismiss name by model',
+        when: () => this.of(current()) !== undefined,
+        run: () => this.dismiss(current())
       }
     ]
   }

@@ -595,10 +595,16 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
           model: settings.naming.model,
           at: new Date().toISOString(),
           repeated: false,
+          dismissed: false,
           score: { right: 4, of: 5 }
         })
         emit('suggested-names', { ...place, names: suggested })
       }),
+    'names.dismiss': ({ cluster, ...place }) => {
+      suggested.forEach((one, at) => one.cluster === cluster && suggested.splice(at, 1, { ...one, dismissed: true }))
+      emit('suggested-names', { ...place, names: suggested })
+      return null
+    },
     'names.hasKey': () => false,
     'names.setKey': () => null,
 

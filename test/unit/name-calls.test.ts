@@ -98,6 +98,23 @@ test('the key goes to the server and nowhere else', async () => {
   await expect(ask('names.setKey', { key: 'two words' })).rejects.toMatchObject({ kind: 'usage' })
 })
 
+test('a dismissed name stays dismissed, until the model is asked for that cluster again', async () => {
+  const { ask, heard } = await open()
+  const { id } = await ask('names.suggest', { ...where(), cluster: 0 })
+  await heard('job', (job) => job.id === id && job.state === 'done')
+  const { unnamed } = await ask('names.preview', { ...where(), cluster: 1 })
+  await ask('names.dismiss', { ...where(), cluster: 0 })
+  const isDismissed = ({ names }: Awaited<ReturnType<typeof list>>): boolean | undefined =>
+    names.find(({ cluster }) => cluster === 0)?.dismissed
+  const list = () => ask('names.list', where())
+  expect(isDismissed(await list())).toBe(true)
+  expect(isDismissed(await heard('suggested-names', (told) => isDismissed(told) === true))).toBe(true)
+  expect((await ask('names.preview', { ...where(), cluster: 1 })).unnamed).toBe(unnamed)
+  const again = await ask('names.suggest', { ...where(), cluster: 0 })
+  await heard('job', (job) => job.id === again.id && job.state === 'done')
+  expect(isDismissed(await list())).toBe(false)
+})
+
 test('a file of names that something else wrote is refused with a sentence, and kept', async () => {
   const { ask } = await open()
   const path = join(folder, 'names', run, '1.json')
