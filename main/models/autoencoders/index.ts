@@ -1,0 +1,3 @@
+export type { Autoencoder, Hookpoint } from './autoencoder'
+export { activeLatents, normaliseInputs, type ActiveLatents } from './encode'
+export { readAutoencoder } from './read'
