@@ -65,21 +65,35 @@ export const applyMigrations = async (
   }
 }
 
-/** Objects of a database of some version: those of an empty one after the same migrations. */
-const expectedObjects = async (steps: readonly Migration[], version: number): Promise<StoredObject[]> => {
-  const instance = await openInMemory()
-  const connection = await instance.connect()
-  try {
-    await applyMigrations(
-      connection,
-      0,
-      steps.filter((step) => step.version <= version)
-    )
-    return await objectsOf(connection)
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
+/** Objects by schema version, for each list of migrations. */
+const expectations = new WeakMap<readonly Migration[], Map<number, readonly StoredObject[]>>()
+
+/**
+ * Objects of databases of some versions: those of an empty one after the same migrations. One is made for this, once in
+ * a process, because that takes longer than all else that is done to open a database.
+ */
+const expectedObjects = async (
+  steps: readonly Migration[],
+  ...versions: readonly number[]
+): Promise<(readonly StoredObject[])[]> => {
+  const known = expectations.get(steps) ?? new Map<number, readonly StoredObject[]>()
+  expectations.set(steps, known)
+  const missing = versions.filter((version) => !known.has(version)).sort((a, b) => a - b)
+  if (missing.length > 0) {
+    const instance = await openInMemory()
+    const connection = await instance.connect()
+    try {
+      for (const [index, version] of missing.entries()) {
+        const next = steps.filter((step) => step.version <= version)
+        await applyMigrations(connection, index === 0 ? 0 : missing[index - 1], next)
+        known.set(version, await objectsOf(connection))
+      }
+    } finally {
+      connection.closeSync()
+      instance.closeSync()
+    }
   }
+  return versions.map((version) => known.get(version)!)
 }
 
 const named = ({ kind, name }: StoredObject): string => `the ${kind} "${briefly(name)}"`
@@ -114,12 +128,12 @@ const migrationsTable = (objects: readonly StoredObject[]): string | undefined =
 export const readSchema = async (connection: DuckDBConnection, steps: readonly Migration[]): Promise<SchemaFound> => {
   const found = await objectsOf(connection)
   const flawAs = async (version: number): Promise<string | undefined> =>
-    difference(found, await expectedObjects(steps, version))
+    difference(found, (await expectedObjects(steps, version))[0])
   if (!found.some(({ kind }) => kind === 'table')) return { version: 0, flaw: await flawAs(0) }
-  if (migrationsTable(found) !== migrationsTable(await expectedObjects(steps, steps[0].version))) {
-    return { version: undefined, flaw: undefined }
-  }
+  const latest = steps.at(-1)!.version
+  const [first] = await expectedObjects(steps, steps[0].version, latest)
+  if (migrationsTable(found) !== migrationsTable(first)) return { version: undefined, flaw: undefined }
   const rows = (await connection.runAndReadAll('SELECT version FROM main.migrations')).getRowsJS()
   const version = Math.max(0, ...rows.map(([each]) => Number(each)))
-  return { version, flaw: version > steps.at(-1)!.version ? undefined : await flawAs(version) }
+  return { version, flaw: version > latest ? undefined : await flawAs(version) }
 }
