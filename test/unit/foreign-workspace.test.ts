@@ -70,11 +70,20 @@ const alter = async (...statements: readonly string[]): Promise<void> => {
   instance.closeSync()
 }
 
-/** Opening is refused, for writing and for reading, in a sentence that has all of `words`. */
+/**
+ * Opening is refused, for writing and for reading, in a sentence that has all of `words`. One of the openings is in a
+ * process of its own, as the program does it.
+ */
 const expectRefused = async (...words: readonly string[]): Promise<void> => {
-  for (const options of [{}, { readOnly: true }, { orRead: true }, { create: true }]) {
-    const opening = openWorkspace(folder, options).then((opened) => opened.close())
-    const error: unknown = await opening.catch((reason: unknown) => reason)
+  const inThisProcess = (create: boolean, readOnly: boolean): Promise<void> =>
+    openDatabase(folder, { create, readOnly }).then((opened) => opened.closeSync())
+  for (const opening of [
+    () => openWorkspace(folder, { orRead: true }).then((opened) => opened.close()),
+    () => inThisProcess(false, false),
+    () => inThisProcess(false, true),
+    () => inThisProcess(true, false)
+  ]) {
+    const error: unknown = await opening().catch((reason: unknown) => reason)
     expect(error).toMatchObject({ kind: 'workspace' })
     for (const word of words) expect((error as Error).message).toContain(word)
   }
