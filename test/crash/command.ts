@@ -134,7 +134,16 @@ export const sampler = {
   stepsBetweenDraws: 6,
   estimator: 'two-chain'
 }
-export const clustering = { method: 'acl', neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
+/** Without stabilities, which cluster the halves of the draws as well. */
+export const clustering = {
+  method: 'acl',
+  neighbours: 8,
+  minSize: 5,
+  maxRejections: 30,
+  alpha: 0.05,
+  epsilon: 1e-5,
+  stability: false
+}
 
 /**
  * Writes a tiny random model, rows and a configuration that goes through all stages in some seconds; gives the
