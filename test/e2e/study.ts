@@ -44,7 +44,7 @@ export const studyConfiguration = (
   model: 'tiny',
   corpus: { files: ['texts'], rowLength: 24, sampling: 64, observation: 16, probe: 40 },
   sampler: { ...quickChains, stepSize: 1e-4, burnIn: 2, draws, stepsBetweenDraws: 6 },
-  clustering: { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 }
+  clustering: { neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5, stability: false }
 })
 
 /** The study to first order, in two rounds; its tokens in communities. */
