@@ -230,7 +230,7 @@ describe.each(kinds)('a run of blocks has the same bits: %s', (_name, sampler) =
 
   it('interrupted anywhere, and gone on with otherwise', async () => {
     const count = await countOf(input)
-    for (const n of places(count, 11)) {
+    for (const n of places(count, 23)) {
       forget()
       await interruptedAt({ ...kept(input), threads: 1 + (n % 3) }, n, n % 2 === 0 ? {} : { stageBytes: 1 })
       const transport = n % 3 === 0 ? { openLane: together() } : { stageBytes: n % 3 === 1 ? 1 : 2 ** 30 }
@@ -244,7 +244,7 @@ describe.each(kinds)('a run of blocks has the same bits: %s', (_name, sampler) =
   it('interrupted anywhere in any of its waves', async () => {
     const waves = { waveBytes: 1 }
     const count = await countOf(input, waves)
-    for (const n of places(count, 29)) {
+    for (const n of places(count, 61)) {
       forget()
       await interruptedAt(kept(input), n, waves)
       // As where it was killed before a checkpoint of the wave at work.
@@ -339,7 +339,7 @@ describe.each(kinds)('a run of blocks has the same bits: %s', (_name, sampler) =
     expect(await sampled({ ...three, begun })).toEqual(atOnce)
     expect(await sampled({ ...three, begun, threads: 1 }, { waveBytes: 1, stageBytes: 1 })).toEqual(atOnce)
     const count = await countOf({ ...three, begun })
-    for (const n of places(count, 23)) {
+    for (const n of places(count, 41)) {
       forget()
       await interruptedAt({ ...kept(three), begun }, n)
       expect(await sampled({ ...kept(three), begun }), `task ${n} of ${count}`).toEqual(atOnce)

@@ -97,7 +97,15 @@ export const configuration = (draws = 8, changes: object = {}): object => ({
   model: 'model',
   rows: 'rows.json',
   sampler: { ...quickChains, stepSize: 1e-4, burnIn: 2, draws, stepsBetweenDraws: 6, estimator: 'two-chain' },
-  clustering: { method: 'acl', neighbours: 8, minSize: 5, maxRejections: 30, alpha: 0.05, epsilon: 1e-5 },
+  clustering: {
+    method: 'acl',
+    neighbours: 8,
+    minSize: 5,
+    maxRejections: 30,
+    alpha: 0.05,
+    epsilon: 1e-5,
+    stability: false
+  },
   threads: 2,
   ...changes
 })
