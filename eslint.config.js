@@ -6,7 +6,7 @@ import tseslint from 'typescript-eslint'
 import circles from './tools/eslint-circles.js'
 import layers from './tools/eslint-layers.js'
 import rooms from './tools/eslint-rooms.js'
-import { longFiles, longLines } from './tools/eslint-exceptions.js'
+import { longFiles } from './tools/eslint-exceptions.js'
 
 export default defineConfig(
   { ignores: ['out/', 'dist/', 'coverage/', 'node_modules/', 'main/*/kernels/'] },
@@ -152,7 +152,6 @@ export default defineConfig(
   { ignores: longFiles, rules: { 'max-lines': ['error', 400] } },
   { files: ['test/**'], ignores: longFiles, rules: { 'max-lines': ['error', 600] } },
   {
-    ignores: longLines,
     rules: {
       'max-len': [
         'error',

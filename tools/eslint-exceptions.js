@@ -9,6 +9,3 @@ export const longFiles = [
   'test/unit/exchange.test.ts',
   'test/unit/sampling.test.ts'
 ]
-
-/** Files with lines above 120 columns. */
-export const longLines = ['test/bench/log-plot.ts', 'test/bench/speed.ts', 'test/host/synthetic-texts.ts']

@@ -85,7 +85,8 @@ const panelSvg = ({ title, x, y, series }: Panel, left: number, top: number): st
         `y="${top + margin.top + height + 17}" text-anchor="middle">${short(value)}</text>`
     ),
     `<rect x="${left + margin.left}" y="${top + margin.top}" width="${width}" height="${height}" class="frame"/>`,
-    `<text x="${left + margin.left + width / 2}" y="${top + panelHeight - 10}" text-anchor="middle">${escaped(x)}</text>`,
+    `<text x="${left + margin.left + width / 2}" y="${top + panelHeight - 10}" text-anchor="middle">` +
+      `${escaped(x)}</text>`,
     `<text transform="translate(${left + 14} ${top + margin.top + height / 2}) rotate(-90)" ` +
       `text-anchor="middle">${escaped(y)}</text>`
   ]
@@ -117,7 +118,8 @@ export const logPlot = (title: string, words: string, panels: readonly Panel[], 
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" ` +
       `height="${height}" role="img" aria-label="${escaped(title)}">`,
-    '<style>text { font: 12px system-ui, sans-serif; fill: #333 } .title { font-weight: 600; font-size: 13px } .grid { stroke: #e3e3e3 } .frame { fill: none; stroke: #999 } .name { font-weight: 600 }</style>',
+    '<style>text { font: 12px system-ui, sans-serif; fill: #333 } .title { font-weight: 600; font-size: 13px } ' +
+      '.grid { stroke: #e3e3e3 } .frame { fill: none; stroke: #999 } .name { font-weight: 600 }</style>',
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     `<text x="16" y="22" style="font-size: 15px; font-weight: 600">${escaped(title)}</text>`,
     `<text x="16" y="41">${escaped(words)}</text>`,

@@ -212,7 +212,10 @@ const errorsHere = async (engine: string, precision: Precision, { architecture, 
   const norm = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
   const difference = (a: Float32Array, b: Float32Array): string =>
     (norm(a.map((x, i) => x - b[i])) / norm(b)).toExponential(1)
-  return `losses ${difference(fast.losses, exact.losses)}, gradient ${difference(fast.gradient, exact.gradient)} (${component}, ${row.length - 1} targets)`
+  return (
+    `losses ${difference(fast.losses, exact.losses)}, gradient ${difference(fast.gradient, exact.gradient)} ` +
+    `(${component}, ${row.length - 1} targets)`
+  )
 }
 
 /**
@@ -225,7 +228,10 @@ const paperWords = ({ rowLength }: Case, rates: ReadonlyMap<RateKind, number>): 
   const sampled = (components + 1) * chains
   const steps = (burnIn + (draws - 1) * stepsBetweenDraws + 1) * batchSize * rowLength * sampled
   const hours = (steps / rates.get('step')! + (draws * (probe + observed) * sampled) / rates.get('draw')!) / 3600
-  return `the paper preset over ${rounded(probe)} probe tokens × ${components} components × ${chains} chains, at these rates: ${hours.toFixed(1)} hours`
+  return (
+    `the paper preset over ${rounded(probe)} probe tokens × ${components} components × ${chains} chains, ` +
+    `at these rates: ${hours.toFixed(1)} hours`
+  )
 }
 
 const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, scratch: string): Promise<void> => {
@@ -254,14 +260,18 @@ const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, sc
   const share = (names: readonly string[], kind: RateKind): string =>
     `${((100 * needed(names, kind)) / needed(all, kind)).toFixed(1)} %`
   console.log(
-    `\n${bench.name}: rows of ${bench.rowLength}, batch ${bench.batch}, ${options.threads} threads, engine ${engine}, ${precision}`
+    `\n${bench.name}: rows of ${bench.rowLength}, batch ${bench.batch}, ${options.threads} threads, ` +
+      `engine ${engine}, ${precision}`
   )
-  console.log(
-    `  ours: ${bench.components === 'all' ? `all ${components.length} components` : `${components.join(', ')} of ${all.length} components`} × ${bench.chains} chain(s) in lockstep`
-  )
+  const sampled =
+    bench.components === 'all'
+      ? `all ${components.length} components`
+      : `${components.join(', ')} of ${all.length} components`
+  console.log(`  ours: ${sampled} × ${bench.chains} chain(s) in lockstep`)
   if (withPeer)
     console.log(
-      `  peer (${options.peerDevice}${options.peerTf32 ? ', TF32 allowed' : ''}): ${bench.peer.components.join(', ')} × 1 chain, one chain after another`
+      `  peer (${options.peerDevice}${options.peerTf32 ? ', TF32 allowed' : ''}): ` +
+        `${bench.peer.components.join(', ')} × 1 chain, one chain after another`
     )
   const machine: number[] = [await rate()]
   const rates = new Map<RateKind, number>()
@@ -277,20 +287,27 @@ const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, sc
     machine.push(await rate())
     const ratios = theirs.map((rate, i) => mine[i] / rate)
     const operations = needed(components, kind) + shared
+    const ofProducts = ((100 * median(mine) * operations) / Math.max(...machine)).toFixed(1)
     console.log(
-      `  ${kind}: ours ${rounded(median(mine))} tokens/s (${range(mine, rounded)}), ${((100 * median(mine) * operations) / Math.max(...machine)).toFixed(1)} % of the product rate at ${rounded(operations)} operations a token, ${(100 * median(busy)).toFixed(0)} % of the threads' time on processors`
+      `  ${kind}: ours ${rounded(median(mine))} tokens/s (${range(mine, rounded)}), ` +
+        `${ofProducts} % of the product rate at ${rounded(operations)} operations a token, ` +
+        `${(100 * median(busy)).toFixed(0)} % of the threads' time on processors`
     )
+    const standIns = withPeer ? `, the peer's stand-ins ${share(bench.peer.components, kind)}` : ''
     console.log(
-      `    arithmetic a token, beside the mean of all ${all.length} components: ours ${share(components, kind)}${withPeer ? `, the peer's stand-ins ${share(bench.peer.components, kind)}` : ''}`
+      `    arithmetic a token, beside the mean of all ${all.length} components: ` +
+        `ours ${share(components, kind)}${standIns}`
     )
     if (withPeer)
       console.log(
-        `    peer ${rounded(median(theirs))} tokens/s; ours/peer ${median(ratios).toFixed(2)} (${range(ratios, (ratio) => ratio.toFixed(2))})`
+        `    peer ${rounded(median(theirs))} tokens/s; ours/peer ${median(ratios).toFixed(2)} ` +
+          `(${range(ratios, (ratio) => ratio.toFixed(2))})`
       )
   }
   if (bench.name === 'pythia-14m' && options.kinds.length === 2) console.log(`  ${paperWords(bench, rates)}`)
+  const productRates = machine.map((rate) => (rate / 1e9).toFixed(0)).join(', ')
   console.log(
-    `  products of ${hasDevice(engine) ? '2048' : '1024'}³: ${machine.map((rate) => (rate / 1e9).toFixed(0)).join(', ')} GFLOP/s before, between and after`
+    `  products of ${hasDevice(engine) ? '2048' : '1024'}³: ${productRates} GFLOP/s before, between and after`
   )
   const errors = await float32Errors(
     bench.golden,
@@ -301,9 +318,12 @@ const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, sc
     engine,
     precision
   )
-  console.log(
-    `  ${precision} against the oracle's goldens (${bench.golden}, largest): ${errors === undefined ? 'skipped, as they were not found' : `gradient norm ${errors.gradient.toExponential(1)}, losses ${errors.losses.toExponential(1)} relative, χ ${errors.susceptibility.toExponential(1)} of a column's RMS`}`
-  )
+  const errorWords =
+    errors === undefined
+      ? 'skipped, as they were not found'
+      : `gradient norm ${errors.gradient.toExponential(1)}, losses ${errors.losses.toExponential(1)} relative, ` +
+        `χ ${errors.susceptibility.toExponential(1)} of a column's RMS`
+  console.log(`  ${precision} against the oracle's goldens (${bench.golden}, largest): ${errorWords}`)
   console.log(`  ${precision} against float64 on this model: ${await errorsHere(engine, precision, model)}`)
 }
 
@@ -313,10 +333,13 @@ const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, sc
  */
 export const benchSpeed = async (options: SpeedOptions): Promise<void> => {
   const withPeer = options.peer !== undefined && (await hasTorch(options.python))
-  if (!withPeer)
-    console.log(
-      `The peer is skipped: ${options.peer === undefined ? 'its folder was not found (--peer)' : `${options.python} has no torch and numpy (--python)`}.`
-    )
+  if (!withPeer) {
+    const lack =
+      options.peer === undefined
+        ? 'its folder was not found (--peer)'
+        : `${options.python} has no torch and numpy (--python)`
+    console.log(`The peer is skipped: ${lack}.`)
+  }
   const scratch = await mkdtemp(join(tmpdir(), 'spectroscope-bench-'))
   try {
     // Four heads for each MLP, as in the whole, and of the same mean layer; embed and unembed cost together what two

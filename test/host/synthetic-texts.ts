@@ -22,7 +22,8 @@ const common = (
   'の|は|を|に|が|で|と|た|す|ます|です| и| в| не| на| что| это|ов|ени| שלום| עולם| של| את| العربية| مرحبا| في| من|ال| é| ' +
   'à| für| und| die| der| das| nicht| ñ| ç|ß|ø|å|' +
   '\r\n|\u00a0|\u200b|\ufeff|\u202e| ' +
-  '\u202eabc|\u0000|\u0007|\u001b[31m|\u007f|�|👍|👩‍💻|🇺🇸|e\u0301|Z\u0351\u036b\u0343\u036a\u0302\u036b|\\n|\\t|\\u0000|%s|%d|{{|}}|${|%}|<|im_start|>|<|endoftext|>|NaN|undefined|null|__proto__|constructor|toString| '
+  '\u202eabc|\u0000|\u0007|\u001b[31m|\u007f|�|👍|👩‍💻|🇺🇸|e\u0301|Z\u0351\u036b\u0343\u036a\u0302\u036b|\\n|\\t|' +
+  '\\u0000|%s|%d|{{|}}|${|%}|<|im_start|>|<|endoftext|>|NaN|undefined|null|__proto__|constructor|toString| '
 ).split('|')
 
 const odd = [
