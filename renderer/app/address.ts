@@ -11,6 +11,7 @@ export type Route =
   | { readonly view: 'new-run'; readonly from?: string; readonly dropped?: string }
   | { readonly view: 'run'; readonly run: string; readonly tab: (typeof runTabs)[number] }
   | { readonly view: 'explore'; readonly run: string; readonly clustering: number; readonly cluster?: number }
+  | { readonly view: 'sweep'; readonly sweep: string; readonly base?: number }
   | { readonly view: 'compare'; readonly left?: ClusteringPlace; readonly right?: ClusteringPlace }
   | { readonly view: 'settings' }
 
@@ -20,6 +21,8 @@ const partsOf = (route: Route): readonly (string | number)[] => {
       return [route.run, route.tab]
     case 'explore':
       return [route.run, route.clustering, ...(route.cluster === undefined ? [] : [route.cluster])]
+    case 'sweep':
+      return [route.sweep, ...(route.base === undefined ? [] : [route.base])]
     case 'compare':
       return [route.left, route.right].flatMap((side) => (side === undefined ? ['-'] : [side.run, side.clustering]))
     default:
@@ -83,6 +86,12 @@ export const routeAt = (fragment: string): Route | undefined => {
       return exploredAt(rest)
     case 'compare':
       return comparisonAt(rest)
+    case 'sweep': {
+      const base = numberOf(tab)
+      if (run === undefined || rest.length > 2 || (tab !== undefined && (base === undefined || base < 0)))
+        return undefined
+      return { view, sweep: run, ...(base === undefined ? {} : { base }) }
+    }
     default:
       return undefined
   }

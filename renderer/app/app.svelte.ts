@@ -1,6 +1,6 @@
 import { getContext, setContext } from 'svelte'
 import { messageOf } from '../../preload/contract'
-import type { AppState, Connection, Notices, RunEntry, Settings, UndoState } from '../../preload/contract'
+import type { AppState, Connection, Notices, RunEntry, Settings, SweepEntry, UndoState } from '../../preload/contract'
 import type { Client } from '../client'
 import { sendUnsent, takeUnsentFile } from '../clusters/outbox'
 import { HealthCache } from '../runs/health.svelte'
@@ -28,6 +28,7 @@ export class Workbench {
   readonly health: HealthCache
   state: AppState | null = $state.raw(null)
   runs: readonly RunEntry[] | null = $state.raw(null)
+  sweeps: readonly SweepEntry[] = $state.raw([])
   undo: UndoState = $state.raw({ undo: null, redo: null })
   route: Route = $state.raw({ view: 'runs' })
   connection: Connection = $state('open')
@@ -136,6 +137,7 @@ export class Workbench {
       const before = this.runs
       this.runs = this.state?.workspace === null ? [] : await this.client.runs.list({})
       this.#tellEnded(before ?? [])
+      this.sweeps = this.state?.workspace === null ? [] : await this.client.sweeps.list({})
     } catch (error) {
       this.fail(error)
     }

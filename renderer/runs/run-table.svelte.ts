@@ -22,9 +22,14 @@ export class RunTable {
   search: HTMLInputElement | undefined = $state()
   readonly progress = new SvelteMap<string, RunProgress>()
 
-  readonly kept: readonly RunEntry[] = $derived.by(() => (this.workbench.runs ?? []).filter(({ deleted }) => !deleted))
+  /** All runs but those that a sweep made, which are on its page. */
+  readonly #own: readonly RunEntry[] = $derived.by(() => {
+    const swept = new Set(this.workbench.sweeps.flatMap(({ runs }) => runs))
+    return (this.workbench.runs ?? []).filter(({ id }) => !swept.has(id))
+  })
+  readonly kept: readonly RunEntry[] = $derived.by(() => this.#own.filter(({ deleted }) => !deleted))
   readonly fitting: readonly RunEntry[] = $derived.by(() =>
-    sorted(filtered(this.workbench.runs ?? [], this.text, this.listing), this.listing)
+    sorted(filtered(this.#own, this.text, this.listing), this.listing)
   )
   readonly shown = $derived(this.fitting.slice(0, mostRuns))
   readonly current = $derived(this.shown.find(({ id }) => id === this.chosen) ?? this.shown.at(0))
