@@ -129,6 +129,8 @@ export interface SweptCluster {
   readonly cluster: ClusterNumber
   readonly size: number
   readonly name: string
+  /** Texts of its most frequent tokens. */
+  readonly topTokens: readonly string[]
   readonly conductance: number | null
   readonly stability: number | null
   readonly separation: number | null

@@ -85,6 +85,8 @@ const resultOf = (member: SweepEntry['members'][number], done: Done | undefined)
   }
 }
 
+const topTokensOfCluster = 4
+
 /** Reads the members that are done; each study and diagnostics once, however many members its run has. */
 const readDone = async (
   workspace: Workspace,
@@ -104,7 +106,7 @@ const readDone = async (
       run,
       clustering,
       membership: await workspace.getMembership(run.id, { clustering }),
-      summaries: await workspace.getClusterSummaries(run.id, { clustering, topTokens: 0 }),
+      summaries: await workspace.getClusterSummaries(run.id, { clustering, topTokens: topTokensOfCluster }),
       separations: await workspace.getSeparations(run.id, clustering),
       diagnostics: diagnostics.get(run.id)!
     })
@@ -172,13 +174,14 @@ const sweptClusters = async (
   }
   const said = saidOf(await workspace.getAnnotations(base.run.id, base.clustering))
   const { separations } = base
-  const clusters = clustersOf(base).map(({ cluster, size, conductance, stability }): SweptCluster => {
+  const clusters = clustersOf(base).map(({ cluster, size, conductance, stability, topTokens }): SweptCluster => {
     const found = best.get(cluster)!
     const at = separations?.clusters.indexOf(cluster) ?? -1
     return {
       cluster,
       size,
       name: said.get(cluster)?.name ?? '',
+      topTokens: topTokens.map(({ text }) => text),
       conductance,
       stability,
       separation: at < 0 ? null : separations!.values[at],

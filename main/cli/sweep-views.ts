@@ -6,7 +6,7 @@ import type { Visible } from '../base/printed'
 import { paragraph } from './page'
 import type { Page } from './page'
 import { renderTable } from './table'
-import { duration, fixed, grouped, percent } from './text'
+import { duration, fixed, grouped, percent, visibleToken } from './text'
 
 const doneOf = ({ members }: SweepEntry): string =>
   `${grouped(members.filter(({ state }) => state === 'done').length)} of ${plural(members.length, 'member')} done`
@@ -101,7 +101,7 @@ const clustersTable = ({ clusters, members, base }: SweepReport, page: Page): Vi
   return renderTable(
     [
       { title: 'cluster', align: 'right' },
-      { title: 'label', flexible: true },
+      { title: 'label or top tokens', flexible: true },
       { title: 'size', align: 'right' },
       { title: 'stability', align: 'right' },
       { title: 'separation', align: 'right' },

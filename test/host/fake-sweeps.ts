@@ -74,6 +74,7 @@ const reportOf = (sweep: SweepEntry, base: number, of: Of): SweepReport => {
       cluster,
       size: Math.round((of.tokens / of.clusters) * (0.3 + hash(80, cluster))),
       name: ['closing brackets', '', '', 'numbers in citations <b>bold</b>', '', 'months'][cluster] ?? '',
+      topTokens: [' the', ',', '\n'].slice(cluster % 3),
       conductance: 0.2 + 0.5 * hash(84, cluster),
       stability: hash(85, cluster),
       separation: 0.2 + 0.6 * hash(86, cluster),
