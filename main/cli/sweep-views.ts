@@ -110,9 +110,9 @@ const clustersTable = ({ clusters, members, base }: SweepReport, page: Page): Vi
     ],
     clusters
       .slice(0, mostClusters)
-      .map(({ cluster, name, size, stability, separation, foundIn, best }) => [
+      .map(({ cluster, name, topTokens, size, stability, separation, foundIn, best }) => [
         String(cluster),
-        name,
+        name === '' ? topTokens.map(visibleToken).join(' ') : `“${name}”`,
         grouped(size),
         fixed(stability, 2),
         fixed(separation, 2),
