@@ -16,6 +16,7 @@ import { leftoverCluster } from '../../preload/records'
 import type { ClusterSummary, DiagnosticsRecord, RunRecord, StudyRecord } from '../../preload/records'
 import type { Separations } from '../store/separations'
 import type { Workspace } from '../store/store'
+import { matchTokens } from '../labels/carry'
 import { adjustedRand, matchesOf, overlapOf, sharedTokens } from './compare'
 
 /** A member that is done, with what is compared of it. */
@@ -114,6 +115,8 @@ const readDone = async (
   return { done, studies }
 }
 
+const rowsOf = ({ probe, targets }: StudyRecord) => ({ rows: probe, targets })
+
 /** Clusters of the tokens that two members share, in the same order. */
 type Sides = (left: Done, right: Done) => readonly [Int32Array, Int32Array]
 
@@ -124,7 +127,7 @@ const sidesIn = (studies: ReadonlyMap<string, StudyRecord>): Sides => {
     const known = shared.get(key)
     if (known !== undefined) return known
     const [a, b] = [studies.get(left)!, studies.get(right)!]
-    const found = a === b || a.hash === b.hash ? null : sharedTokens(a, b)
+    const found = a === b || a.hash === b.hash ? null : sharedTokens(matchTokens(rowsOf(a), rowsOf(b)))
     shared.set(key, found)
     return found
   }

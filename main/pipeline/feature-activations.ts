@@ -3,7 +3,7 @@ import { briefly } from '../../preload/quoting'
 import { GraphBuilder, type Evaluator, type Executor, type Prefix, type Program, type Resident } from '../engine/core'
 import { createEvaluator, openEngine } from '../engine/engines'
 import type { Architecture, Model } from '../models/architecture'
-import { familyOf } from '../models/architectures'
+import { blockTensorsOf, familyOf } from '../models/architectures'
 import {
   activeLatents,
   normaliseInputs,
@@ -20,31 +20,41 @@ const mostTokens = 1024
 export const checkPlace = (
   source: string,
   { hookpoint, hookName, inputs }: Autoencoder,
-  { layers, hidden, parallelResidual, family }: Architecture
+  architecture: Architecture
 ): void => {
+  const { layers, hidden, parallelResidual, family } = architecture
   const refuse = (what: string): SpectroscopeError =>
     new SpectroscopeError('input', `${source}: ${what}; use an autoencoder of the run's model.`)
   const last = hookpoint.kind === 'stream' ? layers : layers - 1
   const name = briefly(hookName)
   if (hookpoint.layer > last) throw refuse(`its activations are those at "${name}", and the model has ${layers} layers`)
   if (inputs !== hidden) throw refuse(`it encodes ${inputs} dimensions, and the model's stream has ${hidden}`)
+  const { attentionPostNorm, mlpPostNorm } = blockTensorsOf(architecture, 0)
+  const postNorm = { 'attention out': attentionPostNorm, 'mlp out': mlpPostNorm }[hookpoint.kind as string]
+  if (postNorm !== undefined)
+    throw refuse(`a ${family} model norms what comes from "${name}", and only the normed activations are kept`)
   if (hookpoint.kind === 'middle' && parallelResidual)
     throw refuse(`a ${family} model of parallel residuals has no activations at "${name}"`)
 }
 
 const difference = (a: Float32Array, b: Float32Array): Float32Array => a.map((value, i) => value - b[i])
 
-/** Layer norm of each row of x, with a model's own weights. */
-const normed = (x: Float32Array, { weights, architecture }: Model, name: string): Float32Array => {
-  const { hidden, layerNormEpsilon } = architecture
-  const [scale, shift] = [weights.get(`${name}.weight`)!.data, weights.get(`${name}.bias`)!.data]
+/** A model's own norm of each row of x. Without a name, as where nothing is normed there, x itself. */
+const normed = (x: Float32Array, { weights, architecture }: Model, name: string | undefined): Float32Array => {
+  if (name === undefined) return x.slice()
+  const { hidden, normEpsilon } = architecture
+  const { norm } = familyOf(architecture).parts
+  const centred = norm === 'layer' || norm === 'bare'
+  const [scale, shift] = [weights.get(`${name}.weight`)?.data, weights.get(`${name}.bias`)?.data]
+  const more = norm === 'rms + 1' ? 1 : 0
   const result = new Float32Array(x.length)
   for (let start = 0; start < x.length; start += hidden) {
     const line = x.subarray(start, start + hidden)
-    const mean = line.reduce((sum, value) => sum + value, 0) / hidden
+    const mean = centred ? line.reduce((sum, value) => sum + value, 0) / hidden : 0
     const variance = line.reduce((sum, value) => sum + (value - mean) ** 2, 0) / hidden
-    const factor = 1 / Math.sqrt(variance + layerNormEpsilon)
-    for (let i = 0; i < hidden; i++) result[start + i] = (line[i] - mean) * factor * scale[i] + shift[i]
+    const factor = 1 / Math.sqrt(variance + normEpsilon)
+    for (let i = 0; i < hidden; i++)
+      result[start + i] = (line[i] - mean) * factor * (scale === undefined ? 1 : scale[i] + more) + (shift?.[i] ?? 0)
   }
   return result
 }
@@ -64,7 +74,7 @@ const activationsAt = ({ activations }: Prefix, model: Model, { kind, layer }: H
       return difference(stream(layer + 1), middle)
     case 'mlp in': {
       const source = model.architecture.parallelResidual ? stream(layer) : middle
-      return normed(source, model, familyOf(model.architecture).blockTensors(layer).mlpNorm)
+      return normed(source, model, blockTensorsOf(model.architecture, layer).mlpNorm)
     }
   }
 }
