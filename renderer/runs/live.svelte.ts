@@ -103,7 +103,7 @@ export class Live {
 
   #advance(progress: RunProgress): void {
     this.progress = progress
-    this.stage = progress.stage === 'download' ? this.stage : progress.stage
+    if (progress.stage !== 'download' && progress.stage !== 'import') this.stage = progress.stage
     if (progress.stage !== 'sample') return
     if (progress.reliabilities !== undefined) this.reliabilities = progress.reliabilities
     if (progress.tokensPerSecond !== undefined) this.#addRate(progress.tokensPerSecond)
