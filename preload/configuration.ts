@@ -61,9 +61,9 @@ export const configurationSchema = z
       .optional()
       .describe('file {"observation": [[ids]], "probe": …} instead of corpus; psgld needs "sampling" as well'),
     components: z
-      .union([z.literal('all'), z.array(text(limits.word)).min(1).max(limits.components)])
+      .union([z.enum(['all', 'groups']), z.array(text(limits.word)).min(1).max(limits.components)])
       .default('all')
-      .describe('"all", or a list such as ["head:2.1", "mlp:3"]'),
+      .describe('"all"; "groups": heads that share keys and values as one; or a list such as ["head:2.1", "mlp:3"]'),
     sampler: samplerSchema.prefault({}),
     clustering: z.union([z.literal(false), clusteringSchema]).prefault({}),
     seed: z.int().min(0).default(1).describe('random seed'),

@@ -90,6 +90,8 @@ export interface ModelDescription {
   readonly hasTokenizer: boolean
   /** In the order of the susceptibility vector. */
   readonly components: readonly string[]
+  /** The same with groups in place of heads, where heads share keys and values. */
+  readonly groups: readonly string[] | null
 }
 
 /** Rows as a run would pack them. */

@@ -81,5 +81,6 @@ export type {
 } from './records'
 export { limits } from './limits'
 export { escapeMarkup } from './markup'
+export { componentNamed } from './devinterp-names'
 export { quotedToken, tellingShare, tokenKind } from './token-names'
 export { hiddenIn, visibleLines, visibleText } from './visible'

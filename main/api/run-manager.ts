@@ -4,9 +4,8 @@ import type { LiveRun, Notices, NoticeName, RunEvent } from '../../preload/contr
 import { SpectroscopeError, toPlain } from '../../preload/errors'
 import type { Provenance, RunRecord } from '../../preload/records'
 import { checkEngine } from '../engine/engines'
-import { componentNames } from '../models/components'
 import { readModelConfig } from '../models/config'
-import { chooseComponents } from '../pipeline/checks'
+import { componentsOf } from '../pipeline/checks'
 import { gatherClustering } from '../pipeline/cluster-shards'
 import { recluster, resumeRun } from '../pipeline/run'
 import { type Continuation, createContinuation } from '../pipeline/continuation'
@@ -48,11 +47,11 @@ const keptWatches = 20
 const storeLosses = 3
 
 /** Components that a run samples, in order. Empty if its model cannot be read now. */
-const componentsOf = async ({ configuration, baseFolder, components }: RunRecord): Promise<readonly string[]> => {
+const componentsSampled = async ({ configuration, baseFolder, components }: RunRecord): Promise<readonly string[]> => {
   if (components.length > 0) return components
   try {
     const { architecture } = await readModelConfig(resolve(baseFolder, configuration.model))
-    return chooseComponents(configuration.components, componentNames(architecture))
+    return componentsOf(configuration, architecture)
   } catch {
     return []
   }
@@ -201,7 +200,7 @@ export class RunManager {
 
   async #watch(id: string): Promise<RunWatch> {
     const run = await this.#workspace.getRun(id)
-    const watch = new RunWatch(run, await componentsOf(run), await this.#workspace.getTraces(id), {
+    const watch = new RunWatch(run, await componentsSampled(run), await this.#workspace.getTraces(id), {
       event: (event) => this.#listener.emit('run-event', { run: id, event }),
       traces: (points) => this.#listener.emit('trace', { run: id, points })
     })

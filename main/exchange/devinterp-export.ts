@@ -1,7 +1,7 @@
 import { concatenate } from '../base/concatenate'
 import type { RunRecord, StudyRecord } from '../../preload/records'
 import type { Workspace } from '../store/store'
-import { restrictionOf } from './devinterp-names'
+import { devinterpName } from '../../preload/devinterp-names'
 import { groups } from './devinterp-results'
 import { ZarrWriter } from './zarr-writer'
 
@@ -78,7 +78,7 @@ export const writeDevinterp = async (
     { dimensions: ['sus_flat', 'wr'], attributes: { coordinates: 'batch dataset_id target_position' } },
     blocks
   )
-  await writer.texts(`${groups.susceptibilities}/wr`, { dimensions: ['wr'] }, components.map(restrictionOf))
+  await writer.texts(`${groups.susceptibilities}/wr`, { dimensions: ['wr'] }, components.map(devinterpName))
   await writeCoordinates(writer, groups.susceptibilities, 'sus_flat', 'target_position', rows, positions)
   await writer.group(groups.context, attributes)
   await writer.integers(

@@ -1,3 +1,4 @@
+import { devinterpName } from '../../preload/devinterp-names'
 import type { RunRecord } from '../../preload/records'
 import type { Workspace } from '../store/store'
 
@@ -8,6 +9,7 @@ export const columnsOf = async (workspace: Workspace, run: RunRecord): Promise<o
     const { reliability = null, centredReliability = null, blocks = null } = diagnostics.get(component) ?? {}
     return {
       component,
+      devinterp: devinterpName(component),
       reliability,
       centredReliability,
       ...(blocks === null

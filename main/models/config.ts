@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { SpectroscopeError } from '../../preload/errors'
@@ -6,6 +7,7 @@ import { parseJson } from '../base/json-text'
 import type { Architecture } from './architecture'
 import { families, refusal, remedy } from './architectures'
 import { readModelText } from './files'
+import { adapterFault, refuseKind } from './unsupported'
 
 /**
  * Parses a Hugging Face config.json into an architecture of one of the families. `name` is the file's in messages.
@@ -21,6 +23,7 @@ export const parseModelConfig = (text: string, name: string): Architecture => {
   }
   const type = z.looseObject({ model_type: z.string() }).safeParse(value).data?.model_type
   if (type === undefined) throw refusal(name, `no "model_type"; ${remedy}`)
+  refuseKind(name, value as Readonly<Record<string, unknown>>, type)
   if (Object.hasOwn(families, type)) return families[type].parse(value, name)
   const supported = Object.keys(families).join(', ')
   throw refusal(name, `models of type "${briefly(type)}" are not supported; ${supported} are`)
@@ -38,6 +41,8 @@ export interface ModelConfig {
  */
 export const readModelConfig = async (folder: string): Promise<ModelConfig> => {
   const path = join(folder, 'config.json')
+  if (!existsSync(path) && existsSync(join(folder, 'adapter_config.json')))
+    throw new SpectroscopeError('input', `${folder} holds ${adapterFault}.`)
   const files = 'config.json, tokenizer.json and model.safetensors or pytorch_model.bin'
   const text = await readModelText(path, `"model" must name a folder with ${files}`)
   return { text, architecture: parseModelConfig(text, path) }

@@ -10,6 +10,7 @@ import { readModelConfig } from './config'
 import { hashFile, readTensors } from './safetensors'
 import type { TensorEntry } from './safetensors-header'
 import { isBuffer, withoutWrappers } from './tensor-names'
+import { adapterFault, tensorFault } from './unsupported'
 import { readHeaders, weightNames } from './weight-files'
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
@@ -18,6 +19,8 @@ const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
 const checkTensors = (source: string, architecture: Architecture, entries: readonly TensorEntry[]): void => {
   const foreign = (what: string): SpectroscopeError =>
     new SpectroscopeError('input', `${source}: ${what}; use weights that belong to this config.json.`)
+  const kind = tensorFault(entries.map(({ name }) => name))
+  if (kind !== undefined) throw new SpectroscopeError('input', `${source}: ${kind}.`)
   const shapes = tensorShapes(architecture)
   const family = familyOf(architecture)
   const found = new Map(entries.map((entry) => [canonicalName(family, entry.name), entry]))
@@ -47,6 +50,8 @@ const checkTensors = (source: string, architecture: Architecture, entries: reado
 const findWeights = (folder: string): string => {
   const found = weightNames.find((name) => existsSync(join(folder, name)))
   if (found !== undefined) return join(folder, found)
+  if (existsSync(join(folder, 'adapter_config.json')))
+    throw new SpectroscopeError('input', `${folder} holds ${adapterFault}.`)
   const fault = `the folder has no ${weightNames.slice(0, -1).join(', ')} or ${weightNames.at(-1)!}`
   throw new SpectroscopeError('input', `${folder}: ${fault}: download it with \`spectroscope fetch-model\`.`)
 }

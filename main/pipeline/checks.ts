@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseConfiguration, suitClustering } from '../../preload/configuration'
 import type { RunConfiguration } from '../../preload/configuration'
+import { componentNamed } from '../../preload/devinterp-names'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly } from '../../preload/quoting'
 import { readingFault } from '../base/faults'
@@ -10,7 +11,8 @@ import { parseJson } from '../base/json-text'
 import { listCorpusFiles } from '../corpora/files'
 import { checkRowLength } from '../corpora/study'
 import { checkEngine } from '../engine/engines'
-import { componentNames } from '../models/components'
+import type { Architecture } from '../models/architecture'
+import { componentNames, groupedComponentNames } from '../models/components'
 import { readModelConfig } from '../models/config'
 import { checkStudySize } from './room'
 
@@ -20,15 +22,18 @@ const listed = (names: readonly string[]): string =>
   names.length > mostListed ? `${names.slice(0, mostListed).join(', ')}, …` : names.join(', ')
 
 /**
- * Returns the chosen components in the given order, or all of them for `all`. Throws a `configuration` error that
- * lists the valid names.
+ * Returns the chosen components in the given order, all of them for `all`, or those with groups for `groups`. A list
+ * may have devinterp's names. Throws a `configuration` error that lists the valid names.
  */
 export const chooseComponents = (
-  chosen: 'all' | readonly string[],
-  available: readonly string[]
+  asked: RunConfiguration['components'],
+  available: readonly string[],
+  grouped: readonly string[] = available
 ): readonly string[] => {
-  if (chosen === 'all') return available
-  const known = new Set(available)
+  if (asked === 'all') return available
+  if (asked === 'groups') return grouped
+  const known = new Set([...available, ...grouped])
+  const chosen = asked.map((name) => (known.has(name) ? name : componentNamed(name)))
   const unknown = chosen.find((name) => !known.has(name))
   if (unknown !== undefined) {
     const what = `this model has no component "${briefly(unknown)}"`
@@ -42,6 +47,12 @@ export const chooseComponents = (
   }
   return chosen
 }
+
+/** Components of a run with this configuration. Throws as `chooseComponents` does. */
+export const componentsOf = (
+  { components }: Pick<RunConfiguration, 'components'>,
+  architecture: Architecture
+): readonly string[] => chooseComponents(components, componentNames(architecture), groupedComponentNames(architecture))
 
 const read = async (file: string, remedy: string): Promise<Buffer> => {
   try {
@@ -106,7 +117,7 @@ export const readConfiguration = async (file: string): Promise<RunConfiguration>
 export const checkConfiguration = async (configuration: RunConfiguration, baseFolder: string): Promise<void> => {
   const { model, weights, corpus, rows } = configuration
   const { architecture } = await readModelConfig(resolve(baseFolder, model))
-  const components = chooseComponents(configuration.components, componentNames(architecture))
+  const components = componentsOf(configuration, architecture)
   checkEngine(configuration.engine, configuration.precision)
   if (weights !== undefined) await mustExist(resolve(baseFolder, weights), 'weights')
   if (rows !== undefined) await mustExist(resolve(baseFolder, rows), 'rows')

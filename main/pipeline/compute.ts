@@ -10,7 +10,6 @@ import { layOutTokens } from '../clustering/layout'
 import { prepareStudy } from '../corpora/study'
 import type { Study } from '../corpora/study'
 import { describeElsewhere, describeEngine, resolveEngine } from '../engine/engines'
-import { componentNames } from '../models/components'
 import type { Model } from '../models/architecture'
 import { loadModel } from '../models/load'
 import { loadTokenizer } from '../models/tokenizer'
@@ -20,7 +19,7 @@ import { rowStartsOf } from '../sampling/rows'
 import { estimatesOf, remaindersOf, sampleSome } from '../sampling/sample'
 import { inFile } from '../sampling/columns'
 import { type EstimatedColumns, matrices } from '../sampling/estimates'
-import { chooseComponents } from './checks'
+import { componentsOf } from './checks'
 import { writeNoises } from './cluster-matrices'
 import { workOnClusters } from './cluster-shard-work'
 import { ClusterWork } from './cluster-work'
@@ -82,7 +81,7 @@ const prepare = async ({
     folder,
     configuration.weights === undefined ? undefined : resolve(baseFolder, configuration.weights)
   )
-  const components = chooseComponents(configuration.components, componentNames(model.architecture))
+  const components = componentsOf(configuration, model.architecture)
   const described = mayBeElsewhere ? describeElsewhere : describeEngine
   const engine = await described(await resolveEngine(chosen, configuration.precision), configuration.precision)
   const tokenizer = await openTokenizer(folder, configuration.corpus !== undefined)

@@ -3,10 +3,9 @@ import type { RunConfiguration, SamplerConfiguration } from '../../preload/confi
 import { listCorpusFiles } from '../corpora/files'
 import { spreadTargets, prepareStudy, checkRowLength } from '../corpora/study'
 import type { Architecture } from '../models/architecture'
-import { componentNames } from '../models/components'
 import { readModelConfig } from '../models/config'
 import { chainNames } from '../sampling/input'
-import { chooseComponents } from './checks'
+import { componentsOf } from './checks'
 import type { Prepared } from './messages'
 
 /** Lengths of the rows of a configuration, in order. */
@@ -75,7 +74,7 @@ export const planOf = async (configuration: RunConfiguration, baseFolder: string
   const { files } = await listCorpusFiles(configuration.corpus?.files ?? [], baseFolder)
   return {
     architecture,
-    components: chooseComponents(configuration.components, componentNames(architecture)),
+    components: componentsOf(configuration, architecture),
     rows: await rowsOf(configuration, baseFolder, architecture),
     corpusBytes: sum(files.map(({ bytes }) => bytes))
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { RunConfiguration } from '../../preload/configuration'
 import type { CorpusPreview, ModelDescription, SignalPreview } from '../../preload/contract'
 import { familyOf } from '../models/architectures'
-import { componentNames } from '../models/components'
+import { componentNames, groupedComponentNames } from '../models/components'
 import { outlineModel } from '../models/load'
 import { relayPart } from './describe'
 import type { PartOptions } from './describe'
@@ -70,7 +70,7 @@ export const meanLossApart = (model: string, rows: readonly Int32Array[], option
  */
 export const describeModel = async (folder: string, weights?: string): Promise<ModelDescription> => {
   const { architecture, parameters, bytes } = await outlineModel(folder, weights)
-  const { family, layers, hidden, heads, vocabulary, contextLength } = architecture
+  const { family, layers, hidden, heads, groups, vocabulary, contextLength } = architecture
   return {
     folder,
     layers,
@@ -82,6 +82,7 @@ export const describeModel = async (folder: string, weights?: string): Promise<M
     width: hidden,
     positions: contextLength,
     hasTokenizer: existsSync(join(folder, 'tokenizer.json')),
-    components: componentNames(architecture)
+    components: componentNames(architecture),
+    groups: groups < heads ? groupedComponentNames(architecture) : null
   }
 }

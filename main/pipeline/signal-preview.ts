@@ -22,7 +22,7 @@ const previewDraws = 12
 
 /** Order in which components are previewed: one of each kind first, then heads spread over the layers. */
 export const previewOrder = (components: readonly string[]): string[] => {
-  const heads = components.filter((name) => name.startsWith('head:'))
+  const heads = components.filter((name) => /^(head|group):/.test(name))
   const mlps = components.filter((name) => name.startsWith('mlp:'))
   const spread = (names: readonly string[], count: number): string[] =>
     Array.from(

@@ -126,7 +126,7 @@ const configuration = z
       .object({})
       .catchall(z.union([scalar, list]))
       .optional(),
-    components: z.union([z.literal('all'), list]),
+    components: z.union([z.enum(['all', 'groups']), list]),
     sampler: z.object({ method: z.enum(samplingMethods), preset: words.optional() }).catchall(scalar),
     clustering: z.union([z.literal(false), clusteringSettings])
   })

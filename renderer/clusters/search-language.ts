@@ -1,4 +1,4 @@
-import { confidences, groupKinds, labelStatuses } from '../../preload/contract'
+import { componentNamed, confidences, groupKinds, labelStatuses } from '../../preload/contract'
 import type {
   Annotation,
   ClusterEntry,
@@ -216,9 +216,9 @@ const measureValue = (entry: ClusterEntry, measure: Measure): number | null => {
   }
 }
 
-/** "head:2" stands for all of that layer's heads; "head:2.1" for itself alone. */
+/** "head:2" stands for all of that layer's heads; "head:2.1" for itself alone, and so does devinterp's "l2h1". */
 const isComponent = (component: string, asked: string): boolean => {
-  const [name, part] = [component.toLowerCase(), asked.toLowerCase()]
+  const [name, part] = [component.toLowerCase(), componentNamed(asked).toLowerCase()]
   return name === part || (name.startsWith(part) && !(/\d$/.test(part) && /\d/.test(name[part.length])))
 }
 

@@ -12,7 +12,7 @@ export interface ProfileColumn {
   readonly kind: 'head' | 'mlp' | 'other'
 }
 
-const layered = /^(head|mlp):(\d+)(?:\.(\d+))?$/
+const layered = /^(head|group|mlp):(\d+)(?:\.(\d+))?$/
 
 /**
  * Components in the order of a forward pass. Components without a known layer stay first or last.
@@ -39,11 +39,11 @@ export const inLayerOrder = (components: readonly string[]): ProfileColumn[] => 
 
 const compare = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1)
 
-/** "head:3.2" → "layer 3, head 2"; "mlp:3" → "layer 3, MLP". */
+/** "head:3.2" → "layer 3, head 2"; "group:3.0" → "layer 3, group 0"; "mlp:3" → "layer 3, MLP". */
 export const componentWords = (component: string): string => {
   const found = layered.exec(component)
   if (found === null) return component === 'embed' ? 'embedding' : component === 'unembed' ? 'unembedding' : component
-  return found[1] === 'mlp' ? `layer ${found[2]}, MLP` : `layer ${found[2]}, head ${found[3] ?? ''}`
+  return found[1] === 'mlp' ? `layer ${found[2]}, MLP` : `layer ${found[2]}, ${found[1]} ${found[3] ?? ''}`
 }
 
 /** Meaning of the sign of χ. */

@@ -1,11 +1,11 @@
-/** Place of a component in a model: a head (layer, number), an MLP (layer), or another component. */
+/** Place of a component in a model: a head or a group of heads (layer, number), an MLP (layer), or another one. */
 export type Place =
   | { readonly kind: 'head'; readonly layer: number; readonly head: number }
   | { readonly kind: 'mlp'; readonly layer: number }
   | { readonly kind: 'other' }
 
 export const placeOf = (component: string): Place => {
-  const head = /^head:(\d+)\.(\d+)$/.exec(component)
+  const head = /^(?:head|group):(\d+)\.(\d+)$/.exec(component)
   if (head !== null) return { kind: 'head', layer: Number(head[1]), head: Number(head[2]) }
   const mlp = /^mlp:(\d+)$/.exec(component)
   return mlp === null ? { kind: 'other' } : { kind: 'mlp', layer: Number(mlp[1]) }
@@ -35,7 +35,10 @@ export const componentRows = (components: readonly string[]): ComponentRows => {
     heads,
     layers: layers.map((layer) => ({
       layer,
-      heads: Array.from({ length: heads }, (_, head) => named(`head:${layer}.${head}`)),
+      heads: Array.from(
+        { length: heads },
+        (_, head) => named(`head:${layer}.${head}`) ?? named(`group:${layer}.${head}`)
+      ),
       mlp: named(`mlp:${layer}`)
     })),
     others: placed.filter(({ place }) => place.kind === 'other').map(({ component }) => component)

@@ -85,12 +85,18 @@ export class NewRunForm {
     return Array.isArray(files) ? files.filter((file): file is string => typeof file === 'string') : []
   }
 
-  /** The draft's components: "all" or a list. */
+  /** The draft's components: "all", of those offered, or a list. */
   get components(): 'all' | readonly string[] {
     const given = valueAt(this.draft, 'components')
     return Array.isArray(given)
       ? given.filter((component): component is string => typeof component === 'string')
       : 'all'
+  }
+
+  /** Whether heads that share keys and values are chosen as one. */
+  get grouped(): boolean {
+    const given = valueAt(this.draft, 'components')
+    return given === 'groups' || (Array.isArray(given) && given.some((name) => String(name).startsWith('group:')))
   }
 
   /** Default name of the run. */

@@ -322,7 +322,8 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       parameters: 14_067_712,
       bytes: 56_270_848,
       hasTokenizer: true,
-      components: data.components
+      components: data.components,
+      groups: null
     }),
     'models.fetch': ({ name }) => work({ kind: 'download', title: `Download ${name}`, run: null }, 12),
     'corpora.preview': ({ rows }) => ({

@@ -326,6 +326,13 @@ describe('components', () => {
   it('are all of them, or those named, in the order named', () => {
     expect(chooseComponents('all', available)).toEqual(available)
     expect(chooseComponents(['mlp:0', 'embed'], available)).toEqual(['mlp:0', 'embed'])
+    expect(chooseComponents(['l0 mlp', 'l0h0'], available)).toEqual(['mlp:0', 'head:0.0'])
+  })
+
+  it('may be groups of heads in place of heads, or some of them', () => {
+    const grouped = ['embed', 'group:0.0', 'mlp:0']
+    expect(chooseComponents('groups', available, grouped)).toEqual(grouped)
+    expect(chooseComponents(['l0g0', 'head:0.0'], available, grouped)).toEqual(['group:0.0', 'head:0.0'])
   })
 
   it('that are not in the model are refused with those that are', () => {

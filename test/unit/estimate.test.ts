@@ -122,7 +122,7 @@ describe('the estimate of a run', () => {
     const model = await loadModel(join(folder, 'model'))
     const study = await prepareStudy(configuration, folder, model, null)
     const components =
-      configuration.components === 'all' ? componentNames(model.architecture) : configuration.components
+      typeof configuration.components === 'string' ? componentNames(model.architecture) : configuration.components
     for (const observationIncludesProbe of [false, true]) {
       const counters: CountingEvaluator[] = []
       const openLane = localLane(async ({ architecture, weights }) => {
@@ -311,6 +311,7 @@ describe('the description of a model', () => {
       parameters,
       bytes: 4 * parameters,
       hasTokenizer: true,
+      groups: null,
       components: ['embed', 'head:0.0', 'head:0.1', 'head:1.0', 'head:1.1', 'mlp:0', 'mlp:1', 'unembed']
     })
   })

@@ -19,6 +19,16 @@ import {
   type RawTensor
 } from './models-fixtures'
 
+const llamaConfig = {
+  model_type: 'llama',
+  hidden_size: 8,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  intermediate_size: 16,
+  vocab_size: 300,
+  max_position_embeddings: 32
+}
+
 const root = temporaryFolder()
 const { place, neoxFolder, gpt2Folder } = modelFolders()
 
@@ -98,6 +108,50 @@ describe('config.json', () => {
       { ...neoxConfig, rope_scaling: { type: 'yarn', factor: 2 } },
       /"rope_scaling\.rope_type" is "yarn", which is not supported for GPT-NeoX/
     ],
+    [
+      'experts',
+      { ...neoxConfig, model_type: 'llama', num_local_experts: 8 },
+      /a mixture of experts \("num_local_experts": 8\) is not supported; choose a dense model\.$/
+    ],
+    ['experts of another family', { model_type: 'mixtral' }, /a mixture of experts \("model_type": "mixtral"\)/],
+    ...(['gptq', 'awq', 'bitsandbytes'] as const).map((method): [string, object, RegExp] => [
+      `weights quantised by ${method}`,
+      { ...neoxConfig, quantization_config: { quant_method: method, bits: 4 } },
+      new RegExp(
+        `the weights are quantised \\("quantization_config": ${method}\\).*use the model that they were made from\\.$`
+      )
+    ]),
+    [
+      'code of its own',
+      { ...neoxConfig, auto_map: { AutoModelForCausalLM: 'modeling.Model' } },
+      /"auto_map".*trust_remote_code.*never run; if it computes what GPT-NeoX does, remove "auto_map"\.$/
+    ],
+    [
+      'an encoder',
+      { model_type: 't5', is_encoder_decoder: true },
+      /"t5" is an encoder-decoder.*choose a model that only predicts the next token\.$/
+    ],
+    [
+      'caps that the family does not have',
+      { ...llamaConfig, attn_logit_softcapping: 50 },
+      /"attn_logit_softcapping" is 50, which is not supported for Llama/
+    ],
+    [
+      'another rotation',
+      { ...llamaConfig, rope_parameters: { rope_type: 'yarn', factor: 4 } },
+      /"rope_parameters\.rope_type" is "yarn", which is not supported for Llama; default, linear and llama3 are/
+    ],
+    [
+      'another kind of layer',
+      { ...llamaConfig, model_type: 'qwen2', layer_types: ['full_attention', 'linear_attention'] },
+      /"layer_types" is "linear_attention", which is not supported for Qwen2/
+    ],
+    ['another activation of Llama', { ...llamaConfig, hidden_act: 'relu2' }, /"hidden_act": the activation "relu2"/],
+    [
+      'groups that do not divide',
+      { ...llamaConfig, num_key_value_heads: 3 },
+      /2 heads cannot share 3 heads of keys and values \("num_key_value_heads"\)/
+    ],
     ['missing biases', { ...neoxConfig, attention_bias: false }, /"attention_bias" is false/],
     ['tied GPT-NeoX', { ...neoxConfig, tie_word_embeddings: true }, /"tie_word_embeddings" is true/],
     ['scaling by layer', { ...gpt2Config, scale_attn_by_inverse_layer_idx: true }, /"scale_attn_by_inverse_layer_idx"/],
@@ -127,6 +181,34 @@ describe('config.json', () => {
 
   it('is refused if it is no JSON', () => {
     expect(() => parseModelConfig('{', 'a/config.json')).toThrow(/a\/config\.json: not valid JSON/)
+  })
+})
+
+describe('an adapter', () => {
+  it('is refused with what to do, alone or in place of weights', async () => {
+    const remedy = /merge it into its base model with peft's merge_and_unload\(\), and save that\.$/
+    const alone = place({ 'adapter_config.json': '{}' })
+    expect(await failure(loadModel(alone))).toMatchObject({
+      kind: 'input',
+      message: expect.stringMatching(remedy) as string
+    })
+    const beside = place({
+      'config.json': neoxConfig,
+      'adapter_config.json': '{}'
+    })
+    expect(await failure(loadModel(beside))).toMatchObject({
+      kind: 'input',
+      message: expect.stringMatching(remedy) as string
+    })
+    const weights = safetensors({ 'base_model.model.gpt_neox.layers.0.lora_A.weight': f32([1], () => 0) })
+    const named = place({
+      'config.json': neoxConfig,
+      'model.safetensors': weights
+    })
+    expect(await failure(loadModel(named))).toMatchObject({
+      kind: 'input',
+      message: expect.stringMatching(remedy) as string
+    })
   })
 })
 

@@ -157,6 +157,7 @@ describe('the search language', () => {
       'component:head:2',
       'component:head',
       'component:head:2.1',
+      'component:l2h1',
       '-bar',
       'author:person',
       '#7'

@@ -177,8 +177,9 @@ describe('the profile', () => {
   })
 
   it('says what a component is', () => {
-    expect(['head:3.2', 'mlp:1', 'embed', 'adapter'].map(componentWords)).toEqual([
+    expect(['head:3.2', 'group:3.1', 'mlp:1', 'embed', 'adapter'].map(componentWords)).toEqual([
       'layer 3, head 2',
+      'layer 3, group 1',
       'layer 1, MLP',
       'embedding',
       'adapter'

@@ -368,6 +368,7 @@ describe('components as a grid', () => {
       ]
     })
     expect(componentRows(['head:3.1']).layers).toEqual([{ layer: 3, heads: [null, 'head:3.1'], mlp: null }])
+    expect(componentRows(['group:0.0']).layers).toEqual([{ layer: 0, heads: ['group:0.0'], mlp: null }])
   })
 
   it('turns some on, then off, in the model’s order', () => {

@@ -3,7 +3,9 @@
 const forms: readonly (readonly [ours: RegExp, theirs: RegExp, toTheirs: string, toOurs: string])[] = [
   [/^head:(\d+)\.(\d+)$/, /^l(\d+)\s*h(\d+)$/i, 'l$1h$2', 'head:$1.$2'],
   [/^group:(\d+)\.(\d+)$/, /^l(\d+)\s*g(\d+)$/i, 'l$1g$2', 'group:$1.$2'],
-  [/^mlp:(\d+)$/, /^l(\d+)\s+mlp$/i, 'l$1 mlp', 'mlp:$1']
+  [/^attn:(\d+)$/, /^l(\d+)[\s_]+attn$/i, 'l$1 attn', 'attn:$1'],
+  [/^mlp:(\d+)$/, /^l(\d+)[\s_]+mlp$/i, 'l$1 mlp', 'mlp:$1'],
+  [/^layer:(\d+)$/, /^l(\d+)$/i, 'l$1', 'layer:$1']
 ]
 
 /** devinterp's name of a component. */
