@@ -1,12 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
-import {
-  byColumn,
-  componentOf,
-  componentOfFolder,
-  observableId,
-  restrictionOf
-} from '../../main/exchange/devinterp-names'
+import { byColumn, componentOf, componentOfFolder, observableId } from '../../main/exchange/devinterp-names'
+import { devinterpName } from '../../preload/devinterp-names'
 import { readResults } from '../../main/exchange/devinterp-results'
 import { estimateSamples } from '../../main/exchange/devinterp-estimates'
 import { observationOf, openSamples } from '../../main/exchange/devinterp-samples'
@@ -63,7 +58,7 @@ describe('names of components', () => {
     ['full', 'full']
   ])('map %s to %s and back', (theirs, ours) => {
     expect(componentOf(theirs)).toBe(ours)
-    expect(restrictionOf(ours)).toBe(theirs)
+    expect(devinterpName(ours)).toBe(theirs)
   })
 
   it('are found at the end of a folder name', () => {
