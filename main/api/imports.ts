@@ -12,6 +12,7 @@ import { clusteringOf } from '../exchange/selection'
 import { parseTarget } from '../../preload/label-rules'
 import type { Workspace } from '../store/store'
 import type { HandlersOf, WorkbenchContext } from './context'
+import { isForeign } from './foreign-imports'
 import { applyEdits } from './label-transfer'
 import type { ClusteringPlace } from './label-transfer'
 import { accountName } from './run-labels'
@@ -102,6 +103,10 @@ export const importRun = async (
 export const importCalls = (context: WorkbenchContext, received: ReceivedFiles): HandlersOf<'imports'> => ({
   inspect: async ({ path }) => {
     if (!received.has(path)) await context.reach.check(path)
+    if (await isForeign([path])) {
+      const remedy = 'import results of devinterp in the terminal, with `spectroscope import`'
+      throw new SpectroscopeError('input', `${path} is a folder, and an annotated cluster set is a file; ${remedy}.`)
+    }
     return inspect(context.workspace(), path)
   },
 

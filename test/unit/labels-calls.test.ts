@@ -448,6 +448,9 @@ describe("a window's calls about exports and imports", () => {
       await call('exports.write', { ...where(), format, clusters: [0], path, overwrite: true })
     }
     await expect(call('exports.link', { path: '/etc/passwd' })).rejects.toMatchObject({ kind: 'usage' })
+    await expect(call('imports.inspect', { path: out('export-zarr') })).rejects.toThrow(
+      /is a folder, .* in the terminal/
+    )
     const picture = out('graph.svg')
     expect(await call('exports.picture', { path: picture, content: new TextEncoder().encode('<svg/>') })).toMatchObject(
       { path: picture, files: ['graph.svg'], bytes: 6 }
