@@ -10,6 +10,7 @@ import { isSamples, observationOf, openSamples } from '../exchange/devinterp-sam
 import type { SampleSet } from '../exchange/devinterp-samples'
 import { importForeign } from '../exchange/foreign-run'
 import type { ForeignResults, ForeignRow } from '../exchange/foreign-run'
+import { isMatrixFile, readMatrixFile } from '../exchange/matrix-file'
 import { ZarrFolder } from '../exchange/zarr-folder'
 import { loadTokenizer } from '../models/tokenizer'
 import type { Tokenizer } from '../models/tokenizer'
@@ -26,6 +27,8 @@ export interface ForeignRequest {
   readonly observation?: string | undefined
   readonly estimator?: PsgldConfiguration['estimator'] | undefined
   readonly name?: string | undefined
+  /** A matrix: table of its tokens. */
+  readonly tokens?: string | undefined
 }
 
 export interface ForeignWatch {
@@ -41,7 +44,8 @@ const isFolder = async (path: string): Promise<boolean> =>
   (await stat(path).catch(() => undefined))?.isDirectory() === true
 
 /** Whether a path is of results of another program, rather than an annotated cluster set. */
-export const isForeign = async (paths: readonly string[]): Promise<boolean> => paths.length > 1 || isFolder(paths[0])
+export const isForeign = async (paths: readonly string[]): Promise<boolean> =>
+  paths.length > 1 || isMatrixFile(paths[0]) || isFolder(paths[0])
 
 const isStore = /\.zarr$/i
 
@@ -90,7 +94,8 @@ const checkIds = (folder: string, { vocabularySize }: Tokenizer, rows: readonly 
 }
 
 const nameOf = (paths: readonly string[]): string =>
-  basename(resolve(paths[0])).replace(isStore, '') + (paths.length > 1 ? ` and ${paths.length - 1} more` : '')
+  basename(resolve(paths[0])).replace(/\.(zarr|npy|safetensors)$/i, '') +
+  (paths.length > 1 ? ` and ${paths.length - 1} more` : '')
 
 const progressTo =
   ({ onEvent }: ForeignWatch, unit: string) =>
@@ -130,7 +135,12 @@ const estimated = async (set: SampleSet, request: ForeignRequest, watch: Foreign
 }
 
 const resultsOf = async (request: ForeignRequest, watch: ForeignWatch): Promise<ForeignResults> => {
-  const opened = await open(request.paths)
+  const { paths, tokens } = request
+  if (paths.length === 1 && isMatrixFile(paths[0])) {
+    if (tokens !== undefined) return readMatrixFile(paths[0], tokens)
+    throw new SpectroscopeError('usage', `${paths[0]} has no tokens; give the table of them with --tokens.`)
+  }
+  const opened = await open(paths)
   if (opened.kind === 'samples') return estimated(await openSamples(opened.stores, watch.signal), request, watch)
   if (request.observation !== undefined || request.estimator !== undefined)
     throw opened.store.fault(

@@ -37,19 +37,19 @@ const estimators = ['restricted', 'two-chain']
 
 const importResults = async (
   files: readonly string[],
-  { into, clustering, workspace, model, observation, estimator, name }: ImportOptions
+  { into, clustering, workspace, model, observation, estimator, name, tokens }: ImportOptions
 ): Promise<Answer> => {
   if (into !== undefined || clustering !== undefined)
     throw new SpectroscopeError('usage', `${files[0]} has no labels; leave out --into and --clustering.`)
-  const request = { paths: files, model, observation, estimator, name }
+  const request = { paths: files, model, observation, estimator, name, tokens }
   const imported = await watched((watch) => importResultsInto(workspace, request, watch), 'Stopping the import')
   return { json: imported, text: foreignText(imported) }
 }
 
 const importSet = async (file: string, { into, clustering, ...options }: ImportOptions): Promise<Answer> => {
-  const others = [options.model, options.observation, options.estimator, options.name]
+  const others = [options.model, options.observation, options.estimator, options.name, options.tokens]
   if (others.some((other) => other !== undefined)) {
-    const what = `${file} is a file, and --model, --observation, --estimator and --name belong to folders of results`
+    const what = `${file} is a file, and the other options belong to results`
     throw new SpectroscopeError('usage', `${what}; leave them out.`)
   }
   const which = into === undefined ? undefined : { run: into, ...(clustering === undefined ? {} : { clustering }) }
@@ -61,10 +61,11 @@ const importSet = async (file: string, { into, clustering, ...options }: ImportO
 export const addImportCommand = ({ command, answer }: CommandMaker): void => {
   command(
     'import <file...>',
-    'Import an annotated cluster set, its labels only, or results of devinterp (Zarr folders).',
+    'Import an annotated cluster set, its labels only, results of devinterp (Zarr folders), or a matrix.',
     'import first.json',
     'import first.json --into latest',
     'import results.zarr --model pythia-14m',
+    'import chi/susceptibilities.npy --tokens chi/tokens.csv',
     'import samples_*.zarr --observation pile --model pythia-14m'
   )
     .option('--into <run>', 'transfer the labels to the clusters of this run, matched by tokens')
@@ -76,6 +77,7 @@ export const addImportCommand = ({ command, answer }: CommandMaker): void => {
         .choices(estimators)
         .default(undefined, 'restricted')
     )
+    .option('--tokens <file>', 'a matrix: table of its tokens, CSV with row, position, id, subset', pathIn)
     .option('-n, --name <name>', 'results: name of the run', nameIn)
     .action((files: string[], options: ImportOptions) =>
       answer(options, async () =>

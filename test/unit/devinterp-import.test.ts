@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { importResultsInto, inspectForeign } from '../../main/api/foreign-imports'
 import type { ForeignRequest } from '../../main/api/foreign-imports'
 import { readResults } from '../../main/exchange/devinterp-results'
+import { readMatrixFile } from '../../main/exchange/matrix-file'
+import { writeNpy } from '../../main/exchange/npy'
 import { ZarrFolder } from '../../main/exchange/zarr-folder'
 import { meanLossOf } from '../../main/pipeline/mean-loss'
 import { openWorkspace } from '../../main/store/store'
@@ -193,6 +195,45 @@ describeWithShared('a store from elsewhere', () => {
   it('is refused for a name that leads out of it', async () => {
     const store = new ZarrFolder(await copy())
     await expect(store.find('../results.zarr/susceptibilities/sus')).rejects.toThrow(/leads out of it/)
+  })
+})
+
+describe('a matrix alone', () => {
+  const write = async (shape: readonly number[], lines: readonly string[]): Promise<ForeignRequest> => {
+    const [path, tokens] = [join(place.folder, 'chi.npy'), join(place.folder, 'tokens.csv')]
+    await writeNpy(path, shape, [Float32Array.from({ length: shape[0] * shape[1] }, (_, at) => at / 2)])
+    await writeFile(join(place.folder, 'components.json'), '["embed", "head:0.1"]')
+    await writeFile(tokens, ['row,position,id,subset', ...lines].join('\n'))
+    return { paths: [path], tokens }
+  }
+  const lines = ['0,1,7,law', '0,3,8,law', '4,1,9,code']
+
+  it('becomes a run, with the subsets of its tokens', async () => {
+    const answer = await imported(await write([3, 2], lines))
+    expect(answer).toMatchObject({ name: 'chi', tokens: 3, components: ['embed', 'head:0.1'] })
+    await inWorkspace(async (workspace) => {
+      const study = await workspace.getStudy(answer.run)
+      expect(study.probe.map((ids) => [...ids])).toEqual([
+        [10, 7, 10, 8],
+        [10, 9]
+      ])
+      expect(study.targets.map((targets) => [...targets])).toEqual([[1, 3], [1]])
+      expect(study.provenance.map(({ subset }) => subset)).toEqual(['law', 'code'])
+      const { susceptibilities } = await workspace.getSusceptibilities(answer.run)
+      expect([...susceptibilities]).toEqual([0, 0.5, 1, 1.5, 2, 2.5])
+    })
+  })
+
+  it('is refused in one sentence where it does not fit its table', async () => {
+    const refused = async (request: ForeignRequest, words: RegExp): Promise<void> =>
+      expect(readMatrixFile(request.paths[0], request.tokens ?? '')).rejects.toThrow(words)
+    await refused(await write([4, 2], lines), /its shape is 4 × 2, and it must be that of 3 tokens/)
+    await refused(await write([3, 2], ['0,0,7,law']), /line 2 is out of order/)
+    await refused(await write([3, 2], ['0,1,x,law']), /line 2 is wrong at "id"/)
+    await refused(
+      { ...(await write([3, 2], lines)), tokens: join(place.folder, 'none.csv') },
+      /cannot be read \(ENOENT\)/
+    )
   })
 })
 
