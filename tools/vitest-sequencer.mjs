@@ -4,17 +4,20 @@ import { BaseSequencer } from 'vitest/node'
 /** Files of test/ that take longest, the longest first; `slurm-nodes` waits for daemons most of its time. */
 const longest = [
   'crash/slurm-nodes',
-  'crash/blocks',
-  'e2e/views',
+  'e2e/labelling',
+  'e2e/crash',
   'e2e/person',
+  'crash/blocks',
+  'e2e/window',
   'crash/interruption',
   'golden/blocks',
-  'e2e/crash',
   'unit/workbench',
-  'e2e/shards',
+  'e2e/views',
+  'crash/cluster-shards',
   'crash/shards',
-  'e2e/labelling',
-  'e2e/window',
+  'crash/sampling',
+  'e2e/structure',
+  'e2e/rounds',
   'e2e/packaging'
 ]
 

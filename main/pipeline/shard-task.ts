@@ -4,6 +4,7 @@ import { cpus, hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SpectroscopeError } from '../../preload/errors'
+import { plural } from '../../preload/plural'
 import { claim, staleSeconds } from '../base/claims'
 import type { Claim, HeldClaim } from '../base/claims'
 import { makeFolder } from '../base/files'
@@ -179,7 +180,8 @@ const sampleWith = (
     components
   } = set
   const from = hasCheckpoint(own) ? ', from its checkpoint' : ''
-  const what = `shard ${shard.index} of ${set.shards.length}, ${shard.chains.length} chains, ${threads} threads`
+  const work = `${plural(shard.chains.length, 'chain')}, ${plural(threads, 'thread')}`
+  const what = `shard ${shard.index} of ${set.shards.length}, ${work}`
   onEvent({ type: 'stage', stage: 'sample', detail: `${what}${from}` })
   return reporting(folder, set, shard.index, options, scope, async ({ compute, stopwatch, reporter }) => {
     const off = [

@@ -84,7 +84,7 @@ else
         ['2', 'COMPLETED', 1]
       ])
       for (const task of [0, 1, 2]) {
-        expect(logOf(task)).toMatch(new RegExp(`shard ${task} of 3, 6 chains, 1 threads, from its checkpoint`))
+        expect(logOf(task)).toMatch(new RegExp(`shard ${task} of 3, 6 chains, 1 thread, from its checkpoint`))
         expect(readdirSync(ofShard(task))).toEqual(['result'])
       }
       expect(logOf(0)).toContain('Shard 0 ended with 137 (killed); it is queued again.')
