@@ -5,6 +5,9 @@ import { count } from './setting-bounds'
 const suited = z.literal('auto')
 const neighbours = z.int().min(2).max(limits.neighbours)
 
+/** Lower limit of the recall of approximate neighbours, and what it is a multiple of. */
+const [leastRecall, recallStep] = [0.5, 0.001]
+
 export const clusteringMethods = ['communities', 'acl'] as const
 export type ClusteringMethod = (typeof clusteringMethods)[number]
 
@@ -25,6 +28,14 @@ const commonClustering = {
     .default('auto')
     .describe('k of the nearest-neighbour graph; "auto" depends on the number of tokens')
     .meta({ unit: 'neighbours' }),
+  recall: z
+    .number()
+    .min(leastRecall)
+    .max(1)
+    .multipleOf(recallStep)
+    .default(1)
+    .describe('share of the nearest neighbours to find: 1 searches exactly; less is approximate, for many tokens')
+    .meta({ unit: 'share' }),
   symmetrize: z
     .enum(['union', 'mutual'])
     .default('union')
@@ -167,6 +178,17 @@ export const suitClustering = (settings: ClusteringSettings, tokens: number): Cl
     whiten: whiten === 'auto' ? true : whiten
   }
 }
+
+/**
+ * Number under which the store keeps neighbours: exact ones by their preprocessing alone, since any number of them
+ * begins with the same; approximate ones by all that they depend on.
+ */
+export const neighboursKey = ({
+  neighbours,
+  whiten,
+  recall
+}: Pick<ClusteringConfiguration, 'neighbours' | 'whiten' | 'recall'>): number =>
+  Number(whiten) + (recall === 1 ? 0 : 2 * (Math.round((1 - recall) / recallStep) * 2 ** 14 + neighbours))
 
 /** Adds the method to settings written by older versions, which had only `acl`, without stability. */
 export const modernisedClustering = (clustering: object): object =>

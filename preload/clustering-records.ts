@@ -86,6 +86,8 @@ export interface NewClustering {
   readonly clusters: readonly NewGroup[]
   readonly leftover: { readonly kind: LeftoverKind; readonly members: Int32Array }
   readonly stability: StabilityRecord | null
+  /** Share of the nearest neighbours that an approximate search found, on a sample; null for an exact one. */
+  readonly neighbourRecall: number | null
   /** Modularity of the finest level at its resolution; null for `acl`. */
   readonly modularity: number | null
   /** Resolutions that were tried, ascending; empty if the resolution was given. */
@@ -112,6 +114,7 @@ export interface ClusteringRecord {
   readonly leftoverKind: LeftoverKind
   readonly leftoverSize: number
   readonly stability: StabilityRecord | null
+  readonly neighbourRecall: number | null
   readonly modularity: number | null
   readonly sweep: readonly ResolutionPoint[]
 }

@@ -1,6 +1,6 @@
 import type { ClusteringConfiguration } from './configuration'
 import { patternWords } from './contract-explore'
-import type { ClusterNumber, GroupKind, LeftoverKind, LevelStability, RuleCondition } from './records'
+import type { ClusterNumber, ClusteringRecord, GroupKind, LeftoverKind, LevelStability, RuleCondition } from './records'
 import { stableFrom } from './records'
 
 const tokenVerbs = { token: 'is', previous: 'is after', next: 'is before' } as const
@@ -32,7 +32,7 @@ export const ruleWords = (conditions: readonly RuleCondition[]): string => condi
 
 /** Describes clustering settings, for reports, the terminal and names of clusterings. */
 export const clusteringWords = (configuration: ClusteringConfiguration): string => {
-  const { method, neighbours, symmetrize, whiten, minSize } = configuration
+  const { method, neighbours, recall, symmetrize, whiten, minSize } = configuration
   const own =
     method === 'acl'
       ? [`alpha ${configuration.alpha}`, `epsilon ${configuration.epsilon}`, `${configuration.rule} rule`]
@@ -40,7 +40,11 @@ export const clusteringWords = (configuration: ClusteringConfiguration): string 
           `resolution ${configuration.resolution}`,
           `${configuration.levels} ${configuration.levels === 1 ? 'level' : 'levels'}`
         ]
-  const graph = [`${neighbours} neighbours`, symmetrize, ...(whiten ? ['whitened'] : [])]
+  const graph = [
+    `${neighbours} ${recall === 1 ? '' : 'approximate '}neighbours`,
+    symmetrize,
+    ...(whiten ? ['whitened'] : [])
+  ]
   return [method === 'acl' ? 'ACL' : 'communities', ...graph, ...own, `at least ${minSize} tokens`].join(', ')
 }
 
@@ -75,6 +79,16 @@ export const stabilityWords = ({
   const share = `${percent(stableShare)}${error === null ? '' : ` ± ${percent(error)}`} of the tokens`
   const chance = nullShare === null ? '' : ` (${percent(nullShare)} by chance)`
   return `${stableGroups} of ${groupCount(kind, groups)} ${groups === 1 ? 'is' : 'are'} stable, with ${share}${chance}`
+}
+
+/** Describes approximate neighbours: "98.9 % of the nearest neighbours found, 95 % asked for". "" for exact ones. */
+export const recallWords = ({
+  configuration: { recall },
+  neighbourRecall
+}: Pick<ClusteringRecord, 'configuration' | 'neighbourRecall'>): string => {
+  if (neighbourRecall === null) return ''
+  const [found, asked] = [neighbourRecall, recall].map((share) => `${Number((100 * share).toFixed(1))} %`)
+  return `${found} of the nearest neighbours found, ${asked} asked for; measured on a sample of tokens`
 }
 
 /** Whether a group may be noise, by its stability; false if that is unknown. */

@@ -1,5 +1,13 @@
 /** Types and words shared by window, terminal and main side. */
-export { clusteringWords, groupCount, groupName, mayNotBeThere, ruleWords, stabilityWords } from './clustering-words'
+export {
+  clusteringWords,
+  groupCount,
+  groupName,
+  mayNotBeThere,
+  recallWords,
+  ruleWords,
+  stabilityWords
+} from './clustering-words'
 export * from './contract-annotations'
 export * from './contract-calls'
 export * from './contract-explore'

@@ -1,4 +1,5 @@
 import type { ClusteringRecord } from '../../preload/records'
+import { neighboursKey } from '../../preload/clustering-configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { describeStored } from '../pipeline/describe'
 import { layOut } from '../pipeline/lay-out'
@@ -83,10 +84,9 @@ export const exploreCalls = (
       subsets: async ({ run }) => own(await context.workspace().getSubsetIndices(run)),
       column: async ({ run, component }) => own(await context.workspace().getColumn(run, component)),
       edges: async ({ run, clustering, tokens, most }) => {
-        const {
-          configuration: { whiten, neighbours, symmetrize }
-        } = await clusteringOf(run, clustering)
-        return context.workspace().getEdges(run, whiten, neighbours, tokens, most, symmetrize)
+        const { configuration } = await clusteringOf(run, clustering)
+        const { neighbours, symmetrize } = configuration
+        return context.workspace().getEdges(run, neighboursKey(configuration), neighbours, tokens, most, symmetrize)
       }
     },
 

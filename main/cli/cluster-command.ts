@@ -53,6 +53,7 @@ export const addClusterCommand = ({ command, answer }: CommandMaker): void => {
   )
     .addOption(new Option('--method <method>', describe('method')).choices(clusteringMethods))
     .option('-k, --neighbours <k>', describe('neighbours'), numberOrAuto)
+    .option('--recall <share>', describe('recall'), numberOrAuto)
     .addOption(new Option('--symmetrize <how>', describe('symmetrize')).choices(['union', 'mutual']))
     .option('--whiten', describe('whiten'))
     .option('--no-whiten', 'standardised columns and centred rows')

@@ -1,5 +1,12 @@
 import type { ClusteringRecord, ClusterSummary, TokenInContext } from '../../preload/clustering-records'
-import { clusteringWords, stabilityWords, ruleWords, mayNotBeThere, groupName } from '../../preload/clustering-words'
+import {
+  clusteringWords,
+  recallWords,
+  stabilityWords,
+  ruleWords,
+  mayNotBeThere,
+  groupName
+} from '../../preload/clustering-words'
 import type { ClusterTokens, ClusteringSummary } from '../../preload/contract-progress'
 import { plural } from '../../preload/plural'
 import type { ClusterList } from '../api/clusters'
@@ -35,6 +42,10 @@ export const clusteringHead = ({ number, name }: ClusteringRecord, page: Page): 
 
 export const settingsText = (clustering: ClusteringRecord): string =>
   `${clusteringWords(clustering.configuration)}; ${effortWords(clustering)}; ` + clustering.ending.replace(/\.?$/, '.')
+
+/** How much of the nearest neighbours an approximate search found. Empty for exact ones. */
+export const recallLines = (clustering: ClusteringRecord, page: Page): string[] =>
+  clustering.neighbourRecall === null ? [] : paragraph(`${recallWords(clustering)}.`, page, '  ')
 
 /** Share of each level that is stable under splitting the draws. Empty if they were not split. */
 export const stabilityLines = ({ stability }: ClusteringRecord, page: Page): string[] =>
@@ -126,6 +137,7 @@ export const clustersTable = (clusters: readonly ClusterSummary[], tokens: numbe
 export const clustersText = ({ run, name, tokens, clustering, clusters }: ClusterList, page: Page): Visible =>
   join(
     line`${clusteringHead(clustering, page)} of run ${run} "${name}": ${foundWords(clustering, tokens)}.`,
+    recallLines(clustering, page),
     stabilityLines(clustering, page),
     '',
     clustersTable(clusters, tokens, page)
@@ -191,6 +203,7 @@ export const clusteringText = ({ run, tokens, clustering }: ClusteringSummary, p
   join(
     line`${clusteringHead(clustering, page)} of run ${run}: ${foundWords(clustering, tokens)}.`,
     paragraph(`Clustering: ${clustering.ending.replace(/\.?$/, '.')}`, page),
+    recallLines(clustering, page),
     stabilityLines(clustering, page),
     `Show it with: spectroscope show ${run} --clustering ${clustering.number}`
   )

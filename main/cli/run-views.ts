@@ -5,7 +5,15 @@ import type { RunRecord } from '../../preload/records'
 import { samplerWords } from '../../preload/sampler-configuration'
 import { samplingWords } from '../../preload/sampling-words'
 import { type Visible, line, lines as join } from '../base/printed'
-import { restWords, clusteringHead, foundWords, settingsText, stabilityLines, clustersTable } from './cluster-views'
+import {
+  restWords,
+  clusteringHead,
+  foundWords,
+  recallLines,
+  settingsText,
+  stabilityLines,
+  clustersTable
+} from './cluster-views'
 import { type Page, paragraph } from './page'
 import { renderTable } from './table'
 import { duration, grouped } from './text'
@@ -99,6 +107,7 @@ export const detailsText = ({ run, summary, next, clustering, clusters }: RunDet
           '',
           line`${clusteringHead(clustering, page)}: ${foundWords(clustering, run.tokens)}.`,
           ...paragraph(settingsText(clustering), page),
+          ...recallLines(clustering, page),
           ...stabilityLines(clustering, page),
           '',
           clustersTable(clusters, run.tokens, page)

@@ -4,6 +4,8 @@ import { entryPath } from '../base/entries'
 import { openPool } from '../base/pool'
 import { openTeam } from '../base/team'
 import { ladderOf, makeLayers, type Layer } from './communities'
+import { prepareDescent, recallOf, type Descent, type DescentPhase } from './descent'
+import { descend, descended } from './descent-rounds'
 import { discover, type Discovery, type DiscoveryProgress, type DiscoveryState } from './discover'
 import { volume, type Graph } from './graph'
 import { prepareSearch, searched, type Neighbours } from './neighbours'
@@ -55,7 +57,56 @@ type Communities = Extract<ClusteringConfiguration, { method: 'communities' }>
 
 const progressMilliseconds = 250
 
-const findNeighbours = async (points: Points, input: ClusterInput, pool: ClusteringPool): Promise<Neighbours> => {
+/** Neighbours, and the share of the nearest that an approximate search found on its sample; null for an exact one. */
+interface Found {
+  readonly neighbours: Neighbours
+  readonly recall: number | null
+}
+
+const descentOf = (
+  points: Points,
+  { configuration, seed, variant = 0 }: ClusterInput,
+  pool: ClusteringPool,
+  size?: 0
+): Descent =>
+  prepareDescent(points, configuration.neighbours, pool.size, { recall: configuration.recall, seed, variant }, size)
+
+const runPhase = (search: Descent, pool: ClusteringPool, phase: DescentPhase): Promise<unknown> =>
+  pool.runOn(pool.size, { kind: 'descent', search, team: openTeam(pool.size), phase })
+
+/** Searches approximately (docs/method.md, section 5.1). */
+const approximate = async (points: Points, input: ClusterInput, pool: ClusteringPool): Promise<Found> => {
+  const search = descentOf(points, input, pool)
+  let round = 0
+  const report = (): void =>
+    input.onProgress?.({ stage: 'neighbours', fraction: descended(search, round), secondsLeft: undefined })
+  const timer = setInterval(report, progressMilliseconds)
+  try {
+    const recall = await descend(search, (phase) => runPhase(search, pool, phase), {
+      onRound: (next) => {
+        round = next
+      }
+    })
+    return { neighbours: search.neighbours, recall }
+  } finally {
+    clearInterval(timer)
+  }
+}
+
+/** Measures the recall of neighbours that an earlier approximate search found. */
+const withRecall = async (
+  points: Points,
+  neighbours: Neighbours,
+  input: ClusterInput,
+  pool: ClusteringPool
+): Promise<Found> => {
+  if (input.configuration.recall === 1 || (input.variant ?? 0) > 0) return { neighbours, recall: null }
+  const search = descentOf(points, input, pool, 0)
+  await runPhase(search, pool, 'measure')
+  return { neighbours, recall: recallOf(search, neighbours) }
+}
+
+const exactly = async (points: Points, input: ClusterInput, pool: ClusteringPool): Promise<Found> => {
   const search = prepareSearch(points, input.configuration.neighbours, pool.size)
   const team = openTeam(pool.size)
   const started = Date.now()
@@ -70,9 +121,15 @@ const findNeighbours = async (points: Points, input: ClusterInput, pool: Cluster
   } finally {
     clearInterval(timer)
   }
+  return { neighbours: search.neighbours, recall: null }
+}
+
+const findNeighbours = async (points: Points, input: ClusterInput, pool: ClusteringPool): Promise<Found> => {
+  const search = input.configuration.recall === 1 ? exactly : approximate
+  const found = await search(points, input, pool)
   input.onProgress?.({ stage: 'neighbours', fraction: 1, secondsLeft: 0 })
-  await input.onNeighbours?.(search.neighbours)
-  return search.neighbours
+  await input.onNeighbours?.(found.neighbours)
+  return found
 }
 
 const checkNeighbours = (
@@ -137,9 +194,12 @@ const partitionIn = async (input: ClusterInput, pool: ClusteringPool): Promise<P
   const { configuration, tokens } = input
   const points = preprocess(input.matrix, tokens, input.components, configuration.whiten)
   if (input.neighbours !== undefined) checkNeighbours(input.neighbours, tokens, configuration)
-  const neighbours = input.neighbours ?? (await findNeighbours(points, input, pool))
+  const { neighbours, recall } =
+    input.neighbours === undefined
+      ? await findNeighbours(points, input, pool)
+      : await withRecall(points, input.neighbours, input, pool)
   const graph = await graphOf(points, neighbours, configuration, pool)
-  const about = { neighbours, edges: graph.columns.length / 2, volume: volume(graph) }
+  const about = { neighbours, neighbourRecall: recall, edges: graph.columns.length / 2, volume: volume(graph) }
   if (configuration.method === 'communities') {
     const layers = await findCommunities(graph, input, configuration, pool)
     return { ...about, layers, attempts: layers.length * configuration.seeds, discovery: null }

@@ -1,5 +1,6 @@
 import { type Team, take } from '../base/team'
 import { makePartitions } from './communities'
+import { runDescent } from './descent'
 import { computeDescription } from './describe'
 import { buildGraph } from './graph'
 import { type Rule, type Judgement, judge } from './judgement'
@@ -28,6 +29,9 @@ export const executeTask = async (task: ClusteringTask): Promise<ClusteringResul
     case 'neighbours':
       await runSearch(task.search, task.team, task.rounds)
       return { kind: 'neighbours' }
+    case 'descent':
+      await runDescent(task.search, task.team, task.phase)
+      return { kind: 'descent' }
     case 'graph':
       return { kind: 'graph', graph: buildGraph(task.order) }
     case 'attempts':

@@ -4,6 +4,7 @@ import { kernelPath } from '../base/entries'
 import { meet, take, type Team } from '../base/team'
 import { planMemory } from './kernel-memory'
 import type { Points } from './preprocess'
+import { roundingOf, squaredDistance } from './rounding'
 
 /**
  * k nearest neighbours of every token. `indices` and Euclidean `distances` are [tokens, k], nearest first, ties to
@@ -72,11 +73,6 @@ const blocksPerMember = 8
 const blockBytes = 262144
 const tileBytes = 131072
 /**
- * Largest norm of a rounded point. Twice an inner product of two points then fits in 32 bits, with room for the
- * bounds.
- */
-const largestNorm = 16000
-/**
  * Every pair passes the open bound. No pair passes the closed one, nor does any pass with the norm of a padding
  * entry.
  */
@@ -86,28 +82,22 @@ const paddingNorm = 1_600_000_000
 
 const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step
 
-const meanOf = ({ values, count, dimensions }: Points): Float64Array => {
-  const mean = new Float64Array(dimensions)
-  for (let at = 0; at < values.length; at += dimensions) for (let d = 0; d < dimensions; d++) mean[d] += values[at + d]
-  return mean.map((sum) => sum / count)
-}
-
-/** Largest distance of a point from `mean`. */
-const radius = ({ values, dimensions }: Points, mean: Float64Array): number => {
-  let largest = 0
-  for (let at = 0; at < values.length; at += dimensions) {
-    let sum = 0
-    for (let d = 0; d < dimensions; d++) sum += (values[at + d] - mean[d]) ** 2
-    largest = Math.max(largest, sum)
-  }
-  return Math.sqrt(largest)
-}
-
 export interface SearchOptions {
   /** Defaults to all points. */
   readonly range?: TokenRange
   /** Number of blocks in the range, even. Defaults to several per member. */
   readonly blocks?: number
+}
+
+/** Throws a `clustering` error unless k < count. */
+export const checkEnough = (k: number, count: number): void => {
+  if (k >= count) {
+    throw new SpectroscopeError(
+      'clustering',
+      `"clustering.neighbours" is ${k} but there are only ${count} tokens; ` +
+        `set it below the number of tokens or study more tokens.`
+    )
+  }
 }
 
 /**
@@ -120,14 +110,8 @@ export const prepareSearch = (
   members: number,
   options: SearchOptions = {}
 ): NeighbourSearch => {
-  const { values, count, dimensions } = points
-  if (k >= count) {
-    throw new SpectroscopeError(
-      'clustering',
-      `"clustering.neighbours" is ${k} but there are only ${count} tokens; ` +
-        `set it below the number of tokens or study more tokens.`
-    )
-  }
+  const { count, dimensions } = points
+  checkEnough(k, count)
   const { range = { from: 0, to: count }, blocks = blocksPerMember * members } = options
   const own = range.to - range.from
   const padded = roundUp(count, lanes)
@@ -153,22 +137,18 @@ export const prepareSearch = (
   const norms = new Int32Array(memory.buffer, places.norms, padded).fill(paddingNorm)
   const bounds = new Int32Array(memory.buffer, places.bounds, padded).fill(closedBound)
   const slacks = new Float64Array(memory.buffer, places.slacks, padded)
-  const mean = meanOf(points)
-  const step = radius(points, mean) / largestNorm || 1
+  const { step, round } = roundingOf(points)
   let largestError = 0
   for (let i = 0; i < count; i++) {
     const start = (i - (i % lanes)) * even + 2 * (i % lanes)
-    let [norm, error] = [0, 0]
-    for (let d = 0; d < dimensions; d++) {
-      const value = values[i * dimensions + d] - mean[d]
-      const integer = Math.round(value / step)
+    let norm = 0
+    const error = round(i, (d, integer) => {
       rounded[start + (d >> 1) * 2 * lanes + (d & 1)] = integer
       norm += integer * integer
-      error += (value - integer * step) ** 2
-    }
+    })
     norms[i] = norm
     bounds[i] = openBound
-    slacks[i] = Math.sqrt(error) / step + 1 / 64
+    slacks[i] = error + 1 / 64
     largestError = Math.max(largestError, slacks[i])
   }
   for (let i = 0; i < count; i++) slacks[i] = 2 * (slacks[i] + largestError)
@@ -276,21 +256,6 @@ const openKernel = async (
   const { points, norms, bounds, slacks, scratch } = places
   kernel.begin(even, k, capacity, points, norms, bounds, slacks, distances, indices, sizes, scratch + 64 * member)
   return kernel
-}
-
-/** Squared distance in float64. Four independent sums let additions overlap. */
-const squaredDistance = ({ values, dimensions }: Points, i: number, j: number): number => {
-  let [a, b] = [i * dimensions, j * dimensions]
-  const end = a + dimensions
-  let [s0, s1, s2, s3] = [0, 0, 0, 0]
-  for (; a + 4 <= end; a += 4, b += 4) {
-    s0 += (values[a] - values[b]) ** 2
-    s1 += (values[a + 1] - values[b + 1]) ** 2
-    s2 += (values[a + 2] - values[b + 2]) ** 2
-    s3 += (values[a + 3] - values[b + 3]) ** 2
-  }
-  for (; a < end; a++, b++) s0 += (values[a] - values[b]) ** 2
-  return s0 + s1 + (s2 + s3)
 }
 
 /** The two blocks of pair `pair` in a tournament round. Over `blocks` - 1 rounds, every two blocks meet once. */

@@ -29,6 +29,8 @@ export interface Partitioned {
   readonly volume: number
   /** Number of seeds tried (`acl`) or partitions made (`communities`). */
   readonly attempts: number
+  /** Share of the nearest neighbours found, on a sample; null if they are exact or of a comparison. */
+  readonly neighbourRecall: number | null
   /** Result of the search; `acl` only. */
   readonly discovery: Discovery | null
 }
@@ -246,7 +248,7 @@ const communitiesOf = (
   const conductances = conductancesOf(tree.groups, tokens, neighbours, configuration.symmetrize)
   const measures = measuresOf(tree)
   const points = auto ? candidates.flatMap((candidate) => pointOf(candidate) ?? []) : []
-  const { edges, volume, attempts } = whole
+  const { edges, volume, attempts, neighbourRecall } = whole
   const origin = !auto ? 'as given' : points.length === 0 ? 'the usual one' : `the best of ${points.length}`
   return {
     configuration: { ...configuration, resolution: layer.resolution },
@@ -263,6 +265,7 @@ const communitiesOf = (
     })),
     leftover: { kind: 'unclustered', members: leftOver(tree.groups, tokens) },
     stability: splits.length === 0 ? null : { splits: splits.length, levels: recordsOf(tree, shapeless) },
+    neighbourRecall,
     modularity: layer.modularity,
     sweep: points
   }
@@ -272,7 +275,7 @@ const localClustersOf = (input: StructureInput, { clusters, leftover, ending, at
   const {
     configuration,
     tokens,
-    whole: { edges, volume },
+    whole: { edges, volume, neighbourRecall },
     splits,
     shapeless
   } = input
@@ -290,6 +293,7 @@ const localClustersOf = (input: StructureInput, { clusters, leftover, ending, at
     edges,
     volume,
     leftover,
+    neighbourRecall,
     modularity: null,
     sweep: [],
     clusters: clusters.map((cluster) => ({

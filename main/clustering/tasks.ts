@@ -1,5 +1,6 @@
 import type { ClusteringDescription, LayoutRecord } from '../../preload/records'
 import { type Team } from '../base/team'
+import type { Descent, DescentPhase } from './descent'
 import { type Judgement, type Rule } from './judgement'
 import { type Graph, type GraphOrder } from './graph'
 import { type Neighbours, type NeighbourSearch, type Rounds } from './neighbours'
@@ -11,6 +12,7 @@ import type { StudiedRows, Texts } from './patterns'
 /** Tasks for the worker threads of this layer. `team` tasks go to all members of the team at once. */
 export type ClusteringTask =
   | { readonly kind: 'neighbours'; readonly search: NeighbourSearch; readonly team: Team; readonly rounds?: Rounds }
+  | { readonly kind: 'descent'; readonly search: Descent; readonly team: Team; readonly phase: DescentPhase }
   | { readonly kind: 'graph'; readonly order: GraphOrder }
   | { readonly kind: 'attempts'; readonly solve: Solve; readonly rule: Rule; readonly team: Team }
   | { readonly kind: 'partitions'; readonly task: PartitionsTask }
@@ -18,6 +20,7 @@ export type ClusteringTask =
   | { readonly kind: 'layout'; readonly order: LayoutOrder; readonly meter: Meter }
 
 export type ClusteringResult =
+  | { readonly kind: 'descent' }
   | { readonly kind: 'neighbours' }
   | { readonly kind: 'graph'; readonly graph: Graph }
   | { readonly kind: 'attempts'; readonly judgements: readonly (readonly [column: number, judgement: Judgement])[] }

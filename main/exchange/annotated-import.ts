@@ -49,8 +49,8 @@ const studyOf = (set: ReadSet): StudyRecord => {
 }
 
 const clusteringOf = ({ head: { clustering }, tree, groups, leftover }: ReadSet): NewClustering => {
-  const { name, configuration, seed, ending, attempts, edges, volume, leftoverKind, stability, modularity, sweep } =
-    clustering
+  const { name, configuration, seed, ending, attempts, edges, volume, leftoverKind, stability } = clustering
+  const { neighbourRecall, modularity, sweep } = clustering
   return {
     name,
     configuration,
@@ -60,6 +60,7 @@ const clusteringOf = ({ head: { clustering }, tree, groups, leftover }: ReadSet)
     edges,
     volume,
     stability,
+    neighbourRecall,
     modularity,
     sweep,
     clusters: groups.map(({ summary, members, strengths }, order) => ({

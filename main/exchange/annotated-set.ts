@@ -81,6 +81,10 @@ const clusteringRecordSchema = z.strictObject({
   leftoverKind: z.enum(['main body', 'unclustered']),
   leftoverSize: index,
   stability: stabilitySchema.nullable().describe('of the whole clustering; null where the draws were not split'),
+  neighbourRecall: shareSchema
+    .nullable()
+    .default(null)
+    .describe('share of the nearest neighbours found on a sample; null where they are exact'),
   modularity: real.nullable().describe('of the finest level; null for acl'),
   sweep: z.array(resolutionSchema).max(mostResolutions).describe('resolutions that were tried, ascending')
 })

@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path'
-import { clusteringWords, stabilityWords } from '../../preload/clustering-words'
+import { clusteringWords, recallWords, stabilityWords } from '../../preload/clustering-words'
 import { samplingWords } from '../../preload/sampling-words'
 import { corpusWords } from '../../preload/corpus-contents'
 import { SpectroscopeError } from '../../preload/errors'
@@ -95,6 +95,7 @@ export const provenance = (report: Report): Html => {
       'Clustering',
       html`${clustering.name} <span class="soft">(${clusteringWords(clustering.configuration)})</span>`
     ),
+    ...(clustering.neighbourRecall === null ? [] : [entry('Neighbours', recallWords(clustering))]),
     ...stabilityEntries(clustering),
     entry('Labels', labelWords(report)),
     entry('Signal', signalWords(report)),

@@ -141,6 +141,7 @@ export const partitionedSchema = (
     edges: count,
     volume: z.number(),
     attempts: count,
+    neighbourRecall: z.number().min(0).max(1).nullable(),
     discovery: request.configuration.method === 'acl' ? discoveryOf(tokens) : z.null()
   } satisfies Record<keyof Partitioned, z.ZodType>)
 

@@ -95,14 +95,21 @@ export const mostNeighbourShards = (tokens: number, parts: number): number =>
 /**
  * Divides the neighbour search over all matrices into `count` shards. For `acl`, adds one shard per matrix for its
  * local clusters: each step of that search depends on earlier ones, so only different matrices can run in parallel.
- * Throws a `usage` error for too many shards.
+ * Throws a `usage` error for too many shards, and for approximate neighbours, whose search needs all tokens at once.
  */
 export const planClusterShards = (
-  method: ClusteringConfiguration['method'],
+  { method, recall }: Pick<ClusteringConfiguration, 'method' | 'recall'>,
   tokens: number,
   parts: number,
   count: number
 ): ClusterShard[] => {
+  if (recall < 1) {
+    throw new SpectroscopeError(
+      'usage',
+      'An approximate search for neighbours cannot be divided into shards; set "clustering.recall" to 1, or cluster ' +
+        'without --shards.'
+    )
+  }
   const variants = variantsOf(parts)
   const most = mostNeighbourShards(tokens, parts)
   if (count > most) {

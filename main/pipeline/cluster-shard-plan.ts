@@ -28,10 +28,10 @@ export const planClustering = async (
   const { columns, parts, notes } = await clusteringOrder(workspace, run, configuration)
   const variants = variantsOf(parts)
   const each = threadsOfShard({ threads: threads ?? run.configuration.threads ?? null })
-  const matrix = neighbourSeconds(tokens, columns.length, each)
+  const matrix = neighbourSeconds(configuration, tokens, columns.length, each)
   const most = mostNeighbourShards(tokens, parts)
   const sensible = Math.max(1, Math.min(most, Math.ceil((variants.length * matrix) / aimedSeconds)))
-  const divided = planClusterShards(configuration.method, tokens, parts, shards ?? sensible)
+  const divided = planClusterShards(configuration, tokens, parts, shards ?? sensible)
   const secondsOf = ({ segments, search }: ClusterShard): number => {
     if (search !== null) return startSeconds + searchSeconds(configuration, tokens, each)
     const pairs = segments.reduce((sum, segment) => sum + pairsOf(segment, tokens), 0)

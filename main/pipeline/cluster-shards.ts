@@ -130,7 +130,7 @@ export const shardClustering = async (
   for (const note of notes) options.onEvent({ type: 'note', ...note })
   options.onEvent({ type: 'stage', stage: 'cluster', detail: 'writing the matrices of its shards' })
   const startedAt = performance.now()
-  const shards = planClusterShards(configuration.method, tokens, parts, options.shards)
+  const shards = planClusterShards(configuration, tokens, parts, options.shards)
   const mostTasks = await maxArraySize()
   const perTask = perTaskFor({ shards }, mostTasks)
   for (const message of arrayNotes({ shards }, mostTasks)) options.onEvent({ type: 'note', message })

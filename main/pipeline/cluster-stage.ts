@@ -54,7 +54,7 @@ export class ClusterStage {
       tokens,
       configuration: { seed }
     } = this.#work.run
-    const { neighbours: k, whiten } = configuration
+    const { neighbours: k } = configuration
     const { columns, parts, fingerprint, notes } = await clusteringOrder(
       this.#work.workspace,
       this.#work.run,
@@ -72,7 +72,7 @@ export class ClusterStage {
     }
     const keep = async (): Promise<void> => {
       await this.#work.workspace.transaction(id, async (writer) => {
-        await storeNeighbours(compute, writer, tokens, k, whiten)
+        await storeNeighbours(compute, writer, tokens, configuration)
         if (own) await writer.completeStage(this.#work.completed('neighbours'))
       })
       this.#work.finished('neighbours', `${k} per token`)

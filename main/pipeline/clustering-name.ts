@@ -4,7 +4,7 @@ const usualAcl = { alpha: 0.001, rule: 'local' }
 
 /** Default name of a clustering: its settings that may differ from those of other clusterings. */
 export const clusteringName = (configuration: ClusteringConfiguration): string => {
-  const { method, neighbours, symmetrize, whiten } = configuration
+  const { method, neighbours, recall, symmetrize, whiten } = configuration
   const own =
     method === 'acl'
       ? [
@@ -17,6 +17,7 @@ export const clusteringName = (configuration: ClusteringConfiguration): string =
   return [
     method === 'acl' ? 'ACL' : 'communities',
     `k ${neighbours}`,
+    ...(recall === 1 ? [] : [`recall ${recall}`]),
     ...(symmetrize === 'union' ? [] : [symmetrize]),
     ...(whiten ? ['whitened'] : []),
     ...own

@@ -23,11 +23,15 @@ const sendSomeNeighbours = async (
   compute: Compute,
   whiten: boolean
 ): Promise<void> => {
-  const fewer = run.clusterings.flatMap(({ configuration }) =>
-    configuration.whiten === whiten && configuration.neighbours < layoutNeighbours ? [configuration.neighbours] : []
+  const exact = { neighbours: layoutNeighbours, whiten, recall: 1 }
+  const others = run.clusterings.flatMap(({ configuration }) =>
+    configuration.whiten === whiten && (configuration.recall < 1 || configuration.neighbours < layoutNeighbours)
+      ? [configuration]
+      : []
   )
-  for (const neighbours of [layoutNeighbours, ...fewer.sort((a, b) => b - a)])
-    if (await sendNeighbours(workspace, run, compute, { neighbours, whiten })) return
+  const isExact = ({ recall }: { readonly recall: number }): number => Number(recall === 1)
+  others.sort((a, b) => isExact(b) - isExact(a) || b.neighbours - a.neighbours)
+  for (const settings of [exact, ...others]) if (await sendNeighbours(workspace, run, compute, settings)) return
 }
 
 const layOutWith = async (

@@ -8,6 +8,7 @@ import {
   suitClustering
 } from '../../preload/configuration'
 import { ladderOf, kernelBytes } from '../clustering/communities'
+import { listSize } from '../clustering/descent'
 import { comparisonsOf } from '../clustering/variants'
 import { type TokensAtOnce, hasDevice } from '../engine/engines'
 import {
@@ -178,7 +179,9 @@ const clusteredBytes = (
   components: number,
   threads: number
 ): number => {
-  const { method, neighbours: k, stability, minSize } = configuration
+  const { method, neighbours: k, recall, stability, minSize } = configuration
+  // An approximate search has more than the exact one: a copy of lists and of reversed lists.
+  const lists = recall === 1 ? 0 : 20 * listSize(k, recall, tokens)
   const graph = k * (8 + 24 + entriesPerNeighbour * 12 + 8)
   const half = stability ? 4 * components + 8 * k : 0
   const layers = method === 'acl' ? 1 : ladderOf(configuration.resolution, configuration.levels, tokens, minSize).length
@@ -191,7 +194,7 @@ const clusteredBytes = (
           Math.round(entriesPerNeighbour * k * tokens),
           Math.min(threads, layers * configuration.seeds)
         )
-  return tokens * (components * 16 + graph + half + kept + 270) + kernels
+  return tokens * (components * 16 + Math.max(graph, lists) + half + kept + 270) + kernels
 }
 
 /** What is sampled: the component of every chain, the engine, and the number of threads. */

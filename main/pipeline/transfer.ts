@@ -1,4 +1,4 @@
-import type { ClusteringConfiguration } from '../../preload/configuration'
+import { neighboursKey, type ClusteringConfiguration } from '../../preload/configuration'
 import type { RunRecord } from '../../preload/records'
 import { chooseColumns } from '../clustering/preprocess'
 import { effectiveShareThreshold } from '../sampling/diagnostics'
@@ -31,15 +31,18 @@ export const storeMatrix = async (compute: Compute, writer: RunWriter, sampled: 
   }
 }
 
+/** Settings that decide which neighbours a clustering has. */
+type GraphSettings = Pick<ClusteringConfiguration, 'neighbours' | 'whiten' | 'recall'>
+
 /** Transfers the neighbours from the compute process into a transaction. */
 export const storeNeighbours = async (
   compute: Compute,
   writer: RunWriter,
   tokens: number,
-  k: number,
-  whiten: boolean
+  settings: GraphSettings
 ): Promise<void> => {
-  await writer.beginNeighbours(k, whiten)
+  const { neighbours: k } = settings
+  await writer.beginNeighbours(k, neighboursKey(settings))
   for (const block of blocks(tokens, k)) {
     const { indices, distances } = await compute.call('takeNeighbours', block)
     await writer.appendNeighbours(indices, distances)
@@ -80,9 +83,9 @@ export const sendNeighbours = async (
   workspace: Workspace,
   { id, tokens }: RunRecord,
   compute: Compute,
-  { neighbours: k, whiten }: Pick<ClusteringConfiguration, 'neighbours' | 'whiten'>
+  settings: GraphSettings
 ): Promise<boolean> => {
-  const kept = await workspace.getNeighbours(id, k, whiten)
+  const kept = await workspace.getNeighbours(id, settings.neighbours, neighboursKey(settings))
   if (kept === undefined) return false
   await compute.call('beginNeighbours', { tokens, k: kept.k })
   for (const { first, count } of blocks(tokens, kept.k)) {

@@ -81,6 +81,7 @@ export const saveClustering = async (
     clusters,
     leftover,
     stability,
+    neighbourRecall,
     modularity,
     sweep
   } = clustering
@@ -133,7 +134,7 @@ export const saveClustering = async (
       leftover.kind,
       leftover.members.length,
       clusters.length - tree.clusters,
-      jsonOf({ stability, modularity, sweep })
+      jsonOf({ stability, neighbourRecall, modularity, sweep })
     ]
   )
   return findClustering(connection, run, id)

@@ -11,7 +11,8 @@ import { tokensOf } from './token-columns'
 export type Edges = CallResult<'tokens.edges'>
 
 export interface EdgesQuery {
-  readonly whiten: boolean
+  /** Key of the neighbours (`neighboursKey`). */
+  readonly key: number
   readonly k: number
   readonly tokens: Int32Array
   readonly most: number
@@ -64,8 +65,8 @@ export const getEdges = async (
   run: number,
   query: EdgesQuery
 ): Promise<Edges> => {
-  const { whiten, k, tokens, most, symmetrize } = query
-  if (!(await hasNeighbours(connection, run, k, whiten))) {
+  const { key, k, tokens, most, symmetrize } = query
+  if (!(await hasNeighbours(connection, run, k, key))) {
     throw new SpectroscopeError(
       'input',
       `Run ${runId} has no ${k} neighbours of each token for this preprocessing; cluster it again with these ` +
@@ -76,7 +77,7 @@ export const getEdges = async (
   const wanted = new Set(tokens.filter((token) => token >= 0 && token < count))
   if (wanted.size === 0)
     return { from: new Int32Array(0), to: new Int32Array(0), weights: new Float32Array(0), cut: false }
-  const memory = await knownNeighbours(connection, run, count, k, whiten)
+  const memory = await knownNeighbours(connection, run, count, k, key)
   const sigma = (token: number): number => memory.distances[(token + 1) * k - 1]
   const [from, to, weights]: number[][] = [[], [], []]
   forEachPair(memory, wanted, symmetrize === 'mutual', (first, second, squared) => {

@@ -43,14 +43,14 @@ const readNeighbourMemory = async (
   run: number,
   tokens: number,
   k: number,
-  whiten: boolean
+  key: number
 ): Promise<NeighbourMemory> => {
   const nearest = new Int32Array(tokens * k)
   const distances = new Float32Array(tokens * k)
   await forEachBlock(
     connection,
     'SELECT token, nearest, distances FROM neighbours WHERE run = $1 AND whiten = $2',
-    [run, Number(whiten)],
+    [run, key],
     (block) => {
       const listing = block.integers(0)
       block.lists(1, Int32Array, (list, row) => nearest.set(list.subarray(0, k), listing[row] * k))
@@ -89,9 +89,9 @@ export const knownNeighbours = (
   run: number,
   tokens: number,
   k: number,
-  whiten: boolean
+  key: number
 ): Promise<NeighbourMemory> => {
   clearTimeout(forgetting)
   forgetting = setTimeout(forgetNeighbours, keptMilliseconds).unref()
-  return kept.get(`${run} ${k} ${whiten}`, () => readNeighbourMemory(connection, run, tokens, k, whiten))
+  return kept.get(`${run} ${k} ${key}`, () => readNeighbourMemory(connection, run, tokens, k, key))
 }

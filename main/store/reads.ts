@@ -239,12 +239,12 @@ export const hasNeighbours = async (
   connection: DuckDBConnection,
   run: number,
   k: number,
-  whiten: boolean
+  key: number
 ): Promise<boolean> => {
   const [row] = await select(
     connection,
     'SELECT len(nearest) AS k FROM neighbours WHERE run = $1 AND whiten = $2 AND token = 0',
-    [run, Number(whiten)]
+    [run, key]
   )
   return row !== undefined && Number(row.k) >= k
 }
@@ -253,7 +253,7 @@ export const readNeighbours = async (
   connection: DuckDBConnection,
   run: number,
   k: number,
-  whiten: boolean,
+  key: number,
   first: number,
   count: number
 ): Promise<{ indices: Int32Array; distances: Float32Array }> => {
@@ -264,7 +264,7 @@ export const readNeighbours = async (
   await readMatrices(
     connection,
     'SELECT token, nearest, distances FROM neighbours WHERE run = $1 AND whiten = $2 AND token >= $3 AND token < $4',
-    [run, Number(whiten), first, first + rows],
+    [run, key, first, first + rows],
     first,
     k,
     indices,

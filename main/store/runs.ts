@@ -1,5 +1,5 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
-import type { RunConfiguration } from '../../preload/configuration'
+import type { ClusteringConfiguration, RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
 import { briefly, brieflyAll } from '../../preload/quoting'
 import type {
@@ -26,14 +26,23 @@ import { checkedRunId, newRunId } from './workspace-paths'
 export const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`
 
 /** Content of a clustering's column `structure`. Clusterings of older versions have none. */
-type Structure = Pick<ClusteringRecord, 'stability' | 'modularity' | 'sweep'>
+type Structure = Pick<ClusteringRecord, 'stability' | 'neighbourRecall' | 'modularity' | 'sweep'>
 
-const noStructure: Structure = { stability: null, modularity: null, sweep: [] }
+const noStructure: Structure = { stability: null, neighbourRecall: null, modularity: null, sweep: [] }
+
+/** Older versions searched for neighbours exactly, and did not say so. */
+const searchedExactly = { recall: 1 }
+
+const withSearch = (configuration: RunConfiguration): RunConfiguration => {
+  const clustering = (configuration as RunConfiguration | null)?.clustering
+  if (typeof clustering !== 'object') return configuration
+  return { ...configuration, clustering: { ...searchedExactly, ...clustering } }
+}
 
 const clusteringAt = (row: Row, where: string): ClusteringRecord => ({
   number: row.clustering as number,
   name: row.name as string,
-  configuration: parsed('clusterings', where, row.configuration),
+  configuration: { ...searchedExactly, ...parsed<ClusteringConfiguration>('clusterings', where, row.configuration) },
   seed: Number(row.seed),
   createdAt: row.created_at as string,
   ending: row.ending as string,
@@ -44,7 +53,8 @@ const clusteringAt = (row: Row, where: string): ClusteringRecord => ({
   groupsAbove: row.groups_above as number,
   leftoverKind: row.leftover_kind as LeftoverKind,
   leftoverSize: row.leftover_size as number,
-  ...(row.structure === null ? noStructure : parsed<Structure>('clusterings', where, row.structure))
+  ...noStructure,
+  ...(row.structure === null ? {} : parsed<Structure>('clusterings', where, row.structure))
 })
 
 const clusteringOf = (row: Row): ClusteringRecord => {
@@ -81,7 +91,7 @@ const runOf = (row: Row, stages: readonly Row[]): Omit<RunRecord, 'clusterings'>
     createdAt: row.created_at as string,
     startedAt: row.started_at as string | null,
     finishedAt: row.finished_at as string | null,
-    configuration: parsed<RunConfiguration>('runs', where, row.configuration),
+    configuration: withSearch(parsed<RunConfiguration>('runs', where, row.configuration)),
     baseFolder: row.base_folder as string,
     provenance: withShards(parsed<Provenance>('runs', where, row.provenance)),
     error: row.error as string | null,

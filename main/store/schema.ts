@@ -9,9 +9,9 @@ export interface Migration {
 
 /**
  * Large tables have the run's number as a column and store a run's rows in token order, without an index: DuckDB's
- * block statistics find a run and a range of tokens. χ̂, its standard errors and neighbours are lists, readable by
- * any DuckDB client (`chi[3]`). Tables about clusters refer to (run, clustering, cluster), which never change once
- * stored.
+ * block statistics find a run and a range of tokens. χ̂, its standard errors and neighbours are lists, readable by any
+ * DuckDB client (`chi[3]`). `whiten` of `neighbours` holds what `neighboursKey` gives. Tables about clusters refer to
+ * (run, clustering, cluster), which never change once stored.
  */
 export const migrations: readonly Migration[] = [
   {

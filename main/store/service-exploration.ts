@@ -119,18 +119,18 @@ export const explorationMethods = {
    * heaviest first, at most `most`. `cut` says that there are more.
    */
   getEdges: safe(
-    [run, z.boolean(), index.min(1), integers, index, z.enum(['union', 'mutual']).optional()],
+    [run, index, index.min(1), integers, index, z.enum(['union', 'mutual']).optional()],
     readingRun(
       (
         connection,
         id: string,
         number,
-        whiten: boolean,
+        key: number,
         k: number,
         tokens: Int32Array,
         most: number,
         symmetrize: ClusteringConfiguration['symmetrize'] = 'union'
-      ) => getEdges(connection, id, number, { whiten, k, tokens, most, symmetrize })
+      ) => getEdges(connection, id, number, { key, k, tokens, most, symmetrize })
     )
   )
 }

@@ -77,18 +77,16 @@ export const resultMethods = {
     [run],
     readingRun((connection, _, number) => reads.getTraces(connection, number))
   ),
-  /** Whether at least k neighbours are stored for this preprocessing. */
+  /** Whether at least k neighbours are stored under this key (`neighboursKey`). */
   hasNeighbours: safe(
-    [run, index.min(1), z.boolean()],
-    readingRun((connection, _, number, k: number, whiten: boolean) =>
-      reads.hasNeighbours(connection, number, k, whiten)
-    )
+    [run, index.min(1), index],
+    readingRun((connection, _, number, k: number, key: number) => reads.hasNeighbours(connection, number, k, key))
   ),
   /** The first k stored neighbours of tokens first … first + count - 1. */
   readNeighbours: safe(
-    [run, index.min(1), z.boolean(), index, index],
-    readingRun((connection, _, number, k: number, whiten: boolean, first: number, count: number) =>
-      reads.readNeighbours(connection, number, k, whiten, first, count)
+    [run, index.min(1), index, index, index],
+    readingRun((connection, _, number, k: number, key: number, first: number, count: number) =>
+      reads.readNeighbours(connection, number, k, key, first, count)
     )
   ),
   /** Clusters by number, then the groups above them, then the unclustered tokens. */

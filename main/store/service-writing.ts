@@ -53,6 +53,7 @@ const newClustering = z.object({
   clusters: z.array(newGroup),
   leftover: z.object({ kind: z.enum(['main body', 'unclustered'] satisfies LeftoverKind[]), members: integers }),
   stability: object<StabilityRecord>().nullable(),
+  neighbourRecall: z.number().min(0).max(1).nullable(),
   modularity: real.nullable(),
   sweep: z.array(object<ResolutionPoint>())
 } satisfies Record<keyof NewClustering, z.ZodType>)
@@ -117,12 +118,12 @@ export const writingMethods = {
     [traces],
     inRun(({ connection, run }, all: readonly TraceRecord[]) => writes.saveTraces(connection, run, all))
   ),
-  /** Starts the neighbours for one preprocessing, replacing earlier ones. Then append all rows in order of tokens. */
+  /** Starts the neighbours of one key, replacing earlier ones. Then append all rows in order of tokens. */
   beginNeighbours: never(
-    [index.min(1), z.boolean()],
-    inRun(async (transaction, k: number, whiten: boolean) => {
+    [index.min(1), index],
+    inRun(async (transaction, k: number, key: number) => {
       const { connection, run } = transaction
-      transaction.neighbours = await writes.NeighboursWriter.begin(connection, run, k, whiten)
+      transaction.neighbours = await writes.NeighboursWriter.begin(connection, run, k, key)
     })
   ),
   /** Neighbours of the next tokens, both [n, k], nearest first. */

@@ -52,8 +52,8 @@ export interface Workspace
   transaction<T>(run: string, write: (writer: RunWriter) => Promise<T>): Promise<T>
   /** The whole matrix and its standard errors, in shared memory. */
   getSusceptibilities(run: string): Promise<SusceptibilityRecord>
-  /** The first k stored neighbours in shared memory; undefined if fewer are stored for this preprocessing. */
-  getNeighbours(run: string, k: number, whiten: boolean): Promise<NeighboursRecord | undefined>
+  /** The first k stored neighbours in shared memory; undefined if fewer are stored under this key. */
+  getNeighbours(run: string, k: number, key: number): Promise<NeighboursRecord | undefined>
   getOverview(run: string, clustering: number): Promise<Overview>
   /** Clusters and the groups above them. */
   getTree(run: string, options?: InClustering): Promise<GroupTree>
@@ -169,13 +169,13 @@ export const workspaceOf = (store: Store): Workspace => {
       })
       return { tokens, components, susceptibilities, standardErrors }
     },
-    getNeighbours: async (run, k, whiten) => {
-      if (!(await client.hasNeighbours(run, k, whiten))) return undefined
+    getNeighbours: async (run, k, key) => {
+      if (!(await client.hasNeighbours(run, k, key))) return undefined
       const { tokens } = await client.getRun(run)
       const indices = new Int32Array(shared(tokens * k))
       const distances = new Float32Array(shared(tokens * k))
       await readInBlocks(tokens, k, async (first, count) => {
-        const block = await client.readNeighbours(run, k, whiten, first, count)
+        const block = await client.readNeighbours(run, k, key, first, count)
         indices.set(block.indices, first * k)
         distances.set(block.distances, first * k)
       })

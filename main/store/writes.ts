@@ -165,12 +165,12 @@ export class NeighboursWriter {
     private readonly connection: DuckDBConnection,
     private readonly run: number,
     private readonly k: number,
-    private readonly whiten: number
+    private readonly key: number
   ) {}
 
-  static async begin(connection: DuckDBConnection, run: number, k: number, whiten: boolean): Promise<NeighboursWriter> {
-    await connection.run('DELETE FROM neighbours WHERE run = $1 AND whiten = $2', [run, Number(whiten)])
-    return new NeighboursWriter(connection, run, k, Number(whiten))
+  static async begin(connection: DuckDBConnection, run: number, k: number, key: number): Promise<NeighboursWriter> {
+    await connection.run('DELETE FROM neighbours WHERE run = $1 AND whiten = $2', [run, key])
+    return new NeighboursWriter(connection, run, k, key)
   }
 
   async append(indices: Int32Array, distances: Float32Array): Promise<void> {
@@ -179,7 +179,7 @@ export class NeighboursWriter {
       throw new Error(`neighbours come in rows of ${this.k}`)
     await append(this.connection, 'neighbours', count, [
       this.run,
-      this.whiten,
+      this.key,
       range(count, this.#tokens),
       listsOf(indices, this.k),
       listsOf(distances, this.k)

@@ -312,7 +312,7 @@ const saveNeighbours = async (
   k: number,
   random: Random
 ): Promise<void> => {
-  await writer.beginNeighbours(k, false)
+  await writer.beginNeighbours(k, 0)
   const block = 65_536
   for (let first = 0; first < membership.length; first += block) {
     const count = Math.min(block, membership.length - first)
@@ -359,6 +359,7 @@ const clusteringOf = ({ groups, membership }: Drawn, k: number, random: Random):
   }),
   leftover: { kind: 'main body', members: groups[groups.length - 1] },
   stability: null,
+  neighbourRecall: null,
   modularity: null,
   sweep: []
 })

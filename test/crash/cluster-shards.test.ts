@@ -36,7 +36,7 @@ const numbersIn = (workspace: string): Promise<object> =>
     )
     const { name: _, createdAt: __, ...record } = clusterings[0]
     expect(clusterings).toHaveLength(1)
-    return { files, record, neighbours: await opened.getNeighbours(id, 8, true) }
+    return { files, record, neighbours: await opened.getNeighbours(id, 8, 1) }
   })
 
 /** A workspace of the run without clusters. */

@@ -59,7 +59,7 @@ const visit = async ({ folder, exports, readOnly }: Visit): Promise<Seen> => {
       await attempt('traces', () => workspace.getTraces(id))
       await attempt('spreads', () => workspace.getColumnSpreads(id))
       await attempt('a layout', () => workspace.getLayout(id, false))
-      await attempt('edges', () => workspace.getEdges(id, false, 3, Int32Array.of(0, 1, 2), 100))
+      await attempt('edges', () => workspace.getEdges(id, 0, 3, Int32Array.of(0, 1, 2), 100))
       for (const { number } of clusterings) await readClustering(workspace, id, number)
       const to = (name: string): string => join(exports, `${place}-${name}`)
       for (const format of ['csv', 'json', 'npy'] as const) {

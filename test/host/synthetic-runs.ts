@@ -185,6 +185,7 @@ export class SyntheticRuns {
         attempts: 812,
         groupsAbove: 0,
         stability: null,
+        neighbourRecall: null,
         modularity: null,
         sweep: []
       }
@@ -198,6 +199,7 @@ export class SyntheticRuns {
       attempts: 4,
       groupsAbove: data.groups.above.length,
       stability: this.#stability,
+      neighbourRecall: null,
       modularity: 0.62,
       sweep: syntheticSweep(chosenResolution)
     }

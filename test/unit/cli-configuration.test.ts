@@ -39,6 +39,7 @@ describe('a configuration', () => {
     expect(configuration.clustering).toEqual({
       method: 'communities',
       neighbours: 'auto',
+      recall: 1,
       symmetrize: 'union',
       whiten: 'auto',
       allColumns: false,
@@ -51,6 +52,7 @@ describe('a configuration', () => {
     expect(parsed({ clustering: { method: 'acl' } }).clustering).toEqual({
       method: 'acl',
       neighbours: 'auto',
+      recall: 1,
       symmetrize: 'union',
       whiten: 'auto',
       allColumns: false,

@@ -28,7 +28,7 @@ const set: ClusterSet = {
   seed: 3,
   parts: 0,
   threads: null,
-  shards: planClusterShards(configuration.method, tokens, 0, 1)
+  shards: planClusterShards(configuration, tokens, 0, 1)
 }
 const searching = set.shards.find(({ search }) => search !== null)!
 const neighbouring = set.shards.find(({ segments }) => segments.length > 0)!
@@ -68,6 +68,7 @@ const partition: Partitioned = {
   edges: 30,
   volume: 60,
   attempts: 4,
+  neighbourRecall: null,
   discovery: {
     clusters: [{ order: 0, seed: 1, members, conductance: 0.2, conductanceWhenCut: 0.2 }],
     ending: 'the end',

@@ -55,7 +55,7 @@ const setOf = (configuration: ClusteringConfiguration, count: number): ClusterSe
   seed: 3,
   parts: 4,
   threads: null,
-  shards: planClusterShards(configuration.method, tokens, 4, count)
+  shards: planClusterShards(configuration, tokens, 4, count)
 })
 
 /** A folder of shards, none of which is begun. */
@@ -299,7 +299,7 @@ describe('dividing the search for neighbours', () => {
     for (const count of [1, 2, 3, 7, 14, 20, 41, 100]) {
       for (const of of [237, 1000]) {
         const found = new Map(variantsOf(4).map(({ name }) => [name, [] as number[]]))
-        const shards = planClusterShards('communities', of, 4, count)
+        const shards = planClusterShards({ method: 'communities', recall: 1 }, of, 4, count)
         for (const { segments } of shards) {
           for (const { variant, from, to } of segments) {
             expect(from % 8 === 0 && (to % 8 === 0 || to === of)).toBe(true)
@@ -315,12 +315,20 @@ describe('dividing the search for neighbours', () => {
 
   it('adds one shard a matrix for local clusters, and refuses more shards than there is to divide', () => {
     expect(
-      planClusterShards('acl', 1000, 4, 3)
+      planClusterShards({ method: 'acl', recall: 1 }, 1000, 4, 3)
         .slice(3)
         .map(({ search }) => search)
     ).toEqual(variantsOf(4).map(({ name }) => name))
-    expect(planClusterShards('acl', 1000, 0, 3).map(({ search }) => search)).toEqual([null, null, null, 'whole'])
-    expect(() => planClusterShards('communities', 100, 0, 7)).toThrow(
+    expect(planClusterShards({ method: 'acl', recall: 1 }, 1000, 0, 3).map(({ search }) => search)).toEqual([
+      null,
+      null,
+      null,
+      'whole'
+    ])
+    expect(() => planClusterShards({ method: 'communities', recall: 0.95 }, 100, 0, 2)).toThrow(
+      'approximate search for neighbours cannot be divided into shards'
+    )
+    expect(() => planClusterShards({ method: 'communities', recall: 1 }, 100, 0, 7)).toThrow(
       expect.objectContaining({
         kind: 'usage',
         message: 'The neighbours of 100 tokens can be divided into 6 shards at most, not into 7; ask for fewer.'

@@ -125,6 +125,7 @@ type OfMethod<M> = Extract<ClusteringConfiguration, { method: M }>
 export const configurationOf = (changes: Partial<OfMethod<'acl'>> = {}): OfMethod<'acl'> => ({
   method: 'acl',
   neighbours: 15,
+  recall: 1,
   symmetrize: 'union',
   whiten: false,
   allColumns: false,
@@ -141,6 +142,7 @@ export const configurationOf = (changes: Partial<OfMethod<'acl'>> = {}): OfMetho
 export const communitiesOf = (changes: Partial<OfMethod<'communities'>> = {}): OfMethod<'communities'> => ({
   method: 'communities',
   neighbours: 15,
+  recall: 1,
   symmetrize: 'union',
   whiten: false,
   allColumns: false,

@@ -428,20 +428,20 @@ describe('edges', () => {
 
   test('touch the tokens from either side, heaviest first', async () => {
     for (const k of [2, 3]) {
-      const { from, to, weights, cut } = await workspace.getEdges(run, false, k, Int32Array.of(0, 20), 100)
+      const { from, to, weights, cut } = await workspace.getEdges(run, 0, k, Int32Array.of(0, 20), 100)
       expect(new Map(Array.from(from, (token, i) => [`${token} ${to[i]}`, weights[i]]))).toEqual(expected(k, [0, 20]))
       expect(cut).toBe(false)
       expect([...weights]).toEqual([...weights].sort((a, b) => b - a))
     }
-    const few = await workspace.getEdges(run, false, 3, Int32Array.of(0, 20), 3)
+    const few = await workspace.getEdges(run, 0, 3, Int32Array.of(0, 20), 3)
     expect([few.from.length, few.cut]).toEqual([3, true])
-    expect((await workspace.getEdges(run, false, 3, new Int32Array(0), 3)).from).toHaveLength(0)
+    expect((await workspace.getEdges(run, 0, 3, new Int32Array(0), 3)).from).toHaveLength(0)
   })
 
   test('need each side to list the other in a mutual graph, and neighbours of that preprocessing', async () => {
-    expect((await workspace.getEdges(run, false, 3, Int32Array.of(0), 100, 'mutual')).from).toHaveLength(0)
-    await expect(workspace.getEdges(run, true, 3, Int32Array.of(0), 100)).rejects.toMatchObject({ kind: 'input' })
-    await expect(workspace.getEdges(run, false, 4, Int32Array.of(0), 100)).rejects.toMatchObject({ kind: 'input' })
+    expect((await workspace.getEdges(run, 0, 3, Int32Array.of(0), 100, 'mutual')).from).toHaveLength(0)
+    await expect(workspace.getEdges(run, 1, 3, Int32Array.of(0), 100)).rejects.toMatchObject({ kind: 'input' })
+    await expect(workspace.getEdges(run, 0, 4, Int32Array.of(0), 100)).rejects.toMatchObject({ kind: 'input' })
   })
 })
 
@@ -573,7 +573,7 @@ test('a synthetic workspace hangs together', async () => {
     expect(page.tokens.every(({ token }) => membership[token] === cluster)).toBe(true)
   }
   expect((await synthetic.getLayout(made, false))?.positions).toHaveLength(2 * count)
-  expect(await synthetic.getNeighbours(made, 5, false)).toBeDefined()
+  expect(await synthetic.getNeighbours(made, 5, 0)).toBeDefined()
   expect((await synthetic.getRun(made)).status).toBe('finished')
   await synthetic.close()
 })

@@ -94,6 +94,7 @@ export const clusteringOf = (tokens: number): NewClustering => ({
   ],
   leftover: { kind: 'main body', members: Int32Array.from({ length: tokens - 10 }, (_, i) => i + 10) },
   stability: null,
+  neighbourRecall: null,
   modularity: null,
   sweep: []
 })
@@ -159,6 +160,7 @@ export const treeOf = (tokens: number): NewClustering => ({
     ]
   },
   modularity: 0.375,
+  neighbourRecall: 0.9875,
   sweep: [
     {
       resolution: 4,
@@ -313,7 +315,7 @@ export const storeRun = async (
   })
   await workspace.transaction(id, async (writer) => {
     const { indices, distances } = neighboursOf(tokens, 3)
-    await writer.beginNeighbours(3, false)
+    await writer.beginNeighbours(3, 0)
     await writer.appendNeighbours(indices, distances)
     await writer.completeStage({ stage: 'neighbours', seconds: 1 })
   })

@@ -117,7 +117,7 @@ test('its clusterings are of ACL, without a tree or stability', async () => {
     configuration: { clustering },
     clusterings
   } = await workspace.getRun(old)
-  expect(clustering).toEqual({ ...settings, method: 'acl', stability: false })
+  expect(clustering).toEqual({ ...settings, recall: 1, method: 'acl', stability: false })
   expect((await workspace.getRun(bare)).configuration.clustering).toBe(false)
   expect(clusterings).toMatchObject([
     {
@@ -126,6 +126,7 @@ test('its clusterings are of ACL, without a tree or stability', async () => {
       groupsAbove: 0,
       leftoverSize: 2,
       stability: null,
+      neighbourRecall: null,
       modularity: null,
       sweep: []
     }

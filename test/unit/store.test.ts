@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { neighboursKey } from '../../preload/clustering-configuration'
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -213,14 +214,16 @@ test('live trace points replace those from their first draw on', async () => {
 test('neighbours are given back cut down to a smaller k, and only for their own preprocessing', async () => {
   const id = await storeRun(workspace)
   const { indices, distances } = neighboursOf(20, 3)
-  const all = await workspace.getNeighbours(id, 3, false)
+  const all = await workspace.getNeighbours(id, 3, 0)
   expect([...all!.indices]).toEqual([...indices])
   expect([...all!.distances]).toEqual([...distances])
   expect(all!.indices.buffer).toBeInstanceOf(SharedArrayBuffer)
-  const two = await workspace.getNeighbours(id, 2, false)
+  const two = await workspace.getNeighbours(id, 2, 0)
   expect([...two!.indices]).toEqual([...indices].filter((_, at) => at % 3 < 2))
-  expect(await workspace.getNeighbours(id, 4, false)).toBeUndefined()
-  expect(await workspace.getNeighbours(id, 3, true)).toBeUndefined()
+  expect(await workspace.getNeighbours(id, 4, 0)).toBeUndefined()
+  expect(await workspace.getNeighbours(id, 3, 1)).toBeUndefined()
+  const approximate = neighboursKey({ neighbours: 3, whiten: false, recall: 0.95 })
+  expect(await workspace.getNeighbours(id, 3, approximate)).toBeUndefined()
 })
 
 describe('a clustering', () => {
