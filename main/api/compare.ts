@@ -112,8 +112,21 @@ interface Sides {
   readonly right: Int32Array
 }
 
+/** The clusterings that were compared last in a workspace: their matches are opened one after another. */
+const lastSides = new WeakMap<Workspace, { readonly key: string; readonly sides: Promise<Sides> }>()
+
 /** Clusters of the tokens that both studies share. Throws a `usage` error if there are none. */
-const sidesOf = async (workspace: Workspace, left: Place, right: Place): Promise<Sides> => {
+const sidesOf = (workspace: Workspace, left: Place, right: Place): Promise<Sides> => {
+  const key = [left, right].map(({ run, clustering }) => `${run} ${clustering}`).join(' ')
+  const last = lastSides.get(workspace)
+  if (last?.key === key) return last.sides
+  const sides = readSides(workspace, left, right)
+  lastSides.set(workspace, { key, sides })
+  sides.catch(() => lastSides.delete(workspace))
+  return sides
+}
+
+const readSides = async (workspace: Workspace, left: Place, right: Place): Promise<Sides> => {
   const { matched, by } = await matchStudies(workspace, left.run, right.run)
   const shared = sharedTokens(matched)
   if (shared.left.length === 0)
