@@ -4,7 +4,7 @@ export type Place =
   | { readonly kind: 'mlp'; readonly layer: number }
   | { readonly kind: 'other' }
 
-export const placeOf = (component: string): Place => {
+export const componentPlace = (component: string): Place => {
   const head = /^(?:head|group):(\d+)\.(\d+)$/.exec(component)
   if (head !== null) return { kind: 'head', layer: Number(head[1]), head: Number(head[2]) }
   const mlp = /^mlp:(\d+)$/.exec(component)
@@ -25,7 +25,7 @@ export interface ComponentRows {
 }
 
 export const componentRows = (components: readonly string[]): ComponentRows => {
-  const placed = components.map((component) => ({ component, place: placeOf(component) }))
+  const placed = components.map((component) => ({ component, place: componentPlace(component) }))
   const numbers = placed.flatMap(({ place }) => (place.kind === 'other' ? [] : [place.layer]))
   const heads = Math.max(0, ...placed.map(({ place }) => (place.kind === 'head' ? place.head + 1 : 0)))
   const layers = [...new Set(numbers)].sort((a, b) => a - b)

@@ -119,12 +119,12 @@ export const refusal = (command: KnownCommand, key: KeyName): string | null => {
 const global = new Set(['go', 'theme', 'palette', 'keys', 'edit', 'exports', 'imports', 'window', 'files'])
 const apart = new Set(['runs', 'run', 'settings', 'compare'])
 /** Where a command is available: everywhere, in one view, or in the panes of Explore. */
-const placeOf = ({ id }: KnownCommand): string => {
+const availableIn = ({ id }: KnownCommand): string => {
   const [prefix] = id.split('.')
   return global.has(prefix) ? 'everywhere' : apart.has(prefix) ? prefix : 'explore'
 }
 const canMeet = (a: KnownCommand, b: KnownCommand): boolean => {
-  const [left, right] = [placeOf(a), placeOf(b)]
+  const [left, right] = [availableIn(a), availableIn(b)]
   return left === right || left === 'everywhere' || right === 'everywhere'
 }
 
