@@ -1,4 +1,5 @@
 import { Option } from 'commander'
+import { SpectroscopeError } from '../../preload/errors'
 import { limits } from '../../preload/limits'
 import { groupKinds } from '../../preload/records'
 import type { GroupKind } from '../../preload/records'
@@ -60,13 +61,18 @@ export const addViewCommands = ({ command, answer }: CommandMaker): void => {
       const { cluster = named, order, limit, offset, top, clustering, ...options } = given
       return answer(options, async () => {
         const which = clustering === undefined ? {} : { clustering }
-        if (cluster === undefined && (await isSweep(options.workspace, run))) {
+        if (cluster === undefined) {
+          const details = await showRun(options.workspace, run, { ...which, topTokens: top }).catch(
+            async (error: unknown) => {
+              // The workspace is opened again only where there is no such run.
+              const isMissing = error instanceof SpectroscopeError && error.kind === 'input'
+              if (isMissing && (await isSweep(options.workspace, run))) return null
+              throw error
+            }
+          )
+          if (details !== null) return { json: details, text: detailsText(details, page()) }
           const report = await showSweep(options.workspace, run)
           return { json: report, text: sweepText(report, page()) }
-        }
-        if (cluster === undefined) {
-          const details = await showRun(options.workspace, run, { ...which, topTokens: top })
-          return { json: details, text: detailsText(details, page()) }
         }
         const tokens = await showCluster(options.workspace, run, cluster, {
           ...which,
