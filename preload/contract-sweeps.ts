@@ -44,8 +44,12 @@ export const sweepName = text(limits.runName)
 /** The settings of a new sweep: those of a preset, or a person's own. */
 export const askedSweepSchema = z.union([z.enum(sweepPresetNames), sweepSchema])
 
-const shown = (value: SweepValue): string =>
-  typeof value === 'number' ? String(value) : (value.split('/').at(-1) ?? '')
+const shown = (value: SweepValue): string => {
+  if (typeof value === 'number') return String(value)
+  // Files of weights have the same name in all their folders.
+  const parts = value.split(/[\\/]/).filter((part) => part !== '')
+  return parts.findLast((part) => !/\.(safetensors|bin|json)$/.test(part)) ?? value
+}
 
 /** A member in words: "k = 45, resolution = 2". A checkpoint is its last folder or file. */
 export const memberWords = (values: SweepValues): string =>
@@ -122,6 +126,8 @@ export interface MemberResult extends SweepMember {
 export interface FoundCluster {
   readonly cluster: ClusterNumber
   readonly jaccard: number
+  readonly size: number
+  readonly conductance: number | null
 }
 
 /** A cluster of the base, and where else it is found. */
@@ -138,6 +144,8 @@ export interface SweptCluster {
   readonly best: readonly (FoundCluster | null)[]
   /** Members other than the base in which it is found again. */
   readonly foundIn: number
+  /** The earliest member from which on it is found in every one that is done, up to the base. */
+  readonly appears: number
 }
 
 /** Agreement of two members on the tokens that both have. */

@@ -56,7 +56,9 @@ export const planSweep = (
       isDeepStrictEqual(sampled(member.configuration), sampled(configuration)) &&
       isDeepStrictEqual(member.configuration.clustering, clustering)
   )
-  return { name, settings, base: Math.max(0, usual), runs, members }
+  // Checkpoints are compared with the last one, from which one looks back to where its clusters appear.
+  const fallback = (settings.checkpoint?.length ?? 0) > 1 ? members.length - 1 : 0
+  return { name, settings, base: usual < 0 ? fallback : usual, runs, members }
 }
 
 /**

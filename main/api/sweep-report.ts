@@ -156,6 +156,16 @@ const agreementsOf = async (done: readonly Done[], sides: Sides): Promise<Member
   return agreements
 }
 
+/**
+ * The earliest place from which on a cluster is found in every member that is done, up to the base. `done` are their
+ * places, in order.
+ */
+export const appearsAt = (best: readonly (FoundCluster | null)[], base: number, done: readonly number[]): number => {
+  const before = done.filter((place) => place < base).toReversed()
+  const lost = before.findIndex((place) => (best[place]?.jaccard ?? 0) < foundFrom)
+  return (lost < 0 ? before.at(-1) : before[lost - 1]) ?? base
+}
+
 const sweptClusters = async (
   workspace: Workspace,
   base: Done,
@@ -169,12 +179,16 @@ const sweptClusters = async (
       Array.from({ length: members }, () => null)
     )
   for (const other of others) {
-    for (const { left, right, jaccard } of matchesOf(overlapOf(...sides(base, other)))) {
+    const there = new Map(other.summaries.map((summary) => [summary.cluster, summary]))
+    for (const { left, right, jaccard, rightSize } of matchesOf(overlapOf(...sides(base, other)))) {
       const row = best.get(left)
-      if (row !== undefined) row[other.place] = { cluster: right, jaccard }
+      if (row === undefined) continue
+      const { size = rightSize, conductance = null } = there.get(right) ?? {}
+      row[other.place] = { cluster: right, jaccard, size, conductance }
     }
     await setImmediate()
   }
+  const places = [base, ...others].map(({ place }) => place).sort((a, b) => a - b)
   const said = saidOf(await workspace.getAnnotations(base.run.id, base.clustering))
   const { separations } = base
   const clusters = clustersOf(base).map(({ cluster, size, conductance, stability, topTokens }): SweptCluster => {
@@ -189,7 +203,8 @@ const sweptClusters = async (
       stability,
       separation: at < 0 ? null : separations!.values[at],
       best: found,
-      foundIn: found.filter((each) => each !== null && each.jaccard >= foundFrom).length
+      foundIn: found.filter((each) => each !== null && each.jaccard >= foundFrom).length,
+      appears: appearsAt(found, base.place, places)
     }
   })
   const labelled = new Set(clusters.filter(({ name }) => name !== '').map(({ cluster }) => cluster))

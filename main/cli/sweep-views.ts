@@ -96,7 +96,8 @@ const agreementsTable = ({ members, agreements }: SweepReport, page: Page): Visi
 
 const mostClusters = 40
 
-const clustersTable = ({ clusters, members, base }: SweepReport, page: Page): Visible => {
+const clustersTable = ({ sweep, clusters, members, base }: SweepReport, page: Page): Visible => {
+  const isDevelopment = (sweep.settings.checkpoint?.length ?? 0) > 1
   const others = members.flatMap((_, at) => (at === base ? [] : [at]))
   return renderTable(
     [
@@ -106,17 +107,19 @@ const clustersTable = ({ clusters, members, base }: SweepReport, page: Page): Vi
       { title: 'stability', align: 'right' },
       { title: 'separation', align: 'right' },
       { title: 'found in', align: 'right' },
+      ...(isDevelopment ? [{ title: 'appears at', flexible: true }] : []),
       ...others.map((at) => ({ title: `in ${at + 1}`, align: 'right' as const }))
     ],
     clusters
       .slice(0, mostClusters)
-      .map(({ cluster, name, topTokens, size, stability, separation, foundIn, best }) => [
+      .map(({ cluster, name, topTokens, size, stability, separation, foundIn, best, appears }) => [
         String(cluster),
         name === '' ? topTokens.map(visibleToken).join(' ') : `“${name}”`,
         grouped(size),
         fixed(stability, 2),
         fixed(separation, 2),
         `${foundIn} of ${others.length}`,
+        ...(isDevelopment ? [members[appears].words] : []),
         ...others.map((at) => fixed(best[at]?.jaccard, 2))
       ]),
     page.width,

@@ -46,12 +46,15 @@ const clustersTable = ({ clusters, members, base }: SweepReport): string => {
   const others = members.flatMap((_, at) => (at === base ? [] : [at]))
   return csv(
     [
-      ...['cluster', 'label', 'size', 'conductance', 'stability', 'separation', 'found_in'],
-      ...others.flatMap((at) => [`cluster_in_${at + 1}`, `jaccard_in_${at + 1}`])
+      ...['cluster', 'label', 'size', 'conductance', 'stability', 'separation', 'found_in', 'appears_in'],
+      ...others.flatMap((at) => ['cluster', 'jaccard', 'size', 'conductance'].map((what) => `${what}_in_${at + 1}`))
     ],
-    clusters.map(({ cluster, name, size, conductance, stability, separation, foundIn, best }) => [
-      ...[cluster, name, size, conductance, stability, separation, foundIn],
-      ...others.flatMap((at) => [best[at]?.cluster ?? null, best[at]?.jaccard ?? null])
+    clusters.map(({ cluster, name, size, conductance, stability, separation, foundIn, appears, best }) => [
+      ...[cluster, name, size, conductance, stability, separation, foundIn, appears + 1],
+      ...others.flatMap((at) => {
+        const found = best[at]
+        return [found?.cluster ?? null, found?.jaccard ?? null, found?.size ?? null, found?.conductance ?? null]
+      })
     ])
   )
 }

@@ -68,7 +68,12 @@ const reportOf = (sweep: SweepEntry, base: number, of: Of): SweepReport => {
     const best = members.map((_, at) =>
       at === base || !done.includes(at)
         ? null
-        : { cluster: (cluster * 7 + at) % of.clusters, jaccard: hash(81 + at, cluster) ** 0.6 }
+        : {
+            cluster: (cluster * 7 + at) % of.clusters,
+            jaccard: hash(81 + at, cluster) ** 0.6,
+            size: 40 + at,
+            conductance: 0.4
+          }
     )
     return {
       cluster,
@@ -79,7 +84,8 @@ const reportOf = (sweep: SweepEntry, base: number, of: Of): SweepReport => {
       stability: hash(85, cluster),
       separation: 0.2 + 0.6 * hash(86, cluster),
       best,
-      foundIn: best.filter((each) => each !== null && each.jaccard >= foundFrom).length
+      foundIn: best.filter((each) => each !== null && each.jaccard >= foundFrom).length,
+      appears: base
     }
   })
   const named = clusters.filter(({ name }) => name !== '')

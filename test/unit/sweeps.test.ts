@@ -11,6 +11,8 @@ import {
   showSweep,
   startSweep
 } from '../../main/api/sweeps'
+import { planSweep } from '../../main/api/sweep-plan'
+import { appearsAt } from '../../main/api/sweep-report'
 import { labelsOf } from '../../main/api/run-labels'
 import { startFromFile } from '../../main/api/runs'
 import { clusterAgain } from '../../main/api/clusters'
@@ -20,6 +22,7 @@ import { separationOf } from '../../main/clustering/separation'
 import type { RunOptions } from '../../main/pipeline/run-options'
 import { parseConfiguration } from '../../preload/configuration'
 import { membersOf } from '../../preload/sweeps'
+import { memberWords } from '../../preload/contract-sweeps'
 import type { SweepEntry } from '../../preload/contract-sweeps'
 import { configuration, openBench, study } from './workbench-fixture'
 import type { Bench } from './workbench-fixture'
@@ -59,6 +62,14 @@ describe('the members of a sweep', () => {
         [3, 45]
       ]
     )
+  })
+
+  it('are named by their values, checkpoints by their folders', () => {
+    const words = ['models/step64', 'models/step64/model.safetensors', 'C:\\models\\step64\\', 'model.safetensors']
+    expect(words.map((checkpoint) => memberWords({ checkpoint, gamma: 100 }))).toEqual([
+      ...Array.from({ length: 3 }, () => 'γ = 100, checkpoint = step64'),
+      'γ = 100, checkpoint = model.safetensors'
+    ])
   })
 
   it('leave out settings of the other method', () => {
@@ -101,6 +112,27 @@ describe('functional separation', () => {
     expect(separationOf({ means: [3, -2], deviations: [0, 0] }, all, 2, 10)).toBe(1)
     expect(separationOf({ means: [1, -2], deviations: [2, 1] }, all, 2, 10)).toBe(0)
     expect(separationOf({ means: [3, -2], deviations: [0, 0] }, all, 10, 10)).toBe(0)
+  })
+})
+
+describe('the member in which a cluster appears', () => {
+  const found = (...jaccards: (number | null)[]) =>
+    jaccards.map((jaccard) => (jaccard === null ? null : { cluster: 1, jaccard, size: 9, conductance: null }))
+
+  it('is the earliest from which on it is found in all up to the base', () => {
+    expect(appearsAt(found(0.9, 0.2, 0.5, 0.8, null), 4, [0, 1, 2, 3, 4])).toBe(2)
+    expect(appearsAt(found(0.9, 0.6, null), 2, [0, 1, 2])).toBe(0)
+    expect(appearsAt(found(0.9, 0.4, null), 2, [0, 1, 2])).toBe(2)
+    expect(appearsAt(found(0.9, null, null), 2, [0, 2])).toBe(0)
+    expect(appearsAt(found(null, 0.1), 0, [0, 1])).toBe(0)
+  })
+
+  it('is looked for from the last checkpoint, unless the study has one of them', () => {
+    const configured = parseConfiguration({ model: 'm', rows: 'rows.json' }, 'study.json')
+    const base = { configuration: configured, baseFolder: '/' }
+    expect(planSweep(base, { checkpoint: ['a', 'b', 'c'] }, 's').base).toBe(2)
+    const own = { ...base, configuration: { ...configured, weights: 'b' } }
+    expect(planSweep(own, { checkpoint: ['a', 'b', 'c'] }, 's').base).toBe(1)
   })
 })
 
