@@ -3,7 +3,7 @@ import { sweepSettingNames } from '../../preload/contract-sweeps'
 import type { SweepReport } from '../../preload/contract-sweeps'
 import { buildFolder, writeFileAtomically } from '../base/files'
 import type { FolderIdentity } from '../base/files'
-import { guarded } from '../store/tables'
+import { guarded } from '../base/spreadsheet-cells'
 import { pretty } from './json'
 
 type Cell = string | number | null

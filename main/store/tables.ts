@@ -9,6 +9,7 @@ import type { ClusteringRecord, ClusterNumber } from '../../preload/records'
 import { literal } from '../base/confined-duckdb'
 import { faultCode } from '../base/faults'
 import { writingError } from '../base/files'
+import { formula, guarded } from '../base/spreadsheet-cells'
 import { bestRules, textOf } from './clusters'
 import { jsonOf } from './json'
 import { getColumns } from './reads'
@@ -269,12 +270,6 @@ const query = async (
       return clusterTable(connection, await numbers(), await clustering(), chosen)
   }
 }
-
-/** Text that a spreadsheet would evaluate, or that looks like such text after escaping. */
-const formula = String.raw`^'*[=+\-@\t\r]`
-
-/** Text with an apostrophe before what a spreadsheet would evaluate. */
-export const guarded = (text: string): string => (new RegExp(formula).test(text) ? `'${text}` : text)
 
 interface TableColumn {
   readonly column_name: string
