@@ -171,7 +171,7 @@ export const clusteringRow = z.object({
   leftoverKind: z.enum(['main body', 'unclustered']),
   leftoverSize: index.max(limits.tokens),
   stability: z.object({ splits: index, levels } satisfies Record<keyof StabilityRecord, z.ZodType>).nullable(),
-  neighbourRecall: z.number().min(0).max(1).nullable().default(null),
+  neighbourRecall: z.number().min(0).max(1).nullable(),
   modularity: real,
   sweep: z.array(resolution)
 } satisfies Record<keyof ClusteringRecord, z.ZodType>)

@@ -28,7 +28,9 @@ export const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H
 /** Content of a clustering's column `structure`. Clusterings of older versions have none. */
 type Structure = Pick<ClusteringRecord, 'stability' | 'neighbourRecall' | 'modularity' | 'sweep'>
 
-const noStructure: Structure = { stability: null, neighbourRecall: null, modularity: null, sweep: [] }
+/** Older versions do not say either that neighbours were found exactly. */
+const foundExactly = { neighbourRecall: null }
+const noStructure: Structure = { ...foundExactly, stability: null, modularity: null, sweep: [] }
 
 /** Older versions searched for neighbours exactly, and did not say so. */
 const searchedExactly = { recall: 1 }
@@ -53,8 +55,9 @@ const clusteringAt = (row: Row, where: string): ClusteringRecord => ({
   groupsAbove: row.groups_above as number,
   leftoverKind: row.leftover_kind as LeftoverKind,
   leftoverSize: row.leftover_size as number,
-  ...noStructure,
-  ...(row.structure === null ? {} : parsed<Structure>('clusterings', where, row.structure))
+  ...(row.structure === null
+    ? noStructure
+    : { ...foundExactly, ...parsed<Structure>('clusterings', where, row.structure) })
 })
 
 const clusteringOf = (row: Row): ClusteringRecord => {
