@@ -1,13 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
-import { createServer } from 'vite'
-import type { ViteDevServer } from 'vite'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { projectRoot } from '../../main/base/entries'
 import { unreachable } from './fits'
 import { describeInBrowser, launchBrowser, pictures } from './harness'
+import { servePreview, type Preview } from './preview-window'
 
 /** A small screen, and a usual one (1280 × 800) at 150 % zoom. */
 const sizes = [
@@ -17,34 +13,18 @@ const sizes = [
 
 /** Every view on the synthetic workspace of the preview: no main side is there. */
 describeInBrowser('a small window', () => {
-  const cache = mkdtempSync(join(tmpdir(), 'spectroscope-preview-'))
-  const errors: string[] = []
-  let server: ViteDevServer
+  let preview: Preview
   let browser: Browser
   let page: Page
 
   beforeAll(async () => {
-    server = await createServer({
-      configFile: join(projectRoot, 'test', 'host', 'preview.vite.ts'),
-      cacheDir: cache,
-      logLevel: 'error',
-      server: { host: '127.0.0.1', port: 0 }
-    })
-    await server.listen()
-    const address = server.httpServer?.address()
-    if (typeof address !== 'object' || address === null) throw new Error('the preview has no address')
+    preview = await servePreview()
     browser = await launchBrowser()
-    page = await browser.newPage({ viewport: sizes[0], reducedMotion: 'reduce' })
-    // Only so that a hang ends, as for the tests themselves.
-    page.setDefaultTimeout(300_000)
-    page.on('pageerror', ({ message }) => errors.push(message))
-    await page.goto(`http://127.0.0.1:${address.port}/preview.html?clusters=60&tokens=6000&latency=0`)
-    await page.getByRole('row', { name: /^demo/ }).first().waitFor()
+    page = await preview.open(browser, sizes[0])
   })
   afterAll(async () => {
     await browser.close()
-    await server.close()
-    rmSync(cache, { recursive: true, force: true })
+    await preview.close()
   })
 
   const frame = (): Promise<unknown> =>
@@ -103,7 +83,7 @@ describeInBrowser('a small window', () => {
     await page.getByRole('listbox', { name: 'Files and folders' }).waitFor()
     await look('files')
     await press('Escape')
-    expect(errors.splice(0)).toEqual([])
+    expect(preview.errors.splice(0)).toEqual([])
   })
 
   it('shows exploring, labelling and comparing whole', async () => {
@@ -147,7 +127,7 @@ describeInBrowser('a small window', () => {
     await go('Compare')
     await page.getByRole('heading', { name: 'Agreement' }).waitFor()
     await look('compare')
-    expect(errors.splice(0)).toEqual([])
+    expect(preview.errors.splice(0)).toEqual([])
   })
 
   it('shows settings, keys and commands whole', async () => {
@@ -162,6 +142,6 @@ describeInBrowser('a small window', () => {
     await dialog(/^Keyboard shortcuts/).waitFor()
     await look('keys')
     await press('Escape')
-    expect(errors.splice(0)).toEqual([])
+    expect(preview.errors.splice(0)).toEqual([])
   })
 })

@@ -1,48 +1,28 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Browser, Locator, Page } from 'playwright-core'
-import { createServer } from 'vite'
-import type { ViteDevServer } from 'vite'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import { projectRoot } from '../../main/base/entries'
 import { clusterRows, describeInBrowser, launchBrowser } from './harness'
+import { servePreview, type Preview } from './preview-window'
 
 /** What the window shows of structure, on the synthetic workspace of the preview, where a test can hold an answer. */
 describeInBrowser('the window on a tree of clusters', () => {
-  const cache = mkdtempSync(join(tmpdir(), 'spectroscope-preview-'))
-  let server: ViteDevServer
+  let preview: Preview
   let browser: Browser
   let page: Page
-  const errors: string[] = []
 
   beforeAll(async () => {
-    server = await createServer({
-      configFile: join(projectRoot, 'test', 'host', 'preview.vite.ts'),
-      cacheDir: cache,
-      logLevel: 'error',
-      server: { host: '127.0.0.1', port: 0 }
-    })
-    await server.listen()
+    preview = await servePreview()
     browser = await launchBrowser()
   })
   afterAll(async () => {
     await browser.close()
-    await server.close()
-    rmSync(cache, { recursive: true, force: true })
+    await preview.close()
   })
   beforeEach(async () => {
-    const address = server.httpServer?.address()
-    if (typeof address !== 'object' || address === null) throw new Error('the preview has no address')
-    page = await browser.newPage({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' })
-    page.setDefaultTimeout(300_000)
-    page.on('pageerror', ({ message }) => errors.push(message))
-    await page.goto(`http://127.0.0.1:${address.port}/preview.html?clusters=60&tokens=6000&latency=0`)
-    await page.getByRole('row', { name: /^demo/ }).first().waitFor()
+    page = await preview.open(browser, { width: 1280, height: 800 })
   })
   afterEach(async () => {
     await page.close()
-    expect(errors.splice(0)).toEqual([])
+    expect(preview.errors.splice(0)).toEqual([])
   })
 
   const button = (within: Page | Locator, name: string | RegExp): Locator =>

@@ -1,51 +1,29 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
-import { createServer } from 'vite'
-import type { ViteDevServer } from 'vite'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { projectRoot } from '../../main/base/entries'
-import { describeInBrowser, launchBrowser } from './harness'
-
-/** Folder for pictures of the new views; none are taken where it is not set. */
-const pictures = process.env['SPECTROSCOPE_PICTURES']
+import { describeInBrowser, launchBrowser, pictures } from './harness'
+import { servePreview, type Preview } from './preview-window'
 
 /** Studies of several runs and clusterings in the window, on the synthetic workspace of the preview. */
 describeInBrowser('a study of several settings', () => {
-  const cache = mkdtempSync(join(tmpdir(), 'spectroscope-preview-'))
-  let server: ViteDevServer
+  const usual = { width: 1280, height: 800 }
+  let preview: Preview
   let browser: Browser
   let page: Page
-  const errors: string[] = []
 
   beforeAll(async () => {
-    server = await createServer({
-      configFile: join(projectRoot, 'test', 'host', 'preview.vite.ts'),
-      cacheDir: cache,
-      logLevel: 'error',
-      server: { host: '127.0.0.1', port: 0 }
-    })
-    await server.listen()
+    preview = await servePreview()
     browser = await launchBrowser()
-    const address = server.httpServer?.address()
-    if (typeof address !== 'object' || address === null) throw new Error('the preview has no address')
-    page = await browser.newPage({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' })
-    page.setDefaultTimeout(25_000)
-    page.on('pageerror', ({ message }) => errors.push(message))
-    await page.goto(`http://127.0.0.1:${address.port}/preview.html?clusters=60&tokens=6000&latency=0&theme=light`)
-    await page.getByRole('row', { name: /^demo/ }).first().waitFor()
+    page = await preview.open(browser, usual, '&theme=light')
   })
   afterAll(async () => {
     await browser.close()
-    await server.close()
-    rmSync(cache, { recursive: true, force: true })
-    expect(errors).toEqual([])
+    await preview.close()
+    expect(preview.errors).toEqual([])
   })
 
   /** Pictures in both themes and at both sizes, for a person to look at. */
   const taken = async (name: string): Promise<void> => {
-    if (pictures === undefined) return
     for (const theme of ['light', 'dark']) {
       for (const [width, height] of [
         [1280, 800],
@@ -53,17 +31,17 @@ describeInBrowser('a study of several settings', () => {
       ]) {
         await page.setViewportSize({ width, height })
         await page.evaluate((chosen) => (document.documentElement.dataset['theme'] = chosen), theme)
-        await page.screenshot({ path: join(pictures, `${name}-${theme}-${width}.png`) })
+        await page.screenshot({ path: join(pictures(), `${name}-${theme}-${width}.png`) })
       }
     }
-    await page.setViewportSize({ width: 1280, height: 800 })
+    await page.setViewportSize(usual)
     await page.evaluate(() => (document.documentElement.dataset['theme'] = 'light'))
   }
 
   it('is one thing in the list of runs, with a page that compares its members', async () => {
     const sweeps = page.getByRole('region', { name: 'Sweeps' })
     await sweeps.getByRole('button', { name: 'pythia-14m: k' }).waitFor()
-    await taken('runs')
+    await taken('runs-with-sweeps')
     await sweeps.getByRole('button', { name: 'pythia-14m: k' }).click()
     const members = page.getByRole('table', { name: 'Members' })
     await members.getByRole('row', { name: /k = 30 .*finished 60 .* 0\.70/ }).waitFor()
