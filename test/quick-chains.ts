@@ -8,3 +8,14 @@ export const quickChains = {
   chains: 2,
   estimator: 'restricted'
 } as const
+
+/** Local clusters of a study of some hundred tokens, without stability, which clusters the halves of the draws too. */
+export const quickClustering = {
+  method: 'acl',
+  neighbours: 8,
+  minSize: 5,
+  maxRejections: 30,
+  alpha: 0.05,
+  epsilon: 1e-5,
+  stability: false
+} as const

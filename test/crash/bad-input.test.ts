@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { errorKinds } from '../../preload/errors'
 import type { ErrorKind } from '../../preload/errors'
+import { quickClustering } from '../quick-chains'
 import { tinyRows, tinyVocabulary, writeTinyModel } from '../tiny-model'
-import { clustering, isBuilt, run, sampler, scratch, writeStudy } from './command'
+import { isBuilt, run, sampler, scratch, writeStudy } from './command'
 
 const { path, remove } = scratch()
 const workspace = path('workspace')
@@ -206,7 +207,7 @@ describe.skipIf(!isBuilt)('a workspace that cannot be used', () => {
       const target = path('read-only-disk', 'workspace')
       const quick = await writeStudy(
         path,
-        { sampler: { ...sampler, nBeta: 0, draws: 4, estimator: 'restricted' }, clustering },
+        { sampler: { ...sampler, nBeta: 0, draws: 4, estimator: 'restricted' }, clustering: quickClustering },
         'quick.json'
       )
       expect((await run(['run', quick, '--workspace', target, '--name', 'kept'])).code).toBe(0)

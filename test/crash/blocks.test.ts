@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { listRuns } from '../../main/api/runs'
 import type { RunRecord } from '../../preload/records'
+import { quickClustering } from '../quick-chains'
 import {
-  clustering as quickClustering,
   deviation,
   exportedFiles,
   hasProc,

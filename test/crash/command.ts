@@ -12,7 +12,7 @@ import { exportRun } from '../../main/exchange/export'
 import type { Workspace } from '../../main/store/store'
 import type { RunHealth } from '../../preload/contract'
 import type { RunRecord } from '../../preload/records'
-import { quickChains } from '../quick-chains'
+import { quickChains, quickClustering } from '../quick-chains'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
 /** Whether the program is built. Tests that start it need that. */
@@ -134,17 +134,6 @@ export const sampler = {
   stepsBetweenDraws: 6,
   estimator: 'two-chain'
 }
-/** Without stabilities, which cluster the halves of the draws as well. */
-export const clustering = {
-  method: 'acl',
-  neighbours: 8,
-  minSize: 5,
-  maxRejections: 30,
-  alpha: 0.05,
-  epsilon: 1e-5,
-  stability: false
-}
-
 /**
  * Writes a tiny random model, rows and a configuration that goes through all stages in some seconds; gives the
  * configuration's path.
@@ -157,7 +146,10 @@ export const writeStudy = async (
   if (!existsSync(path('model'))) await writeTinyModel(path('model'))
   if (!existsSync(path('rows.json')))
     writeFileSync(path('rows.json'), JSON.stringify(tinyRows({ sampling: 64, observation: 16, probe: 40, length: 24 })))
-  writeFileSync(path(name), JSON.stringify({ model: 'model', rows: 'rows.json', sampler, clustering, ...changes }))
+  writeFileSync(
+    path(name),
+    JSON.stringify({ model: 'model', rows: 'rows.json', sampler, clustering: quickClustering, ...changes })
+  )
   return path(name)
 }
 

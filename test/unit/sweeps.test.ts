@@ -27,15 +27,6 @@ import type { SweepEntry } from '../../preload/contract-sweeps'
 import { configuration, openBench, study } from './workbench-fixture'
 import type { Bench } from './workbench-fixture'
 
-const clustering = {
-  method: 'acl',
-  neighbours: 8,
-  minSize: 5,
-  maxRejections: 30,
-  alpha: 0.05,
-  epsilon: 1e-5,
-  stability: false
-}
 const page = { width: Infinity, bold: Visible.of }
 const quiet = (signal = new AbortController().signal): RunOptions => ({
   checkpointSeconds: 30,
@@ -152,7 +143,7 @@ describe('a sweep in the window', () => {
 
   it('makes its runs and clusterings one after another, is paused and resumed', { timeout: 120_000 }, async () => {
     const { ask } = bench
-    const from = { configuration: configuration(6, { clustering }), baseFolder: place.folder }
+    const from = { configuration: configuration(6), baseFolder: place.folder }
     const settings = { k: [6, 8], nBeta: [0, 3] }
     const { sweep } = await ask('sweeps.start', { from, settings, name: 'both' })
     await bench.heard('run-event', ({ event }) => event.type === 'progress')
@@ -193,7 +184,7 @@ describe('a sweep in the terminal', () => {
   let place: Awaited<ReturnType<typeof study>>
   let work: string
   const config = (changes: object = {}, name = 'study.json'): string => {
-    writeFileSync(place.path(name), JSON.stringify({ ...configuration(6, { clustering }), ...changes }))
+    writeFileSync(place.path(name), JSON.stringify({ ...configuration(6), ...changes }))
     return place.path(name)
   }
   beforeAll(async () => {

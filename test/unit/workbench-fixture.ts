@@ -7,7 +7,7 @@ import { openWorkbench } from '../../main/api/workbench'
 import type { Workbench } from '../../main/api/workbench'
 import { fromPlain } from '../../preload/errors'
 import type { CallInput, CallName, CallResult, NoticeName, Notices } from '../../preload/contract'
-import { quickChains } from '../quick-chains'
+import { quickChains, quickClustering } from '../quick-chains'
 import { tinyRows, writeTinyModel } from '../tiny-model'
 
 export const memoryFile = (content: Readonly<Record<string, unknown>> = {}): SettingsFile => {
@@ -97,15 +97,7 @@ export const configuration = (draws = 8, changes: object = {}): object => ({
   model: 'model',
   rows: 'rows.json',
   sampler: { ...quickChains, stepSize: 1e-4, burnIn: 2, draws, stepsBetweenDraws: 6, estimator: 'two-chain' },
-  clustering: {
-    method: 'acl',
-    neighbours: 8,
-    minSize: 5,
-    maxRejections: 30,
-    alpha: 0.05,
-    epsilon: 1e-5,
-    stability: false
-  },
+  clustering: quickClustering,
   threads: 2,
   ...changes
 })
