@@ -6,7 +6,7 @@ import type { AnnotationEdit } from '../labels/annotations'
 import { carryLabels } from '../labels/carry'
 import type { CarriedLabels, CarryDestination } from '../labels/carry'
 import type { Workspace } from '../store/store'
-import { matchStudies } from './study-matching'
+import { matchKnown } from './study-matching'
 
 /** Applies edits as one undo step. Without edits, the undo history does not change. */
 export const applyEdits = async (
@@ -35,9 +35,7 @@ export const destinationOf = async (
   membership: await workspace.getMembership(run, { clustering }),
   tree: await workspace.getTree(run, { clustering }),
   annotations: await workspace.getAnnotations(run, clustering),
-  nextMerge: await workspace.nextTargetNumber(run, clustering, 'merge'),
-  nextPart: await workspace.nextTargetNumber(run, clustering, 'part'),
-  nextSelection: await workspace.nextTargetNumber(run, clustering, 'selection')
+  ...(await workspace.nextNumbers(run, clustering))
 })
 
 /** For every left token, its right counterpart. Null if both runs have the same study. */
@@ -50,7 +48,11 @@ const matchedTokens = async (workspace: Workspace, left: string, right: string):
     leftStudy.targets.every(({ length }, row) => length === rightStudy.targets[row].length)
   )
     return null
-  return (await matchStudies(workspace, left, right)).matched
+  const [here, there] = [
+    { run: left, study: leftStudy },
+    { run: right, study: rightStudy }
+  ]
+  return (await matchKnown(workspace, here, there)).matched
 }
 
 /**

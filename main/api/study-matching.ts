@@ -19,6 +19,29 @@ const spelled = async (workspace: Workspace, run: string, study: StudyRecord): P
   return { study, textOf: (id) => known.get(id) }
 }
 
+/** A run whose study has been read. */
+interface RunStudy {
+  readonly run: string
+  readonly study: StudyRecord
+}
+
+/** For every token of the left study, the token at the same position of a row with the same ids, or -1. */
+export const matchRows = (left: StudyRecord, right: StudyRecord): Int32Array => {
+  const [rows, others] = [left, right].map(({ probe, targets }) => ({ rows: probe, targets }))
+  return matchTokens(rows, others)
+}
+
+/** Matches the tokens of two runs whose studies have been read, as `matchStudies` does. */
+export const matchKnown = async (workspace: Workspace, left: RunStudy, right: RunStudy): Promise<StudyMatch> => {
+  const matched = matchRows(left.study, right.study)
+  if (matched.some((token) => token >= 0)) return { matched, by: 'rows' }
+  const [here, there] = [
+    await spelled(workspace, left.run, left.study),
+    await spelled(workspace, right.run, right.study)
+  ]
+  return { matched: matchSpans(here, there), by: 'text' }
+}
+
 /**
  * Matches the tokens of two runs: those at the same positions of rows with the same ids; if there are none, as where
  * the tokenizers or the lengths of rows differ, those at the same place in the text of the same documents.
@@ -26,9 +49,5 @@ const spelled = async (workspace: Workspace, run: string, study: StudyRecord): P
 export const matchStudies = async (workspace: Workspace, left: string, right: string): Promise<StudyMatch> => {
   const study = await workspace.getStudy(left)
   const other = left === right ? study : await workspace.getStudy(right)
-  const rows = ({ probe, targets }: StudyRecord) => ({ rows: probe, targets })
-  const matched = matchTokens(rows(study), rows(other))
-  if (matched.some((token) => token >= 0)) return { matched, by: 'rows' }
-  const [here, there] = [await spelled(workspace, left, study), await spelled(workspace, right, other)]
-  return { matched: matchSpans(here, there), by: 'text' }
+  return matchKnown(workspace, { run: left, study }, { run: right, study: other })
 }

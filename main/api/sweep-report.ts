@@ -16,8 +16,8 @@ import { leftoverCluster } from '../../preload/records'
 import type { ClusterSummary, DiagnosticsRecord, RunRecord, StudyRecord } from '../../preload/records'
 import type { Separations } from '../store/separations'
 import type { Workspace } from '../store/store'
-import { matchTokens } from '../labels/carry'
 import { adjustedRand, matchesOf, overlapOf, sharedTokens } from './compare'
+import { matchRows } from './study-matching'
 
 /** A member that is done, with what is compared of it. */
 interface Done {
@@ -115,8 +115,6 @@ const readDone = async (
   return { done, studies }
 }
 
-const rowsOf = ({ probe, targets }: StudyRecord) => ({ rows: probe, targets })
-
 /** Clusters of the tokens that two members share, in the same order. */
 type Sides = (left: Done, right: Done) => readonly [Int32Array, Int32Array]
 
@@ -127,7 +125,7 @@ const sidesIn = (studies: ReadonlyMap<string, StudyRecord>): Sides => {
     const known = shared.get(key)
     if (known !== undefined) return known
     const [a, b] = [studies.get(left)!, studies.get(right)!]
-    const found = a === b || a.hash === b.hash ? null : sharedTokens(matchTokens(rowsOf(a), rowsOf(b)))
+    const found = a === b || a.hash === b.hash ? null : sharedTokens(matchRows(a, b))
     shared.set(key, found)
     return found
   }

@@ -235,9 +235,7 @@ export const labelsForClustering = async (
       membership: await workspace.getMembership(run, { clustering }),
       tree: await workspace.getTree(run, { clustering }),
       annotations: await workspace.getAnnotations(run, clustering),
-      nextMerge: await workspace.nextTargetNumber(run, clustering, 'merge'),
-      nextPart: await workspace.nextTargetNumber(run, clustering, 'part'),
-      nextSelection: await workspace.nextTargetNumber(run, clustering, 'selection')
+      ...(await workspace.nextNumbers(run, clustering))
     },
     matched,
     least

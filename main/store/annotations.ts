@@ -13,7 +13,7 @@ import { SpectroscopeError } from '../../preload/errors'
 import { clusterOf, parseTarget } from '../../preload/label-rules'
 import { countStatuses } from '../../preload/labels'
 import { hasGroup } from '../base/group-tree'
-import type { AnnotationEdit } from '../labels/annotations'
+import type { AnnotationEdit, NextNumbers } from '../labels/annotations'
 import { select } from './database'
 import { knownClustering, knownRun } from './facts'
 import type { JournalFile } from './journal'
@@ -141,24 +141,28 @@ export const getHistory = async (connection: DuckDBConnection, limit: number): P
     stepOf
   )
 
-/** The next free number for a merge, part or selection, unused in the annotations and the journal. */
-export const nextTargetNumber = async (
+/** The next free numbers for a merge, part and selection, unused in the annotations and the journal. */
+export const nextNumbers = async (
   connection: DuckDBConnection,
   run: string,
-  clustering: number,
-  kind: 'merge' | 'part' | 'selection'
-): Promise<number> => {
+  clustering: number
+): Promise<NextNumbers> => {
   const { number } = await knownRun(connection, run)
-  const [row] = await select(
+  const rows = await select(
     connection,
-    `SELECT coalesce(max(substr(target, $3)::INTEGER), 0) + 1 AS next FROM (
+    `SELECT split_part(target, ':', 1) AS kind, max(split_part(target, ':', 2)::INTEGER) + 1 AS next FROM (
       SELECT clustering, target FROM annotations WHERE run = $1
       UNION ALL SELECT clustering, unnest(from_json(json_extract(changes, '$[*].target')::JSON, '["VARCHAR"]'))
-      FROM journal WHERE run = $4)
-     WHERE starts_with(target, $5) AND ${ofClusteringOrRun}`,
-    [number, clustering, kind.length + 2, run, `${kind}:`]
+      FROM journal WHERE run = $3)
+     WHERE ${ofClusteringOrRun} GROUP BY kind`,
+    [number, clustering, run]
   )
-  return Number(row.next)
+  const next = new Map(rows.map((row) => [String(row.kind), Number(row.next)]))
+  return {
+    nextMerge: next.get('merge') ?? 1,
+    nextPart: next.get('part') ?? 1,
+    nextSelection: next.get('selection') ?? 1
+  }
 }
 
 /** Number of the step already made under this id, if its answer was lost. */

@@ -13,7 +13,7 @@ import type { ClusterNumber } from '../../preload/records'
 import { hasGroup, missingGroup } from '../base/group-tree'
 import type { GroupTree } from '../base/group-tree'
 import { editsOf } from '../labels/annotations'
-import { applyAnnotations, findChange, getAnnotations, getUndoState, nextTargetNumber } from './annotations'
+import { applyAnnotations, findChange, getAnnotations, getUndoState, nextNumbers } from './annotations'
 import { getClusterMembers } from './clusters'
 import { knownClustering } from './facts'
 import type { JournalFile } from './journal'
@@ -111,9 +111,7 @@ export const changeLabels = async (
   const edits = editsOf(changes, await bodiesOf(connection, run, clustering), {
     author,
     now: new Date().toISOString(),
-    nextMerge: await nextTargetNumber(connection, run, clustering, 'merge'),
-    nextPart: await nextTargetNumber(connection, run, clustering, 'part'),
-    nextSelection: await nextTargetNumber(connection, run, clustering, 'selection')
+    ...(await nextNumbers(connection, run, clustering))
   })
   if (edits.length === 0) return { run, clustering, changed: [], undo: await getUndoState(connection) }
   return applyAnnotations(connection, journal, { run, clustering, words, author, edits, id })

@@ -81,13 +81,10 @@ export const labelMethods = {
   /** Latest first, including undone steps. */
   getHistory: safe([index], reading(annotations.getHistory)),
   /**
-   * A number for a new merge, part or selection, larger than all existing ones and those in steps that can be undone or
+   * Numbers for a new merge, part and selection, larger than all existing ones and those in steps that can be undone or
    * redone.
    */
-  nextTargetNumber: safe(
-    [run, clustering, z.enum(['merge', 'part', 'selection'])],
-    reading(annotations.nextTargetNumber)
-  ),
+  nextNumbers: safe([run, clustering], reading(annotations.nextNumbers)),
   /**
    * Writes all labels to a dated file under backups/. Returns its path. Closing the store does the same if labels
    * have changed.

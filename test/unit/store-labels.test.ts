@@ -108,17 +108,17 @@ describe('annotations', () => {
   })
 
   test('get numbers for merges and parts that no step has used', async () => {
-    expect(await workspace.nextTargetNumber(run, 1, 'merge')).toBe(1)
+    expect((await workspace.nextNumbers(run, 1)).nextMerge).toBe(1)
     await apply({
       'merge:1': labelBody('a', { clusters: [0, 1] }),
       'part:4': labelBody('b', { cluster: 0, tokens: [1, 2] })
     })
     await apply({ 'merge:1': null })
-    expect(await workspace.nextTargetNumber(run, 1, 'merge')).toBe(2)
-    expect(await workspace.nextTargetNumber(run, 1, 'part')).toBe(5)
+    expect((await workspace.nextNumbers(run, 1)).nextMerge).toBe(2)
+    expect((await workspace.nextNumbers(run, 1)).nextPart).toBe(5)
     await workspace.undo()
     await workspace.undo()
-    expect(await workspace.nextTargetNumber(run, 1, 'part')).toBe(5)
+    expect((await workspace.nextNumbers(run, 1)).nextPart).toBe(5)
   })
 })
 
