@@ -38,6 +38,18 @@ export const decoderSchema = z.looseObject({
   eos_token_id: endOfTextSchema
 })
 
+/** The setting that gives attention's four products biases, of families that have it. */
+export const attentionBias = { attention_bias: z.boolean().default(false) }
+
+/** Biases by that setting, in families whose MLPs have none. */
+export const biasesOf = ({
+  attention_bias: qkv
+}: z.output<z.ZodObject<typeof attentionBias>>): Architecture['biases'] => ({
+  qkv,
+  projection: qkv,
+  mlp: false
+})
+
 export type DecoderConfig = z.output<typeof decoderSchema>
 
 /** What a family has in place of what most have: no biases, one kind of attention over all before, no caps. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Architecture } from '../architecture'
-import { type DecoderConfig, checkDecoder, decoder, decoderOf } from './decoder'
+import { type DecoderConfig, attentionBias, biasesOf, checkDecoder, decoder, decoderOf } from './decoder'
 import type { Family } from './family'
 
 const [name, title] = ['gemma', 'Gemma']
@@ -9,7 +9,7 @@ const [name, title] = ['gemma', 'Gemma']
 export const gemmaSettings = {
   hidden_act: z.string().default('gelu_pytorch_tanh'),
   hidden_activation: z.string().nullish(),
-  attention_bias: z.boolean().default(false)
+  ...attentionBias
 }
 
 type GemmaConfig = DecoderConfig & z.output<z.ZodObject<typeof gemmaSettings>>
@@ -30,7 +30,7 @@ export const gemmaOf = (
     name,
     { ...config, hidden_act: activation },
     {
-      biases: { qkv: config.attention_bias, projection: config.attention_bias, mlp: false },
+      biases: biasesOf(config),
       tiedEmbeddings: config.tie_word_embeddings ?? true,
       embeddingScale: Math.sqrt(config.hidden_size),
       usualHeadWidth: 256,

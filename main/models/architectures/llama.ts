@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { checkDecoder, decoder, decoderOf } from './decoder'
+import { attentionBias, biasesOf, checkDecoder, decoder, decoderOf } from './decoder'
 import type { Family } from './family'
 
 const [name, title] = ['llama', 'Llama']
 
-const settings = { attention_bias: z.boolean().default(false), mlp_bias: z.boolean().default(false) }
+const settings = { ...attentionBias, mlp_bias: z.boolean().default(false) }
 
 /** Llama, SmolLM, TinyLlama. */
 export const llama: Family = {
@@ -13,9 +13,8 @@ export const llama: Family = {
   title,
   parse: (value, file) => {
     const config = checkDecoder(settings, value, file)
-    const attention = config.attention_bias
     return decoderOf(file, title, name, config, {
-      biases: { qkv: attention, projection: attention, mlp: config.mlp_bias },
+      biases: { ...biasesOf(config), mlp: config.mlp_bias },
       usualEndOfText: 2
     })
   }

@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkDecoder, decoder, decoderOf } from './decoder'
+import { attentionBias, biasesOf, checkDecoder, decoder, decoderOf } from './decoder'
 import type { Family } from './family'
 
 const [name, title] = ['olmo', 'OLMo']
@@ -10,9 +9,9 @@ export const olmo: Family = {
   name,
   title,
   parse: (value, file) => {
-    const config = checkDecoder({ attention_bias: z.boolean().default(false) }, value, file)
+    const config = checkDecoder(attentionBias, value, file)
     return decoderOf(file, title, name, config, {
-      biases: { qkv: config.attention_bias, projection: config.attention_bias, mlp: false },
+      biases: biasesOf(config),
       normEpsilon: 1e-5,
       usualEndOfText: 50279
     })

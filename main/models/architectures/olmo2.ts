@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { checkDecoder, decoder, decoderBlock, decoderOf } from './decoder'
+import { attentionBias, biasesOf, checkDecoder, decoder, decoderBlock, decoderOf } from './decoder'
 import type { Family } from './family'
 
 const [name, title] = ['olmo2', 'OLMo 2']
@@ -12,9 +11,9 @@ export const olmo2: Family = {
   name,
   title,
   parse: (value, file) => {
-    const config = checkDecoder({ attention_bias: z.boolean().default(false) }, value, file)
+    const config = checkDecoder(attentionBias, value, file)
     return decoderOf(file, title, name, config, {
-      biases: { qkv: config.attention_bias, projection: config.attention_bias, mlp: false },
+      biases: biasesOf(config),
       normEpsilon: config.rms_norm_eps ?? 1e-5,
       usualEndOfText: 50279
     })

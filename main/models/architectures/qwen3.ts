@@ -1,11 +1,10 @@
-import { z } from 'zod'
-import { checkDecoder, decoder, decoderBlock, decoderOf } from './decoder'
+import { attentionBias, biasesOf, checkDecoder, decoder, decoderBlock, decoderOf } from './decoder'
 import type { Family } from './family'
 import { qwenAttention, qwenWindows } from './qwen2'
 
 const [name, title] = ['qwen3', 'Qwen3']
 
-const settings = { ...qwenWindows, attention_bias: z.boolean().default(false) }
+const settings = { ...qwenWindows, ...attentionBias }
 
 /** Llama with norms of each head's queries and keys. */
 export const qwen3: Family = {
@@ -15,7 +14,7 @@ export const qwen3: Family = {
   parse: (value, file) => {
     const config = checkDecoder(settings, value, file)
     const architecture = decoderOf(file, title, name, config, {
-      biases: { qkv: config.attention_bias, projection: config.attention_bias, mlp: false },
+      biases: biasesOf(config),
       usualHeadWidth: 128
     })
     return { ...architecture, ...qwenAttention(file, title, config, architecture) }
