@@ -55,6 +55,7 @@ export {
   isSelection,
   parseTarget,
   sameTokens,
+  selectionOf,
   statusAfterNaming,
   tidyName
 } from './label-rules'

@@ -1,4 +1,11 @@
-import type { AnnotationBody, AnnotationTarget, Label, LabelChanges, LabelStatus } from './contract-annotations'
+import type {
+  Annotation,
+  AnnotationBody,
+  AnnotationTarget,
+  Label,
+  LabelChanges,
+  LabelStatus
+} from './contract-annotations'
 import type { ClusterNumber } from './records'
 
 /** Effects of changes on labels. The store applies these rules; the window predicts their results with them. */
@@ -22,6 +29,14 @@ export const sameTokens = (left: ArrayLike<number>, right: ArrayLike<number>): b
   if (left.length !== right.length) return false
   for (let at = 0; at < left.length; at++) if (left[at] !== right[at]) return false
   return true
+}
+
+/** The selection of exactly these tokens, in whatever order they are given; undefined if there is none. */
+export const selectionOf = (annotations: Iterable<Annotation>, tokens: Int32Array): Annotation | undefined => {
+  const own = tokens.slice().sort()
+  for (const annotation of annotations)
+    if (isSelection(annotation.target) && sameTokens(annotation.tokens ?? [], own)) return annotation
+  return undefined
 }
 
 /** The group of a target; undefined for a merge, a part or a selection. */

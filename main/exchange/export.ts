@@ -9,7 +9,7 @@ import type { FolderIdentity, Parts } from '../base/files'
 import { GroupTree } from '../base/group-tree'
 import type { Workspace } from '../store/store'
 import type { ExportedTable, TableOptions } from '../store/tables'
-import { isSelection, labelOf, sameTokens } from '../../preload/label-rules'
+import { labelOf, selectionOf } from '../../preload/label-rules'
 import { columnsOf } from './export-columns'
 import { writeDevinterp } from './devinterp-export'
 import { type Members, contexts } from './export-contexts'
@@ -264,9 +264,7 @@ const header = (source: Source): Record<string, unknown> => ({
 
 /** Number of the tokens that were selected, and their label if they have one. */
 const selectedTokens = ({ annotations }: Source, tokens: Int32Array): object => {
-  const own = [...annotations.values()].find(
-    ({ target, tokens: named }) => isSelection(target) && sameTokens(named ?? [], tokens)
-  )
+  const own = selectionOf(annotations.values(), tokens)
   return {
     count: tokens.length,
     label: own === undefined ? null : { ...labelOf(own), author: own.author, changedAt: own.changedAt }

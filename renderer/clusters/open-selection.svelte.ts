@@ -1,4 +1,4 @@
-import { changedLabel, emptyLabel, isSelection, parseTarget, sameTokens } from '../../preload/contract'
+import { changedLabel, emptyLabel, isSelection, parseTarget, sameTokens, selectionOf } from '../../preload/contract'
 import type { Annotation, AnnotationChange, AnnotationTarget, Label } from '../../preload/contract'
 import type { Explore } from '../explore/explore.svelte'
 import type { LabelStep } from './label-queue'
@@ -21,9 +21,7 @@ export class OpenSelection {
   /** The label of the open tokens; undefined if they have none. */
   readonly annotation: Annotation | undefined = $derived.by(() => {
     const { selectionOpen, tokens } = this.#explore
-    if (!selectionOpen) return undefined
-    const own = tokens.slice().sort()
-    return this.all.find((one) => sameTokens(one.tokens ?? [], own))
+    return selectionOpen ? selectionOf(this.all, tokens) : undefined
   })
   /**
    * Target of labels for the open tokens: their selection, the merge that they were gathered from, or a stand-in until
