@@ -7,15 +7,14 @@ import { entryPath, resourcePath } from '../../main/base/entries'
 import { openPool } from '../../main/base/pool'
 import { openTeam } from '../../main/base/team'
 import { partitionTokens } from '../../main/clustering/cluster'
+import { prepareDescent } from '../../main/clustering/descent'
+import { descend } from '../../main/clustering/descent-rounds'
 import { prepareSearch, type Neighbours } from '../../main/clustering/neighbours'
 import { preprocess } from '../../main/clustering/preprocess'
 import type { ClusteringResult, ClusteringTask } from '../../main/clustering/tasks'
-import { approximateNeighbours, processorSeconds, recallOf } from './approximate-neighbours'
 import { plantedMatrix } from './planted-matrix'
 
 const resolution = 8
-/** Every so many tokens one whose neighbours are compared. */
-const sampled = 13
 
 interface Study {
   readonly words: string
@@ -116,10 +115,13 @@ const agreementOf = (one: Int32Array, other: Int32Array): Agreement => {
 const shown = ({ information, jaccard }: Agreement): string =>
   `adjusted mutual information ${information.toFixed(3)}, Jaccard index ${jaccard.toFixed(3)}`
 
-/**
- * What exact neighbours cost, when nearest neighbour descent comes to each recall, and how far communities move by
- * it.
- */
+/** Seconds of processor time since a moment, in all threads. */
+const processorSeconds = (since: NodeJS.CpuUsage): number => {
+  const { user, system } = process.cpuUsage(since)
+  return (user + system) / 1e6
+}
+
+/** What exact neighbours cost, and approximate ones at each recall, and how far communities move by these. */
 const measure = async (
   { words, matrix, tokens, components }: Study,
   recalls: readonly number[],
@@ -133,29 +135,30 @@ const measure = async (
     const { layers } = await partitionTokens({ matrix, tokens, components, configuration, seed, threads, neighbours })
     return layers[0].membership
   }
-  const pool = openPool<ClusteringTask, ClusteringResult>(entryPath('clustering-worker'), 1)
-  const start = process.cpuUsage()
-  const search = prepareSearch(points, k, 1)
-  await pool.runOn(1, { kind: 'neighbours', search, team: openTeam(1) })
-  const seconds = processorSeconds(start)
-  await pool.close()
-  const bytes = search.memory.buffer.byteLength + 8 * points.values.length
-  console.log(`  exact: ${seconds.toFixed(1)} s of processor time, ${(bytes / 2 ** 20).toFixed(0)} MiB`)
-  const exact = await partition(search.neighbours, 1)
-  console.log(`  another seed of the partitions: ${shown(agreementOf(exact, await partition(search.neighbours, 2)))}`)
-  const waiting = [...recalls].sort((a, b) => a - b)
-  for (const { round, seconds: taken, neighbours, bytes: used } of approximateNeighbours(points, k, 1)) {
-    const recall = recallOf(neighbours, search.neighbours, sampled)
-    const cost = `${taken.toFixed(1)} s of processor time, ${(used / 2 ** 20).toFixed(0)} MiB`
-    const about = `${recall.toFixed(4)} after round ${round}, ${cost}`
-    if (waiting.length === 0 || recall < waiting[0]) {
-      console.log(`  recall ${about}`)
-      continue
-    }
-    while (waiting.length > 0 && recall >= waiting[0]) waiting.shift()
-    console.log(`  recall ${about}: ${shown(agreementOf(exact, await partition(neighbours, 1)))}`)
+  const cost = (since: NodeJS.CpuUsage, memory: WebAssembly.Memory): string => {
+    const bytes = memory.buffer.byteLength + 8 * points.values.length
+    return `${processorSeconds(since).toFixed(1)} s of processor time, ${(bytes / 2 ** 20).toFixed(0)} MiB`
   }
-  if (waiting.length > 0) console.log(`  did not come to ${waiting.join(' and ')}`)
+  const pool = openPool<ClusteringTask, ClusteringResult>(entryPath('clustering-worker'), 1)
+  try {
+    const start = process.cpuUsage()
+    const search = prepareSearch(points, k, 1)
+    await pool.runOn(1, { kind: 'neighbours', search, team: openTeam(1) })
+    console.log(`  exact: ${cost(start, search.memory)}`)
+    const exact = await partition(search.neighbours, 1)
+    console.log(`  another seed of the partitions: ${shown(agreementOf(exact, await partition(search.neighbours, 2)))}`)
+    for (const recall of [...recalls].sort((a, b) => a - b)) {
+      const begun = process.cpuUsage()
+      const descent = prepareDescent(points, k, 1, { recall, seed: 1, variant: 0 })
+      const found = await descend(descent, (phase) =>
+        pool.runOn(1, { kind: 'descent', search: descent, team: openTeam(1), phase })
+      )
+      const about = `${found.toFixed(4)} where ${recall} was asked, ${cost(begun, descent.memory)}`
+      console.log(`  recall ${about}: ${shown(agreementOf(exact, await partition(descent.neighbours, 1)))}`)
+    }
+  } finally {
+    await pool.close()
+  }
 }
 
 /** `sizes`: tokens × dimensions of planted clusters, or "demo" for the demonstration. */
