@@ -9,7 +9,7 @@ import { settled } from './runs'
 import type { SweepDriver } from './sweep-driver'
 import { estimateSweep } from './sweep-estimate'
 import type { PlannedSweep } from './sweep-estimate'
-import { planSweep, sweepOf } from './sweep-plan'
+import { planSweep, sweepOf, usualSweepName } from './sweep-plan'
 import type { SweepBase } from './sweep-plan'
 import { reportOf } from './sweep-report'
 
@@ -55,7 +55,7 @@ export const sweepCalls = (
     start: async ({ from, settings, name }) => {
       const base = await baseOf(from)
       const sweep = sweepOf(settings)
-      const usual = `${base.run?.name ?? 'sweep'}: ${Object.keys(sweep).join(', ')}`
+      const usual = usualSweepName(base.run?.name ?? 'sweep', sweep)
       const plan = planSweep(base, sweep, name.trim() === '' ? usual : name.trim())
       await checkRuns(plan)
       const id = await driver().start(plan)

@@ -18,6 +18,9 @@ export interface SweepBase {
 export const sweepOf = (asked: SweepPreset | Sweep): Sweep =>
   typeof asked === 'string' ? sweepPresets[asked].sweep : asked
 
+/** The usual name of a sweep: that of what it starts from, and the settings that vary. */
+export const usualSweepName = (from: string, sweep: Sweep): string => `${from}: ${Object.keys(sweep).join(', ')}`
+
 /** The settings that decide what is sampled, with defaults that older versions left out. */
 const sampled = (configuration: RunConfiguration): object => {
   const { clustering: _, ...rest } = checkedConfiguration(configuration).configuration ?? configuration

@@ -16,7 +16,7 @@ import type { Workspace } from '../store/store'
 import { settled } from './runs'
 import { estimateSweep, measuredEstimates } from './sweep-estimate'
 import type { PlannedSweep } from './sweep-estimate'
-import { clusteringWith, planSweep, sweepOf } from './sweep-plan'
+import { clusteringWith, planSweep, sweepOf, usualSweepName } from './sweep-plan'
 import type { SweepBase } from './sweep-plan'
 import { SweepRecords } from './sweep-records'
 import type { SweepRecord } from './sweep-records'
@@ -78,7 +78,7 @@ const planned = async ({ base, settings, name: usual }: Based, asked: AskedSweep
     throw new SpectroscopeError('usage', `${what}; give values with --set, as in --set k=30,45,60, or --preset.`)
   }
   const sweep = sweepOf(wanted)
-  const plan = planSweep(base, sweep, asked.name ?? `${usual}: ${Object.keys(sweep).join(', ')}`)
+  const plan = planSweep(base, sweep, asked.name ?? usualSweepName(usual, sweep))
   await checkRuns(plan)
   return plan
 }

@@ -63,13 +63,11 @@ const showBytes = (bytes: Buffer): string => {
   return shown
 }
 
-type Encoder = (bytes: Buffer) => number[]
+/** Numbers or ids for a word, given as UTF-8. */
+type OfWord = (bytes: Buffer) => number[]
 
-/** Numbers of a word's smallest tokens. */
-type Smallest = (bytes: Buffer) => number[]
-
-/** Bytes missing from the vocabulary are dropped, as in the reference implementation. */
-const smallestOfBytes = (numbers: ReadonlyMap<string, number>): Smallest => {
+/** A word's bytes. Those missing from the vocabulary are dropped, as in the reference implementation. */
+const smallestOfBytes = (numbers: ReadonlyMap<string, number>): OfWord => {
   const numberOfByte = byteCharacters.map((character) => numbers.get(character))
   return (bytes) => {
     const found: number[] = []
@@ -81,11 +79,11 @@ const smallestOfBytes = (numbers: ReadonlyMap<string, number>): Smallest => {
   }
 }
 
-/** A character missing from the vocabulary becomes its bytes' tokens, or the unknown token, or nothing. */
+/** A word's characters. One missing from the vocabulary becomes its bytes' tokens, or the unknown token, or nothing. */
 const smallestOfCharacters = (
   { unknown: { byBytes, token, fused } }: TokenizerFormat,
   numbers: ReadonlyMap<string, number>
-): Smallest => {
+): OfWord => {
   const numberOfByte = Array.from({ length: 256 }, (_, byte) =>
     numbers.get(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`)
   )
@@ -109,8 +107,8 @@ const smallestOfCharacters = (
   }
 }
 
-/** Returns a function that encodes a word, given as UTF-8, as token ids. */
-const wordEncoder = (format: TokenizerFormat): Encoder => {
+/** Returns a function that encodes a word as token ids. */
+const wordEncoder = (format: TokenizerFormat): OfWord => {
   const { vocabulary, merges, ignoreMerges, ofBytes } = format
   const ids = [...vocabulary.values()]
   const numbers = new Map([...vocabulary.keys()].map((token, number) => [token, number]))
