@@ -49,9 +49,10 @@ const program = new Command()
   )
   .option(
     '--shapes <names>',
-    'which of fixture, pythia-14m, pythia-70m, pythia-410m and gpt2-small',
+    'which of fixture, pythia-14m, pythia-70m, pythia-410m, gpt2-small and model',
     'fixture,pythia-14m,gpt2-small'
   )
+  .option('--model <folder>', 'Hugging Face folder of the shape model')
   .option('--kinds <names>', 'step, draw or both', 'step,draw')
   .option('--engine <name>', 'engine of speed, device and the precisions of accuracy', 'auto')
   .addOption(new Option('--precision <name>', 'precision of speed and device').choices(precisions).default('float32'))
@@ -106,6 +107,7 @@ interface Options {
   readonly rounds?: string
   readonly shapes: string
   readonly kinds: string
+  readonly model?: string
   readonly engine: string
   readonly precision: Precision
   readonly precisions?: string
@@ -158,6 +160,7 @@ if (part === 'speed') {
   const fixture = present(join(resolve(options.fixtures), 'neox-2m')) ?? join(projectRoot, 'resources', 'demo', 'model')
   await benchSpeed({
     fixture,
+    model: options.model === undefined ? undefined : resolve(options.model),
     fixtures: present(options.fixtures),
     goldens: present(options.goldens),
     peer: peerFolder,

@@ -9,7 +9,7 @@ import { createEvaluator, hasDevice, resolveEngine } from '../../main/engine/eng
 import { pieceOperations, prefixOperations } from '../../main/engine/core/operations'
 import type { Architecture, Model } from '../../main/models/architecture'
 import { componentNames, componentSlices, flatten } from '../../main/models/components'
-import { loadModel } from '../../main/models/load'
+import { loadModel, outlineModel } from '../../main/models/load'
 import { sample } from '../../main/sampling/sample'
 import { uniforms } from '../tiny-model'
 import { float32Errors } from './accuracy'
@@ -41,6 +41,8 @@ export interface SpeedOptions {
   readonly goldens: string | undefined
   /** Model folder of the shape `fixture`. */
   readonly fixture: string
+  /** Folder of the shape `model`, if one is given. */
+  readonly model: string | undefined
   readonly peer: string | undefined
   readonly python: string
   readonly threads: number
@@ -327,6 +329,35 @@ const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, sc
   console.log(`  ${precision} against float64 on this model: ${await errorsHere(engine, precision, model)}`)
 }
 
+/** A head of the first, a middle and the last layer, and the middle layer's MLP. */
+const spreadOf = async (folder: string): Promise<string[]> => {
+  const { layers, heads } = (await outlineModel(folder)).architecture
+  const middle = layers >> 1
+  return ['head:0.0', `head:${middle}.${heads >> 1}`, `head:${layers - 1}.${heads - 1}`, `mlp:${middle}`]
+}
+
+/** Cases of a model on disk, which is a real one and so no fixture's. */
+const casesOfModel = async (folder: string | undefined): Promise<Case[]> => {
+  if (folder === undefined) return []
+  const components = await spreadOf(folder)
+  return [
+    {
+      name: 'model',
+      model: folder,
+      golden: 'neox-2m',
+      rowLength: 128,
+      batch: 8,
+      probeRows: 8,
+      components,
+      chains: 4,
+      steps: 1,
+      draws: 1,
+      peer: { components, steps: 2, draws: 2 },
+      rounds: 3
+    }
+  ]
+}
+
 /**
  * Step and draw rates beside the peer's, and as a share of the machine's own product rate, measured in one run and in
  * turns.
@@ -417,7 +448,8 @@ export const benchSpeed = async (options: SpeedOptions): Promise<void> => {
         draws: 1,
         peer: { components: heads, steps: 1, draws: 1 },
         rounds: 1
-      }
+      },
+      ...(await casesOfModel(options.model))
     ]
     const { effort } = options
     const more = (bench: Case): Case => ({
