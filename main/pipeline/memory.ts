@@ -10,7 +10,7 @@ import {
 import { ladderOf, kernelBytes } from '../clustering/communities'
 import { listSize } from '../clustering/descent'
 import { comparisonsOf } from '../clustering/variants'
-import { type TokensAtOnce, hasDevice } from '../engine/engines'
+import { hasDevice } from '../engine/engines'
 import {
   size,
   type ProgramPeak,
@@ -77,9 +77,10 @@ const workingOf = (
   sampler: SamplerConfiguration,
   chains: readonly string[],
   groups: readonly (readonly number[])[],
-  atOnce: TokensAtOnce
+  engine: string
 ): Working => {
   const weights = emptyWeights(architecture)
+  const atOnce = tokensFor(engine)
   const evaluated = [...rows.observation, ...rows.probe]
   const ofGradient = gradientRows(sampler)
   const length = evaluated
@@ -103,7 +104,7 @@ const workingOf = (
   const own = groups.map((group) => sum(group.map((chain) => bytes.get(chains[chain])!)))
   return {
     programs: [...programs.values()],
-    perThread: heldWeightBytes(architecture, parametersOf(architecture), length - 1),
+    perThread: heldWeightBytes(architecture, parametersOf(architecture), length - 1, hasDevice(engine)),
     own: own.sort((x, y) => y - x)
   }
 }
@@ -234,7 +235,7 @@ const samplingBytes = (
     sampler,
     chains,
     hasDevice(engine) ? programGroups(chains) : chains.map((_, chain) => [chain]),
-    atOnce
+    engine
   )
   const sizes = sizesOf(plan, chains)
   if (sampler.method !== 'psgld') {

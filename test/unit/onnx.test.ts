@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Bound, Executor } from '../../main/engine/core/executor'
 import { type Graph, GraphBuilder } from '../../main/engine/core/graph'
 import { openOnnxCpu } from '../../main/engine/onnx/executor'
+import { withoutSharing } from '../../main/engine/onnx/shared-memory'
 import { ReferenceExecutor } from '../../main/engine/reference/executor'
 import { asForCuda } from '../executors'
 import { uniforms } from '../tiny-model'
@@ -93,5 +94,35 @@ describe('graphs that are lowered for a device', () => {
         expect(Math.abs(inBlocks[name][at] - value), name).toBeLessThan(1e-6)
       })
     }
+  })
+})
+
+describe('weights in memory that threads share', () => {
+  const shared = (values: Float32Array): Float32Array => {
+    const copy = new Float32Array(new SharedArrayBuffer(values.byteLength))
+    copy.set(values)
+    return copy
+  }
+
+  it('are read where they are', () => {
+    const weights = shared(Float32Array.of(1, 2, 3, 4))
+    const part = withoutSharing(weights.subarray(1, 3))
+    expect([...part]).toEqual([2, 3])
+    expect(part.buffer).toBeInstanceOf(ArrayBuffer)
+    weights[2] = 7
+    expect([...part]).toEqual([2, 7])
+    expect([...withoutSharing(weights.subarray(2, 2))]).toEqual([])
+  })
+
+  it('give what others give', async () => {
+    const executor = openOnnxCpu()
+    const { graph, inputs } = loss()
+    const { w } = inputs
+    const residents = [w, shared(w)].map((data) => executor.resident(data, [4 * block, width]))
+    const [own, together] = await Promise.all(
+      residents.map((resident) => resultOn(executor, { graph, inputs: { ...inputs, w: resident } }))
+    )
+    expect(together).toEqual(own)
+    await executor.dispose()
   })
 })

@@ -106,10 +106,17 @@ const ownsUnembedding = (architecture: Architecture, slices: readonly Slice[]): 
   slices.some(({ tensor }) => tensor === unembeddingWeight(architecture))
 
 /**
- * Bytes of the model at w* that an evaluator holds, given the bytes of all parameters. Long rows need one layer at a
- * time; all need the unembedding.
+ * Bytes of the model at w* that an evaluator holds itself. On a device that is everything, given the bytes of all
+ * parameters: long rows need one layer at a time, and all need the unembedding. On the processor, evaluators share the
+ * weights, but for the centred unembedding.
  */
-export const heldWeightBytes = (architecture: Architecture, parameters: number, positions: number): number => {
+export const heldWeightBytes = (
+  architecture: Architecture,
+  parameters: number,
+  positions: number,
+  onDevice: boolean
+): number => {
+  if (!onDevice) return unembeddingBytes(architecture)
   if (!areLong(architecture, positions)) return 4 * parameters
   const layer = [...tensorShapes(architecture)].filter(([name]) =>
     name.startsWith(familyOf(architecture).blockPrefix(0))

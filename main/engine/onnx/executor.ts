@@ -11,6 +11,7 @@ import {
 } from '../core'
 import { type RoundedProducts, lowerToOnnx } from './lower'
 import { loadOnnx, onnxVersion } from './package'
+import { withoutSharing } from './shared-memory'
 
 /** Copies shared arrays, because onnxruntime does not read a SharedArrayBuffer. */
 const unshared = <T extends Float32Array | Int32Array>(data: T): T =>
@@ -74,7 +75,7 @@ export class OnnxExecutor implements Executor {
   }
 
   resident(data: Float32Array, shape: readonly number[]): Resident {
-    return { shape, handle: new this.onnx.Tensor('float32', unshared(data), shape) }
+    return { shape, handle: new this.onnx.Tensor('float32', withoutSharing(data), shape) }
   }
 
   /** Tensors are garbage-collected. */
