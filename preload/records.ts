@@ -34,6 +34,8 @@ export interface Provenance {
   readonly seed?: number
   readonly modelHash?: string
   readonly tokenizerHash?: string
+  /** What the tokenizer puts before every document, such as Llama's space; absent if nothing. */
+  readonly tokenizerPrefix?: string
   readonly studyHash?: string
   /** Contents of the corpus. Absent for rows from a file and for runs of older versions. */
   readonly corpus?: CorpusContents

@@ -1,4 +1,5 @@
 import { patternNames, type PatternName } from '../../preload/contract-explore'
+import { shownBytes } from '../../preload/tokens-in-context'
 import { closingTexts } from './brackets'
 
 /** Texts of token ids, with `ids` ascending. Empty without a tokenizer; no text pattern is then found. */
@@ -41,9 +42,7 @@ const bitOf = (pattern: PatternName): number => 1 << patternNames.indexOf(patter
 /** Tokens that stand before, between and after documents: GPT-2's, Llama 3's, Llama 2's and Gemma's. */
 const boundary = /^<(?:\|(?:endoftext|begin_of_text|end_of_text)\||\/?s|bos|eos)>$/
 const firstOfRow = 8
-/** `Tokenizer.tokenText` shows bytes that are not a whole character like this. */
-const loneByte = /\\x[89A-F][0-9A-F]/g
-/** Placeholder for such a byte: neither a letter nor punctuation. */
+/** Placeholder for a byte that is not a whole character: neither a letter nor punctuation. */
 const lone = '\ue000'
 const lineBreak = /[\n\r\u2028\u2029]/
 
@@ -55,7 +54,7 @@ const leftDelimiter = /^(?:<\/?|[\p{P}\p{S}]*[\p{Ps}“‘«‹][\p{P}\p{S}]*)$/
 const rightDelimiter = /^(?:\/?>|[\p{P}\p{S}]*[\p{Pe}”»›][\p{P}\p{S}]*)$/u
 
 const traitsOf = (shown: string): TextTraits => {
-  const text = shown.replace(loneByte, lone)
+  const text = shown.replace(shownBytes, lone)
   const end = boundary.test(text)
   const trimmed = text.trim()
   const visible = trimmed !== ''

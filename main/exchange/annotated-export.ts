@@ -49,7 +49,6 @@ const memberInFile = (
     row: texts.rows[token],
     position: texts.positions[token],
     id,
-    text: texts.textOf(id),
     ...texts.around(token, contextTokens),
     subset: texts.subsetOf(token),
     document: document === undefined ? null : { file: document.file, record: document.record },

@@ -45,6 +45,7 @@ export const provenanceSchema = z.object({
   seed: seedSchema.optional(),
   modelHash: text.optional().describe("SHA-256 of the model's files"),
   tokenizerHash: text.optional().describe('SHA-256 of the tokenizer'),
+  tokenizerPrefix: text.optional().describe('what the tokenizer puts before every document, such as a space'),
   studyHash: text
     .optional()
     .describe(

@@ -1,3 +1,4 @@
+import { contextTexts, withoutPrefix } from '../../preload/tokens-in-context'
 import type { DocumentRecord, StudyRecord } from '../../preload/records'
 import type { Workspace } from '../store/store'
 
@@ -11,7 +12,8 @@ export class StudyTexts {
 
   constructor(
     readonly study: StudyRecord,
-    readonly vocabulary: { readonly ids: Int32Array; readonly texts: readonly string[] }
+    readonly vocabulary: { readonly ids: Int32Array; readonly texts: readonly string[] },
+    private readonly prefix = ''
   ) {
     const tokens = study.targets.reduce((sum, { length }) => sum + length, 0)
     this.rows = new Int32Array(tokens)
@@ -28,7 +30,8 @@ export class StudyTexts {
   }
 
   static async of(workspace: Workspace, run: string): Promise<StudyTexts> {
-    return new StudyTexts(await workspace.getStudy(run), await workspace.getTexts(run))
+    const { provenance } = await workspace.getRun(run)
+    return new StudyTexts(await workspace.getStudy(run), await workspace.getTexts(run), provenance.tokenizerPrefix)
   }
 
   textOf(id: number): string {
@@ -39,16 +42,18 @@ export class StudyTexts {
     return this.study.probe[this.rows[token]][this.positions[token]]
   }
 
-  /** Texts of up to `count` token ids on either side. */
-  around(token: number, count: number): { readonly before: string; readonly after: string } {
-    const ids = this.study.probe[this.rows[token]]
-    const position = this.positions[token]
-    const joined = (from: number, to: number): string =>
-      Array.from(ids.subarray(from, to), (id) => this.textOf(id)).join('')
-    return {
-      before: joined(Math.max(0, position - count), position),
-      after: joined(position + 1, position + 1 + count)
-    }
+  /** Texts of a token and of up to `count` token ids on either side, as `contextTexts` makes them. */
+  around(token: number, count: number): { readonly text: string; readonly before: string; readonly after: string } {
+    const row = this.rows[token]
+    const ids = this.study.probe[row]
+    const begins = new Set(
+      this.prefix === ''
+        ? []
+        : this.study.provenance[row]?.segments.flatMap(({ start, offset }) => (offset === 0 ? [start] : []))
+    )
+    const textAt = (at: number): string => withoutPrefix(this.textOf(ids[at]), begins.has(at) ? this.prefix : '')
+    const { text, before, after } = contextTexts(ids.length, textAt, this.positions[token], count, count)
+    return { text, before: before.join(''), after: after.join('') }
   }
 
   subsetOf(token: number): string {

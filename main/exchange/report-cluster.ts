@@ -117,11 +117,11 @@ export const aboveOf = ({ tree, shown }: Report, { cluster }: ClusterSummary): C
     .flatMap((group) => shown.get(group) ?? [])
 
 export const contextItem = ({ texts }: Report, token: number): Html => {
-  const { before, after } = texts.around(token, aroundTokens)
+  const { text, before, after } = texts.around(token, aroundTokens)
   const document = texts.documentOf(token)
   const where = [texts.subsetOf(token), document === undefined ? '' : `${document.file}:${document.record}`]
   const place = html`<span class="place">${where.filter((part) => part !== '').join(', ')}</span>`
-  const own = html`<mark>${tokenHtml(texts.textOf(texts.idOf(token)))}</mark>`
+  const own = html`<mark>${tokenHtml(text)}</mark>`
   return html`<li>${place}<span class="context">${contextHtml(before)}${own}${contextHtml(after)}</span></li>`
 }
 

@@ -60,8 +60,8 @@ const contextsScript = function* ({ summaries, central, texts }: Report): Genera
   yield 'globalThis.contextsOfClusters = {'
   for (const [at, { cluster }] of summaries.entries()) {
     const contexts = (central.get(cluster) ?? []).map((token) => {
-      const { before, after } = texts.around(token, around)
-      return [visibleText(before), visibleToken(texts.textOf(texts.idOf(token))), visibleText(after)]
+      const { text, before, after } = texts.around(token, around)
+      return [visibleText(before), visibleToken(text), visibleText(after)]
     })
     yield `${at === 0 ? '' : ','}\n"${cluster}": ${JSON.stringify(contexts)}`
   }

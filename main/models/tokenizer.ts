@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { sequenceLength, shownByte } from '../../preload/tokens-in-context'
 import { cutterAt } from './added-tokens'
 import { byteCharacters } from './byte-characters'
 import { bytePairs } from './byte-pairs'
@@ -13,6 +14,8 @@ export interface Tokenizer {
   readonly endOfText: number | undefined
   /** Id of the token that the tokenizer's file puts before every text; `encode` does not. */
   readonly beginOfText: number | undefined
+  /** Text that the first token of every encoded text has before the text's own, such as Llama's space; "" if none. */
+  readonly prefix: string
   /** SHA-256 of tokenizer.json without a byte order mark, hexadecimal. */
   readonly hash: string
   /**
@@ -33,18 +36,6 @@ export interface Tokenizer {
 const cachedWords = 200_000
 const longestCachedWord = 64
 
-/** Length of a UTF-8 sequence by its first byte; 0 for a byte that cannot begin one. */
-const sequenceLength = (byte: number): number =>
-  byte < 0x80
-    ? 1
-    : byte >= 0xc2 && byte < 0xe0
-      ? 2
-      : byte >= 0xe0 && byte < 0xf0
-        ? 3
-        : byte >= 0xf0 && byte < 0xf5
-          ? 4
-          : 0
-
 const showBytes = (bytes: Buffer): string => {
   let shown = ''
   for (let at = 0; at < bytes.length;) {
@@ -58,7 +49,7 @@ const showBytes = (bytes: Buffer): string => {
     ) {
       shown += character
       at += length
-    } else shown += `\\x${bytes[at++].toString(16).toUpperCase().padStart(2, '0')}`
+    } else shown += shownByte(bytes[at++])
   }
   return shown
 }
@@ -123,6 +114,11 @@ const wordEncoder = (format: TokenizerFormat): OfWord => {
   }
 }
 
+/** A text that no normaliser changes. */
+const letter = 'a'
+
+const prefixOf = (read: string): string => (read.endsWith(letter) ? read.slice(0, -letter.length) : '')
+
 /**
  * Makes a tokenizer from the text of a tokenizer.json. `name` is the file's name for messages. Throws
  * as `parseTokenizerFormat` does.
@@ -174,13 +170,17 @@ export const parseTokenizer = (text: string, name: string): Tokenizer => {
     return ids
   }
 
+  const decode = (ids: ArrayLike<number>): string =>
+    Buffer.concat(Array.from(ids, (id) => textOf.get(id) ?? Buffer.alloc(0))).toString('utf8')
+
   return {
     vocabularySize: [...textOf.keys()].reduce((highest, id) => Math.max(highest, id), -1) + 1,
     endOfText: addedIds.get('<|endoftext|>') ?? vocabulary.get('<|endoftext|>'),
     beginOfText,
+    prefix: prefixOf(decode(encode(letter))),
     hash: createHash('sha256').update(text).digest('hex'),
     encode,
-    decode: (ids) => Buffer.concat(Array.from(ids, (id) => textOf.get(id) ?? Buffer.alloc(0))).toString('utf8'),
+    decode,
     tokenText: (id) => {
       const bytes = textOf.get(id)
       return bytes === undefined ? `<${id}>` : showBytes(bytes)

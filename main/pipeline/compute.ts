@@ -67,7 +67,11 @@ const openTokenizer = async (folder: string, needed: boolean): Promise<Tokenizer
 const tokenTexts = ({ sampling, observation, probe }: Study, tokenizer: Tokenizer): TokenTexts => {
   const ids = new Set<number>()
   for (const rows of [sampling, observation, probe]) for (const row of rows) for (const id of row) ids.add(id)
-  return { ids: Int32Array.from(ids), words: Array.from(ids, (id) => tokenizer.tokenText(id)) }
+  return {
+    ids: Int32Array.from(ids),
+    words: Array.from(ids, (id) => tokenizer.tokenText(id)),
+    prefix: tokenizer.prefix
+  }
 }
 
 const prepare = async ({

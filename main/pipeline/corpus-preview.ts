@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { CorpusPreview } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
+import { wholeCharacters, withoutPrefix } from '../../preload/tokens-in-context'
 import { packCorpus } from '../corpora/packing'
 import type { PackedCorpus } from '../corpora/packing'
 import { listCorpusFiles } from '../corpora/files'
@@ -113,10 +114,14 @@ const previewOfCorpus = async (
     rowsWanted: corpus.sampling + corpus.observation + corpus.probe,
     rowsThere: packed.subsets.reduce((sum, { rows }) => sum + rows, 0),
     subsets: packed.subsets.map(({ name, documents, tokens, rows }) => ({ subset: name, documents, tokens, rows })),
-    rows: places.map(({ subset, row }) => ({
-      subset: packed.subsets[subset].name,
-      tokens: Array.from(packed.subsets[subset].row(row), (id) => tokenizer.tokenText(id))
-    })),
+    rows: places.map(({ subset, row }) => {
+      const { segments } = packed.subsets[subset].provenance(row)
+      const begins = new Set(segments.flatMap(({ start, offset }) => (offset === 0 ? [start] : [])))
+      const texts = Array.from(packed.subsets[subset].row(row), (id, at) =>
+        withoutPrefix(tokenizer.tokenText(id), begins.has(at) ? tokenizer.prefix : '')
+      )
+      return { subset: packed.subsets[subset].name, tokens: wholeCharacters(texts) }
+    }),
     beginOfRow: beginOfRow === undefined ? null : tokenizer.tokenText(beginOfRow),
     problem: problemOf(configuration, architecture) ?? problem
   }
@@ -137,7 +142,7 @@ const previewOfRows = async (
   const there = sampling.length + observation.length + probe.length
   const shown = spread(probe, rows).map((row) => ({
     subset: '',
-    tokens: Array.from(row, (id) => tokenizer?.tokenText(id) ?? `<${id}>`)
+    tokens: wholeCharacters(Array.from(row, (id) => tokenizer?.tokenText(id) ?? `<${id}>`))
   }))
   return { ...nothing, files: 1, rowsWanted: there, rowsThere: there, rows: shown }
 }

@@ -22,6 +22,8 @@ export interface PrepareRequest {
 export interface TokenTexts {
   readonly ids: Int32Array
   readonly words: readonly string[]
+  /** `Tokenizer.prefix`; absent in the folders of divided runs of older versions. */
+  readonly prefix?: string
 }
 
 /** Facts about a model and its rows that the shell and the store need. */

@@ -34,6 +34,7 @@ export class PrepareStage {
         studyHash,
         engine,
         ...(tokenizerHash === null ? {} : { tokenizerHash }),
+        ...(texts?.prefix === undefined || texts.prefix === '' ? {} : { tokenizerPrefix: texts.prefix }),
         ...(contents === undefined ? {} : { corpus: contents })
       }
     })

@@ -11,6 +11,7 @@ import type {
   TokenCount,
   TokenInContext
 } from '../../preload/records'
+import { contextTexts, withoutPrefix } from '../../preload/tokens-in-context'
 import { concatenate } from '../base/concatenate'
 import { missingGroup } from '../base/group-tree'
 import type { TreeNode } from '../base/group-tree'
@@ -22,6 +23,7 @@ import type { Context } from './parameters'
 import { getColumns } from './reads'
 import type { Columns } from './reads'
 import { knownClustering, knownRun, knownStudy, knownTexts, Cache } from './facts'
+import { textOfId } from './overview-packing'
 import { ruleRow } from './row-schemas'
 
 /** SQL for the text of a token id; the id in angle brackets if the run has no tokenizer. */
@@ -347,22 +349,20 @@ export const getTokens = async (
   after = 16
 ): Promise<TokenInContext[]> => {
   const { number: run } = await knownRun(connection, runId)
-  const { rows, positions, ids, starts, subsetOf, sourceOf } = await knownStudy(connection, runId, run)
+  const { rows, positions, ids, starts, subsetOf, prefixOf, sourceOf } = await knownStudy(connection, runId, run)
   const texts = await knownTexts(connection, run)
-  const text = (id: number): string => texts.get(id) ?? `⟨${id}⟩`
   return Array.from(tokens, (token): TokenInContext => {
     if (token < 0 || token >= rows.length) throw new SpectroscopeError('input', `Run ${runId} has no token ${token}.`)
     const [row, position] = [rows[token], positions[token]]
     const content = ids.subarray(starts[row], starts[row + 1])
     const source = sourceOf(row, position)
+    const textAt = (at: number): string => withoutPrefix(textOfId(texts, content[at]), prefixOf(row, at))
     return {
       token,
       row,
       position,
       id: content[position],
-      text: text(content[position]),
-      before: Array.from(content.subarray(Math.max(0, position - before), position), text),
-      after: Array.from(content.subarray(position + 1, position + 1 + after), text),
+      ...contextTexts(content.length, textAt, position, before, after),
       subset: subsetOf(row),
       file: source?.file ?? null,
       record: source?.record ?? null

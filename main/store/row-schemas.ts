@@ -100,6 +100,7 @@ const provenance = z
     seed: z.number().optional(),
     modelHash: words.optional(),
     tokenizerHash: words.optional(),
+    tokenizerPrefix: words.optional(),
     studyHash: words.optional(),
     corpus: corpus.optional(),
     engine: engine.nullable().optional(),

@@ -19,6 +19,8 @@ export interface StudyMemory {
   readonly ids: Int32Array
   readonly starts: Int32Array
   readonly subsetOf: (row: number) => string
+  /** What the tokenizer put before the token at a position, which begins a document; "" elsewhere. */
+  readonly prefixOf: (row: number, position: number) => string
   /** Document of the token at a position; undefined for rows from a file of ids. */
   readonly sourceOf: (row: number, position: number) => Source | undefined
 }
@@ -63,25 +65,28 @@ const readSegments = async (
   connection: DuckDBConnection,
   run: number,
   rows: number
-): Promise<{ firsts: Int32Array; positions: number[]; documents: number[] }> => {
+): Promise<{ firsts: Int32Array; positions: number[]; documents: number[]; offsets: number[] }> => {
   const firsts = new Int32Array(rows + 1)
   const positions: number[] = []
   const documents: number[] = []
+  const offsets: number[] = []
   await forEachBlock(
     connection,
-    'SELECT row_index, start_position, document FROM segments WHERE run = $1 ORDER BY row_index, start_position',
+    'SELECT row_index, start_position, document, document_offset FROM segments WHERE run = $1 ' +
+      'ORDER BY row_index, start_position',
     [run],
     (block) => {
-      const [row, position, document] = [0, 1, 2].map((column) => block.integers(column))
+      const [row, position, document, offset] = [0, 1, 2, 3].map((column) => block.integers(column))
       for (let i = 0; i < block.rows; i++) {
         firsts[row[i] + 1]++
         positions.push(position[i])
         documents.push(document[i])
+        offsets.push(offset[i])
       }
     }
   )
   for (let row = 0; row < rows; row++) firsts[row + 1] += firsts[row]
-  return { firsts, positions, documents }
+  return { firsts, positions, documents, offsets }
 }
 
 export const readStudyMemory = async (
@@ -101,17 +106,31 @@ export const readStudyMemory = async (
     const [numbers, records] = [block.integers(0), block.integers(1)]
     block.texts(2).forEach((file, i) => documents.set(numbers[i], { file: file ?? '', record: records[i] }))
   })
+  const [{ prefix }] = await select(
+    connection,
+    "SELECT json_extract_string(provenance, '$.tokenizerPrefix') AS prefix FROM runs WHERE number = $1",
+    [run]
+  )
+  /** The segment that a token is in; undefined if none. */
+  const segmentAt = (row: number, position: number): number | undefined => {
+    for (let at = segments.firsts[row + 1] - 1; at >= segments.firsts[row]; at--)
+      if (segments.positions[at] <= position) return at
+    return undefined
+  }
   return {
     rows,
     positions,
     ids,
     starts,
     subsetOf: (row) => subsets[row],
+    prefixOf: (row, position) => {
+      if (typeof prefix !== 'string') return ''
+      const at = segmentAt(row, position)
+      return at !== undefined && segments.positions[at] === position && segments.offsets[at] === 0 ? prefix : ''
+    },
     sourceOf: (row, position) => {
-      for (let at = segments.firsts[row + 1] - 1; at >= segments.firsts[row]; at--) {
-        if (segments.positions[at] <= position) return documents.get(segments.documents[at])
-      }
-      return undefined
+      const at = segmentAt(row, position)
+      return at === undefined ? undefined : documents.get(segments.documents[at])
     }
   }
 }

@@ -173,6 +173,16 @@ describe('a tokenizer of another family', () => {
     expect(named('llama 2').encode('a')).not.toContain(1)
   })
 
+  it('says what the first token of a text has before it', () => {
+    expect(['llama 2', 'llama 2, newer', 'gemma', 'llama 3', 'smollm'].map((name) => named(name).prefix)).toEqual([
+      ' ',
+      ' ',
+      '',
+      '',
+      ''
+    ])
+  })
+
   it('shows tokens as text, and bytes of a character as escapes', () => {
     const tokenizer = named('gemma')
     expect(tokenizer.encode(' the 🙂').map((id) => tokenizer.tokenText(id))).toEqual([

@@ -541,6 +541,19 @@ test('what was read before is not remembered once it was replaced', async () => 
   await workspace.transaction(run, (writer) => writer.saveStudy(study, tokenText))
 })
 
+test('a token in its context has whole characters, and not the space that its tokenizer put before a document', async () => {
+  const { provenance } = await workspace.getRun(run)
+  await workspace.updateRun(run, { provenance: { ...provenance, tokenizerPrefix: ' ' } })
+  const words = Array.from({ length: 10 }, (_, id) => ` ${id}`)
+  words.splice(1, 2, ' caf\\xC3', '\\xA9')
+  await workspace.transaction(run, (writer) => writer.saveStudy(study, (id) => words[id]))
+  const [second, third] = await workspace.getTokens(run, [1, 2], { before: 9, after: 9 })
+  expect(second).toMatchObject({ before: ['0', ' caf'], text: 'é⟨2/2⟩', after: ['3', ' 4', ' 5'] })
+  expect(third).toMatchObject({ before: ['0', ' café', ''], text: '3', after: [' 4', ' 5'] })
+  await workspace.updateRun(run, { provenance })
+  await workspace.transaction(run, (writer) => writer.saveStudy(study, tokenText))
+})
+
 test('a synthetic workspace hangs together', async () => {
   const {
     folder,
