@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { limits } from './limits'
+import { plural } from './plural'
 import { count, factor } from './setting-bounds'
 
 /** Estimators of susceptibilities: docs/method.md, sections 2 (psgld), 3b (gradient) and 3c (first-order). */
@@ -262,7 +263,7 @@ export const samplerWords = (sampler: SamplerConfiguration): string => {
   const until = targetReliability === false ? '' : `, until every reliability reaches ${targetReliability}`
   const rows = `gradients over ${observationBatch} observation rows`
   return sampler.method === 'first-order'
-    ? `first order, ${common}, ${sampler.pairs === 'auto' ? '' : `${sampler.pairs} pairs of `}${rows}, at most ` +
-        `${sampler.rounds} ${sampler.rounds === 1 ? 'round' : 'rounds'}${until}`
+    ? `first order, ${common}, ${sampler.pairs === 'auto' ? '' : `${plural(sampler.pairs, 'pair')} of `}${rows}, ` +
+        `at most ${plural(sampler.rounds, 'round')}${until}`
     : `all orders, ${common}, ${rows}, at most ${sampler.draws} draws${until}`
 }

@@ -1,4 +1,4 @@
-import { resolve } from 'path/posix'
+import { resolve } from 'node:path'
 import type { RunConfiguration, SamplerConfiguration } from '../../preload/configuration'
 import { listCorpusFiles } from '../corpora/files'
 import { spreadTargets, prepareStudy, checkRowLength } from '../corpora/study'
