@@ -88,6 +88,22 @@ describe('the preview of a corpus', () => {
     )
   })
 
+  it('shows documents without the space that a tokenizer puts before them, and whole characters', async () => {
+    const prefixed = join(folder, 'prefixed')
+    await writeTinyModel(prefixed)
+    const file = join(prefixed, 'tokenizer.json')
+    const tokenizer = JSON.parse(readFileSync(file, 'utf8')) as { pre_tokenizer: object }
+    const pre_tokenizer = { ...tokenizer.pre_tokenizer, add_prefix_space: true }
+    writeFileSync(file, JSON.stringify({ ...tokenizer, pre_tokenizer }))
+    mkdirSync(join(folder, 'cafés'))
+    const documents = Array.from({ length: 90 }, () => JSON.stringify({ text: 'tea in a café' }))
+    writeFileSync(join(folder, 'cafés', 'cafés.jsonl'), documents.join('\n'))
+    const found = await preview(configurationOf({ files: ['cafés'] }, { model: 'prefixed' }))
+    const shown = found.rows.map(({ tokens }) => tokens.join('')).join('|')
+    expect(shown).toContain('<|endoftext|>tea in a café<|endoftext|>')
+    expect(shown).not.toContain('<|endoftext|> tea')
+  })
+
   it('shows the rows of a file of rows', async () => {
     const found = await preview(
       parseConfiguration({ model: 'model', rows: 'rows.json', sampler: { method: 'psgld', batchSize: 2 } }, 'c')
