@@ -1,14 +1,17 @@
-import { readFileSync } from 'node:fs'
+import { cpSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { writeSyntheticWorkspace } from '../bench/synthetic-workspace'
 import { describeInBrowser, keepFailure, launchBrowser, makePlace, openServed, pageErrors, pictures } from './harness'
 import type { Opened, Place } from './harness'
-import { startStudy, writeStudy } from './study'
+import { startStudy, studyConfiguration, writeStudy } from './study'
 
 const clusters = 40
+/** A model of two layers, whose four heads share two pairs of keys and values. */
+const groupedModel = fileURLToPath(new URL('../golden/architectures/phi-grouped', import.meta.url))
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 interface AxeResult {
@@ -122,6 +125,7 @@ describeInBrowser('every view', () => {
     place = makePlace()
     await writeSyntheticWorkspace(place.workspace, { tokens: 6000, clusters, name: 'synthetic' })
     await writeStudy(place.folder)
+    cpSync(groupedModel, join(place.folder, 'grouped'), { recursive: true })
   })
   afterAll(async () => {
     await browser.close()
@@ -183,6 +187,32 @@ describeInBrowser('every view', () => {
     await look('new-run')
     await page.getByLabel('draws', { exact: true }).scrollIntoViewIfNeeded()
     await look('new-run-settings')
+
+    await page.getByRole('textbox', { name: 'Model folder' }).fill('grouped')
+    const together = page.getByRole('checkbox', { name: 'Heads that share keys and values as one' })
+    await page.getByText('12 of 12 chosen').waitFor()
+    expect(await together.isChecked()).toBe(false)
+    await together.check()
+    await page.getByText('8 of 8 chosen').waitFor()
+    await page.getByRole('button', { name: 'group:1.1' }).click()
+    await page.getByText('7 of 8 chosen').waitFor()
+    expect(await together.isChecked()).toBe(true)
+    await page.getByRole('button', { name: 'All 8' }).click()
+    await page.getByRole('button', { name: 'Group 1 of every layer' }).scrollIntoViewIfNeeded()
+    await look('new-run-groups')
+    await page.setViewportSize({ width: 1024, height: 768 })
+    await look('new-run-groups-1024')
+    await page.setViewportSize({ width: 1280, height: 800 })
+    await page.getByRole('button', { name: 'JSON', exact: true }).click()
+    const written = await page.getByRole('textbox', { name: 'Configuration as JSON' }).inputValue()
+    expect(JSON.parse(written)).toMatchObject({ model: 'grouped', components: 'groups' })
+    const { corpus, ...rest } = studyConfiguration()
+    const begun = { ...rest, corpus: { ...(corpus as object), prependBos: true } }
+    await page.getByRole('textbox', { name: 'Configuration as JSON' }).fill(JSON.stringify(begun))
+    await page
+      .getByRole('complementary', { name: 'Estimate and problems' })
+      .getByText('Each row begins with <|endoftext|>.')
+      .waitFor()
 
     await go('Runs')
     await page.getByRole('button', { name: /Progress, diagnostics, settings: synthetic/ }).click()
