@@ -284,6 +284,8 @@ const measure = async (bench: Case, options: SpeedOptions, withPeer: boolean, sc
       mine.push(own.rate)
       busy.push(own.busy)
       if (withPeer) theirs.push(await peers(kind, bench, options, folder, rowsFile))
+      const beside = withPeer ? `, peer ${rounded(theirs[round])}` : ''
+      console.log(`    ${kind}, round ${round + 1}: ours ${rounded(own.rate)} tokens/s${beside}`)
     }
     rates.set(kind, median(mine))
     machine.push(await rate())
@@ -345,11 +347,11 @@ const casesOfModel = async (folder: string | undefined): Promise<Case[]> => {
       name: 'model',
       model: folder,
       golden: 'neox-2m',
-      rowLength: 128,
+      rowLength: 64,
       batch: 4,
       probeRows: 4,
       components,
-      chains: 4,
+      chains: 2,
       steps: 1,
       draws: 1,
       peer: { components, steps: 2, draws: 2 },
