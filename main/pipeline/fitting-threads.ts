@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import type { RunConfiguration } from '../../preload/configuration'
 import { SpectroscopeError } from '../../preload/errors'
+import { plural } from '../../preload/plural'
 import { memoryOf } from './memory'
 import type { Prepared } from './messages'
 import { preparedPlan, chainsOf } from './plan'
@@ -70,7 +71,7 @@ export const threadsThatFit = async (
       threads,
       warning:
         `Sampling needs about ${gigabytes(whole.sampling)} of memory on ${wanted} threads, and there is ` +
-        `${gigabytes(memory)}: it runs on ${threads} threads, which takes longer but gives the same results.`
+        `${gigabytes(memory)}: it runs on ${plural(threads, 'thread')}, which takes longer but gives the same results.`
     }
   if (whole.all <= memory) return { threads }
   return {

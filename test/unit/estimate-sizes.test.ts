@@ -98,7 +98,7 @@ describe.each(llamas)('a Llama of %s', (name, parameters, shape) => {
     expect(await threadsThatFit(configuration, folder, prepared, 1.01 * needed)).toEqual({ threads: 4 })
     const fewer = await threadsThatFit(configuration, folder, prepared, 1.01 * least)
     expect(fewer.threads).toBe(1)
-    expect(fewer.warning).toMatch(/it runs on 1 thread/)
+    expect(fewer.warning).toMatch(/it runs on 1 thread,/)
     await expect(threadsThatFit(configuration, folder, prepared, weights / 2)).rejects.toThrow(
       /Sampling needs about [\d.]+ GB of memory even on one thread/
     )
