@@ -20,8 +20,16 @@ export interface CarriedLabel {
   readonly replaces: string | null
 }
 
+/** A label that is not transferred, because no cluster overlaps it enough. */
+export interface LeftLabel {
+  readonly target: AnnotationTarget
+  readonly name: string
+}
+
 export interface Carried {
   readonly proposals: readonly CarriedLabel[]
+  /** Labels that no cluster overlaps enough, in the source's order. */
+  readonly left: readonly LeftLabel[]
   readonly applied: boolean
 }
 

@@ -28,7 +28,7 @@ export type {
   ImportAnswer,
   ImportInspection
 } from './calls-exchange'
-export type { BlindTest, Carried } from './calls-labels'
+export type { BlindTest, Carried, CarriedLabel, LeftLabel } from './calls-labels'
 
 /** All calls of a window, by noun and verb. The types of its client and of the handlers derive from this table. */
 export const calls = {

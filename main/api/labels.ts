@@ -93,7 +93,7 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
       const chosen = targets === undefined ? null : new Set<string>(targets)
       const isWanted = (annotation: Annotation): boolean =>
         isLabel(annotation) && (chosen === null || chosen.has(annotation.target))
-      const { proposals, edits } = await carry(workspace, from, to, least, isWanted)
+      const { proposals, edits, left } = await carry(workspace, from, to, least, isWanted)
       if (apply) {
         if (proposals.length === 0)
           throw new SpectroscopeError(
@@ -105,7 +105,7 @@ export const labelCalls = (context: WorkbenchContext): HandlersOf<'labels'> => {
         const words = `transfer ${proposals.length} labels from “${name}”, clustering ${from.clustering}`
         told(await applyEdits(workspace, to.run, to.clustering, edits, words, context.author()))
       }
-      return { proposals, applied: apply }
+      return { proposals, left: left.map(({ target, name }) => ({ target, name })), applied: apply }
     },
 
     backUp: async () => ({ file: await context.workspace().backUpLabels() })

@@ -534,8 +534,8 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
       emit('annotations', changed)
       return { odd: known.odd, right: choice === known.odd, score }
     },
-    'labels.carry': ({ from, to, apply }) => {
-      const proposals = labels
+    'labels.carry': ({ from, to, least, targets, apply }) => {
+      const all = labels
         .annotations(from.run, from.clustering)
         .filter(({ target, name }) => target.startsWith('cluster:') && name !== '')
         .map(({ target, name }, index) => {
@@ -549,6 +549,9 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
             replaces: index === 0 ? 'old name' : null
           }
         })
+        .filter(({ target }) => targets?.includes(target) ?? true)
+      const proposals = all.filter(({ jaccard }) => jaccard >= least)
+      const left = all.filter(({ jaccard }) => jaccard < least).map(({ target, name }) => ({ target, name }))
       if (apply && proposals.length > 0) {
         const changes = proposals.map(({ to: target, name }) => ({
           do: 'set' as const,
@@ -560,7 +563,7 @@ export const fakeBridge = (options: FakeOptions): Bridge => {
           labels.apply(to.run, to.clustering, changes, `transfer ${proposals.length} labels`, settings.author)
         )
       }
-      return { proposals, applied: apply }
+      return { proposals, left, applied: apply }
     },
     'labels.suggest': ({ cluster }) => {
       const [first, second] = data.topTokens(cluster)

@@ -248,10 +248,42 @@ describe("a window's calls about labels", () => {
     })
     await expect(call('labels.carry', { from: where(), to: where() })).rejects.toMatchObject({ kind: 'input' })
     const without = { from: { run, clustering: number }, to: where() }
-    expect(await call('labels.carry', without)).toEqual({ applied: false, proposals: [] })
+    expect(await call('labels.carry', without)).toEqual({ applied: false, left: [], proposals: [] })
     await expect(call('labels.carry', { ...without, apply: true })).rejects.toMatchObject({
       kind: 'input',
       message: expect.stringContaining('No label')
+    })
+  })
+
+  test('that no cluster overlaps enough are left, and transfer one by one with a lower minimum', async () => {
+    const { clusters, ...rest } = clusteringOf(20)
+    const half = clusters.map((cluster) => ({
+      ...cluster,
+      members: cluster.members.slice(0, cluster.order === 0 ? Math.floor(cluster.members.length / 3) : undefined)
+    }))
+    const out = clusters[0].members.slice(half[0].members.length)
+    const { number } = await workspace.transaction(run, (writer) =>
+      writer.saveClustering({
+        ...rest,
+        clusters: half,
+        leftover: { ...rest.leftover, members: Int32Array.from([...rest.leftover.members, ...out]).sort() }
+      })
+    )
+    await apply([
+      { do: 'set', targets: ['cluster:0'], label: { name: 'shrunk' } },
+      { do: 'set', targets: ['cluster:1'], label: { name: 'same' } }
+    ])
+    const request = { from: where(), to: { run, clustering: number } }
+    const sure = await call('labels.carry', { ...request, apply: true })
+    expect(sure).toMatchObject({ proposals: [{ name: 'same' }], left: [{ target: 'cluster:0', name: 'shrunk' }] })
+    expect((await workspace.getAnnotations(run, number)).map(({ name }) => name)).toEqual(['same'])
+    const one = { ...request, least: 0.05, targets: ['cluster:0' as const] }
+    expect(await call('labels.carry', one)).toMatchObject({ proposals: [{ to: 0, replaces: null }], left: [] })
+    await call('labels.carry', { ...one, apply: true })
+    expect((await workspace.getAnnotations(run, number)).map(({ name }) => name)).toEqual(['shrunk', 'same'])
+    expect(await call('labels.carry', { ...one, least: 0.9 })).toMatchObject({
+      proposals: [],
+      left: [{ name: 'shrunk' }]
     })
   })
 

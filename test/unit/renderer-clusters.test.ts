@@ -4,6 +4,7 @@ import { SpectroscopeError } from '../../preload/contract'
 import { statusAfterNaming } from '../../preload/label-rules'
 import { editsOf } from '../../main/labels/annotations'
 import { changed, changeWords, commonLabel, tagChanges } from '../../renderer/clusters/label-changes'
+import { openLabels, readReviews, reviewKey, withVerdicts } from '../../renderer/clusters/label-review'
 import { LabelQueue } from '../../renderer/clusters/label-queue'
 import type { QueueState } from '../../renderer/clusters/label-queue'
 import {
@@ -547,5 +548,42 @@ describe('the queue of labels', () => {
     store.queue.bringBack([{ id: 'kept-1', changes, words: 'kept', signature }], 'It belongs to the workspace w.')
     expect(store.state.unsaved[0].step.words).toBe('kept')
     expect(store.calls).toEqual([])
+  })
+})
+
+describe('a review of labels', () => {
+  const labels = ['cluster:1', 'cluster:2', 'merge:1'].map((target) => ({ target }))
+  const [from, to] = [1, 2].map((clustering) => ({ run: 'r', clustering }))
+
+  it('goes through labels without a verdict, skipped ones last', () => {
+    const order = (...parameters: Parameters<typeof openLabels>): string[] =>
+      openLabels(...parameters).map(({ target }) => target)
+    expect(order(labels, {}, [])).toEqual(['cluster:1', 'cluster:2', 'merge:1'])
+    expect(order(labels, { 'cluster:2': 'refused' }, ['cluster:1'])).toEqual(['merge:1', 'cluster:1'])
+    const all = ['cluster:1', 'cluster:2', 'merge:1']
+    expect(order(labels, {}, all)).toEqual(all)
+    expect(order(labels, {}, [...all, 'cluster:1'])).toEqual(['cluster:2', 'merge:1', 'cluster:1'])
+  })
+
+  it('is kept by clusterings and read again, without what is no verdict', () => {
+    const one = withVerdicts({}, reviewKey(from, to), { 'cluster:1': 'accepted' })
+    const both = withVerdicts(one, reviewKey(to, from), { 'cluster:1': 'refused' })
+    expect(readReviews(JSON.parse(JSON.stringify(both)))).toEqual(both)
+    expect(Object.keys(both)).toHaveLength(2)
+    expect(readReviews({ r: { 'cluster:1': 'perhaps', 'cluster:2': 'refused' }, s: 3 })).toEqual({
+      r: { 'cluster:2': 'refused' },
+      s: {}
+    })
+    expect(readReviews([])).toBeUndefined()
+    expect(readReviews('r')).toBeUndefined()
+  })
+
+  it('drops the oldest reviews above the limit, never the latest', () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 5000 }, (_, cluster): [string, 'refused'] => [`cluster:${cluster}`, 'refused'])
+    )
+    const kept = withVerdicts({ old: many, recent: { 'cluster:1': 'refused' } }, 'latest', many)
+    expect(Object.keys(kept)).toEqual(['recent', 'latest'])
+    expect(Object.keys(withVerdicts({}, 'latest', { ...many, ...many }))).toEqual(['latest'])
   })
 })
