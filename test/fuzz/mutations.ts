@@ -203,12 +203,40 @@ const swap = (draw: Draw, { workspace }: Place): string => {
   return `${from} in the place of ${to}`
 }
 
+/** Puts a hostile value somewhere into a file of JSON, or into a line of the journal. */
+const changeJson = (draw: Draw, place: Place): string => {
+  const file = oneOf(
+    draw,
+    filesOf(place.workspace).filter((name) => /\.jsonl?$/.test(name))
+  )
+  const lines = readFileSync(join(place.workspace, file), 'utf8').trimEnd().split('\n')
+  const line = file.endsWith('l') ? draw(lines.length) : 0
+  const whole: unknown = JSON.parse(file.endsWith('l') ? lines[line] : lines.join('\n'))
+  const value: unknown = JSON.parse(
+    draw(2) === 0 ? oneOf(draw, hostileJson(place)) : JSON.stringify(oneOf(draw, hostileTexts(place)))
+  )
+  const path: string[] = []
+  const changed = (at: unknown): unknown => {
+    if (typeof at !== 'object' || at === null || Object.keys(at).length === 0) return value
+    if (path.length > 0 && draw(5) === 0) return value
+    const key = oneOf(draw, Object.keys(at))
+    path.push(key)
+    if (Array.isArray(at)) return (at as unknown[]).with(Number(key), changed(at[Number(key)]))
+    return { ...at, [key]: changed((at as Record<string, unknown>)[key]) }
+  }
+  const text = JSON.stringify(changed(whole))
+  writeFileSync(join(place.workspace, file), `${file.endsWith('l') ? lines.with(line, text).join('\n') : text}\n`)
+  return `${path.join('.')} of ${file}, line ${line + 1}: ${JSON.stringify(value).slice(0, 60)}`
+}
+
 const linkAway = (draw: Draw, { workspace, home }: Place): string => {
   const places = [
     ...filesOf(workspace),
     'workspace.duckdb.wal',
     'workspace.duckdb.tmp',
     'runs',
+    'sweeps',
+    'names',
     'backups',
     'journal',
     'journal/labels.jsonl'
@@ -232,6 +260,8 @@ const kinds = [
   changeSchema,
   flipBits,
   flipBits,
+  changeJson,
+  changeJson,
   cutOff,
   swap,
   linkAway

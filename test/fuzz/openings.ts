@@ -5,8 +5,12 @@ import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeF
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { entryPath } from '../../main/base/entries'
+import { planSweep } from '../../main/api/sweep-plan'
+import { SweepRecords } from '../../main/api/sweep-records'
+import { KeptNames } from '../../main/naming/kept-names'
 import { openDatabase } from '../../main/store/database'
 import { openWorkspace } from '../../main/store/store'
+import { namesFolderOf } from '../../main/store/workspace-paths'
 import { temporaryFolder, labelBody, labelEdits, storeRun, treeDescription, treeOf } from '../unit/store-fixture'
 import { drawsOf, mutate } from './mutations'
 import type { Seen, Visit } from './visitor'
@@ -22,7 +26,7 @@ export interface Opening {
   readonly died: boolean
 }
 
-/** A workspace with a described and labelled run. */
+/** A workspace with a described and labelled run, suggested names, and a sweep. */
 const makeWorkspace = async (folder: string): Promise<void> => {
   const workspace = await openWorkspace(folder, { create: true })
   const run = await storeRun(workspace, 4, treeOf(20))
@@ -30,10 +34,17 @@ const makeWorkspace = async (folder: string): Promise<void> => {
   await workspace.saveLayout(run, false, { method: 'edges', positions: new Float32Array(40) })
   const edits = labelEdits({
     'cluster:0': labelBody('commas', { note: 'a note', tags: ['t'] }),
-    'merge:1': labelBody('both', { clusters: [0, 1] })
+    'merge:1': labelBody('both', { clusters: [0, 1] }),
+    'selection:1': labelBody('a lasso', { tokens: [3, 11, 17] })
   })
   await workspace.applyAnnotations({ run, clustering: 1, words: 'label 2 clusters', author: 'Ada', edits })
   await workspace.backUpLabels()
+  const at = new Date(0).toISOString()
+  const suggested = { cluster: 1, name: 'full stops', description: 'A sentence ends', model: 'm', at, score: null }
+  await new KeptNames(namesFolderOf(folder, run), 1).keep({ ...suggested, repeated: false, dismissed: false })
+  const record = await workspace.getRun(run)
+  const base = { configuration: record.configuration, baseFolder: folder, run: record }
+  await new SweepRecords(folder).keep(planSweep(base, { k: [30, 45] }, 'two sizes'))
   await workspace.close()
 }
 
@@ -64,6 +75,8 @@ const readingCommands = (exports: string): readonly (readonly string[])[] => [
   ['runs'],
   ['show', 'latest'],
   ['clusters', 'latest'],
+  ['sweep', 'status'],
+  ['show', 'two sizes'],
   ['export', 'latest', '--format', 'csv', '--out', join(exports, 'terminal')]
 ]
 

@@ -1,11 +1,15 @@
 /** A child that opens the workspaces that it is told of, reads all that is shown of them, and says how that ended. */
 import { join } from 'node:path'
 import { settled } from '../../main/api/runs'
+import { SweepRecords } from '../../main/api/sweep-records'
 import { exportAnnotatedSet } from '../../main/exchange/annotated-export'
 import { exportRun } from '../../main/exchange/export'
 import { exportReport } from '../../main/exchange/report'
+import { exportSite } from '../../main/exchange/site'
+import { KeptNames } from '../../main/naming/kept-names'
 import { openWorkspace } from '../../main/store/store'
 import type { Workspace } from '../../main/store/store'
+import { namesFolderOf } from '../../main/store/workspace-paths'
 import { toPlain } from '../../preload/errors'
 import type { PlainError } from '../../preload/errors'
 
@@ -46,11 +50,13 @@ const visit = async ({ folder, exports, readOnly }: Visit): Promise<Seen> => {
     await ask('a search', () => workspace.searchClusters(run, clustering, 'e', true))
     await ask('labels', () => workspace.getAnnotations(run, clustering))
     await ask('a token', () => workspace.getTokenDetails(run, clustering, 3))
+    await ask('suggested names', () => new KeptNames(namesFolderOf(workspace.folder, run), clustering).read())
   }
   const read = async (workspace: Workspace): Promise<void> => {
     await attempt('counts of labels', () => workspace.countLabels())
     await attempt('the history', () => workspace.getHistory(100))
     await attempt('undo', () => workspace.getUndoState())
+    await attempt('sweeps', () => new SweepRecords(workspace.folder).list())
     const runs = (await workspace.listRuns()).map(settled)
     for (const [place, { id, clusterings }] of runs.entries()) {
       await attempt('the study', () => workspace.getStudy(id))
@@ -68,6 +74,7 @@ const visit = async ({ folder, exports, readOnly }: Visit): Promise<Seen> => {
       const options = { clusters: 'all', program: 'fuzz' } as const
       await attempt('an annotated set', () => exportAnnotatedSet(workspace, id, { ...options, file: to('set.json') }))
       await attempt('a report', () => exportReport(workspace, id, { ...options, file: to('report.html') }))
+      await attempt('a site', () => exportSite(workspace, id, { ...options, folder: to('site') }))
     }
     if (!readOnly) await attempt('deleting', () => workspace.purgeDeleted())
   }
