@@ -2,6 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { forEachBlock } from './blocks'
 import { Cache } from './facts'
+import { checkIndex, UnfitRows } from './fitting'
 
 /**
  * k neighbours of every token, and the tokens that list each token, at 12 bytes per listing. Edges of a cluster are
@@ -47,16 +48,26 @@ const readNeighbourMemory = async (
 ): Promise<NeighbourMemory> => {
   const nearest = new Int32Array(tokens * k)
   const distances = new Float32Array(tokens * k)
+  const row = (token: number): string => `token ${token} of run ${run}`
+  let rows = 0
   await forEachBlock(
     connection,
     'SELECT token, nearest, distances FROM neighbours WHERE run = $1 AND whiten = $2',
     [run, key],
     (block) => {
       const listing = block.integers(0)
-      block.lists(1, Int32Array, (list, row) => nearest.set(list.subarray(0, k), listing[row] * k))
-      block.lists(2, Float32Array, (list, row) => distances.set(list.subarray(0, k), listing[row] * k))
+      const placed = <T extends Int32Array | Float32Array>(list: T, place: number): T => {
+        checkIndex(listing[place], tokens, 'neighbours', `tokens of run ${run}`)
+        if (list.length < k) throw new UnfitRows('neighbours', row(listing[place]), `${list.length} of ${k} neighbours`)
+        return list.subarray(0, k) as T
+      }
+      block.lists(1, Int32Array, (list, place) => nearest.set(placed(list, place), listing[place] * k))
+      block.lists(2, Float32Array, (list, place) => distances.set(placed(list, place), listing[place] * k))
+      rows += block.rows
     }
   )
+  if (rows !== tokens) throw new UnfitRows('neighbours', `tokens of run ${run}`, `${rows} of ${tokens}`)
+  nearest.forEach((token, at) => checkIndex(token, tokens, 'neighbours', row(Math.floor(at / k))))
   const ends = Array.from({ length: Math.ceil(tokens / slice) }, (_, part) => Math.min(tokens, (part + 1) * slice))
   const starts = new Int32Array(tokens + 1)
   for (const [part, end] of ends.entries()) {

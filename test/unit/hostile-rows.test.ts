@@ -47,6 +47,7 @@ const membership: Reading = (workspace) => workspace.getMembership(run, { cluste
 const details: Reading = (workspace) => workspace.getClusterDetails(run, 1, 0)
 const subsets: Reading = (workspace) => workspace.getSubsetIndices(run)
 const page = { stratum: 'central', seed: 1, offset: 0, limit: 5, before: 8, after: 8 } as const
+const edges: Reading = (workspace) => workspace.getEdges(run, 0, 3, Int32Array.of(0, 1), 10)
 const gallery: Reading = (workspace) => workspace.getGallery(run, 1, 0, page)
 
 /** Columns are part of a run's record. */
@@ -71,6 +72,8 @@ const hostile: readonly (readonly [string, string, Reading, string])[] = [
   ['clusterings', 'groups_above = 2147483647', runs, 'clustering 1 of run 1'],
   ['clusterings', `structure = '{"levels": 5}'`, runs, 'clustering 1 of run 1'],
   ['studies', 'tokens = 7', subsets, 'run 1'],
+  ['neighbours', 'token = 99 WHERE token = 5', edges, 'tokens of run 1'],
+  ['neighbours', 'nearest = list_transform(nearest, lambda each: 99)', edges, 'token 0 of run 1'],
   ['study_rows', 'row_index = 2147483647', study, 'run 1'],
   ['segments', 'row_index = -1', study, 'run 1'],
   ['tokens', 'row_index = 99', study, 'run 1'],
