@@ -3,11 +3,17 @@ import { targetSchema } from '../../preload/contract'
 import type { AnnotationTarget } from '../../preload/contract'
 import { keep, readKept } from '../ui/kept'
 
-const keptSchema = z.object({ text: z.string(), targets: z.array(targetSchema).min(1) })
+const keptSchema = z.object({ text: z.string(), targets: z.array(targetSchema) })
+const tokensSchema = z.array(z.int().min(0)).min(1)
 const prefix = 'spectroscope.draft '
+const tokensOf = (key: string): string => `${key} tokens`
 
 const keptIn = (key: string): z.output<typeof keptSchema> | undefined => readKept(prefix + key, keptSchema)
-const keepIn = (key: string, kept: z.output<typeof keptSchema> | null): void => keep(prefix + key, kept)
+const keptTokensIn = (key: string): Int32Array | undefined => {
+  const tokens = readKept(prefix + tokensOf(key), tokensSchema)
+  return tokens === undefined ? undefined : Int32Array.from(tokens)
+}
+const keepIn = (key: string, value: object | null): void => keep(prefix + key, value)
 
 const fields = ['name', 'note', 'tag'] as const
 export type DraftField = (typeof fields)[number]
@@ -19,9 +25,19 @@ export interface DraftPlace {
 
 const keyOf = ({ run, clustering }: DraftPlace, field: DraftField): string => `${run} ${clustering} ${field}`
 
-/** Targets of text that was being typed when the page was left; undefined if there was none. */
+/** The first target of text that was being typed when the page was left; undefined if there was none. */
 export const draftedTarget = (place: DraftPlace): AnnotationTarget | undefined =>
   fields.flatMap((field) => keptIn(keyOf(place, field))?.targets ?? []).at(0)
+
+/** Tokens of a selection without a number for which text was being typed; undefined if there was none. */
+export const draftedTokens = (place: DraftPlace): Int32Array | undefined =>
+  fields.map((field) => keptTokensIn(keyOf(place, field))).find((tokens) => tokens !== undefined)
+
+/** Stand-ins for selections that have no number yet, as long as the page lasts. */
+export interface StandIns {
+  readonly standInFor: (tokens: Int32Array) => AnnotationTarget
+  readonly tokensOf: (target: AnnotationTarget) => Int32Array | undefined
+}
 
 /**
  * Text being typed into a field of the label editor, with its targets. It is never applied to other targets, and it
@@ -32,25 +48,33 @@ export class Draft {
   /** Null if there is no unsaved text. */
   targets: readonly AnnotationTarget[] | null = $state.raw(null)
   readonly #key: string
+  readonly #standIns: StandIns
   readonly #save: (text: string, targets: readonly AnnotationTarget[]) => void
 
   constructor(
     place: DraftPlace,
     field: DraftField,
+    standIns: StandIns,
     save: (text: string, targets: readonly AnnotationTarget[]) => void
   ) {
     this.#key = keyOf(place, field)
+    this.#standIns = standIns
     this.#save = save
     const kept = keptIn(this.#key)
-    if (kept === undefined) return
+    const tokens = keptTokensIn(this.#key)
+    if (kept === undefined || (kept.targets.length === 0 && tokens === undefined)) return
     this.text = kept.text
-    this.targets = kept.targets
+    this.targets = tokens === undefined ? kept.targets : [standIns.standInFor(tokens)]
   }
 
   type(text: string, targets: readonly AnnotationTarget[]): void {
-    this.targets ??= targets
+    const own = this.targets ?? targets
+    const tokens = own.length === 1 ? this.#standIns.tokensOf(own[0]) : undefined
+    // Tokens may be many, so they are written once and not at every key.
+    if (this.targets === null && tokens !== undefined) keepIn(tokensOf(this.#key), [...tokens])
+    this.targets = own
     this.text = text
-    keepIn(this.#key, this.targets.length === 0 ? null : { text, targets: [...this.targets] })
+    keepIn(this.#key, own.length === 0 ? null : { text, targets: tokens === undefined ? [...own] : [] })
   }
 
   commit(): void {
@@ -62,6 +86,7 @@ export class Draft {
   drop(): void {
     this.targets = null
     keepIn(this.#key, null)
+    keepIn(tokensOf(this.#key), null)
   }
 
   /**

@@ -31,19 +31,25 @@ export class OpenSelection {
     const { selectionOpen, tokens, gathered } = this.#explore
     if (!selectionOpen || tokens.length === 0) return null
     if (this.annotation !== undefined) return this.annotation.target
-    return gathered?.tokens === tokens && gathered.merge !== null ? gathered.merge : this.#standInFor(tokens)
+    return gathered?.tokens === tokens && gathered.merge !== null ? gathered.merge : this.standInFor(tokens)
   })
 
   constructor(explore: Explore) {
     this.#explore = explore
   }
 
-  #standInFor(tokens: Int32Array): AnnotationTarget {
-    for (const [target, own] of this.#standIns) if (own === tokens) return target
+  /** A target for tokens that have no number, the same for the same tokens while it is remembered. */
+  standInFor(tokens: Int32Array): AnnotationTarget {
+    for (const [target, own] of this.#standIns) if (own === tokens || sameTokens(own, tokens)) return target
     const target: AnnotationTarget = `selection:${--this.#last}`
     this.#standIns.set(target, tokens)
     for (const old of [...this.#standIns.keys()].slice(0, -remembered)) this.#standIns.delete(old)
     return target
+  }
+
+  /** The tokens that a stand-in stands for; undefined for other targets. */
+  tokensOf(target: AnnotationTarget): Int32Array | undefined {
+    return this.#standIns.get(target)
   }
 
   /** A change with stand-ins replaced by the tokens they stand for. */

@@ -275,6 +275,11 @@ describeInBrowser('labelling', () => {
     const words = (await heading.textContent()) ?? ''
     expect(words).toMatch(/^Selection · [\d,]+ tokens$/)
     const count = Number(words.replace(/\D/g, ''))
+    await page.keyboard.press('n')
+    await page.keyboard.type('half a name')
+    await page.reload()
+    await label.getByRole('heading', { name: words }).waitFor()
+    await expect.poll(() => label.getByRole('textbox', { name: 'Name' }).inputValue()).toBe('half a name')
     await nameNext(page, 'the middle of the map')
     const list = page.getByRole('region', { name: 'Selections' })
     const row = list.getByRole('button', { name: /^the middle of the map/, pressed: true })
