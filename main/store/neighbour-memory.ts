@@ -22,8 +22,13 @@ export interface NeighbourMemory {
 /** Tokens whose lists are inverted before other calls get a turn. */
 const slice = 50_000
 
-const countListings = (nearest: Int32Array, starts: Int32Array, from: number, to: number): void => {
-  for (let at = from; at < to; at++) starts[nearest[at] + 1]++
+/** Counts how often each token is listed. Throws `UnfitRows` for one that the run does not have. */
+const countListings = (nearest: Int32Array, starts: Int32Array, from: number, to: number, place: string): void => {
+  const tokens = starts.length - 1
+  for (let at = from; at < to; at++) {
+    checkIndex(nearest[at], tokens, 'neighbours', place)
+    starts[nearest[at] + 1]++
+  }
 }
 
 const turnRound = (
@@ -48,7 +53,7 @@ const readNeighbourMemory = async (
 ): Promise<NeighbourMemory> => {
   const nearest = new Int32Array(tokens * k)
   const distances = new Float32Array(tokens * k)
-  const row = (token: number): string => `token ${token} of run ${run}`
+  const place = `tokens of run ${run}`
   let rows = 0
   await forEachBlock(
     connection,
@@ -56,22 +61,21 @@ const readNeighbourMemory = async (
     [run, key],
     (block) => {
       const listing = block.integers(0)
-      const placed = <T extends Int32Array | Float32Array>(list: T, place: number): T => {
-        checkIndex(listing[place], tokens, 'neighbours', `tokens of run ${run}`)
-        if (list.length < k) throw new UnfitRows('neighbours', row(listing[place]), `${list.length} of ${k} neighbours`)
-        return list.subarray(0, k) as T
+      const put = <T extends Int32Array | Float32Array>(all: T, list: T, token: number): void => {
+        checkIndex(token, tokens, 'neighbours', place)
+        if (list.length < k) throw new UnfitRows('neighbours', place, `${list.length} of ${k} neighbours`)
+        all.set(list.subarray(0, k), token * k)
       }
-      block.lists(1, Int32Array, (list, place) => nearest.set(placed(list, place), listing[place] * k))
-      block.lists(2, Float32Array, (list, place) => distances.set(placed(list, place), listing[place] * k))
+      block.lists(1, Int32Array, (list, row) => put(nearest, list, listing[row]))
+      block.lists(2, Float32Array, (list, row) => put(distances, list, listing[row]))
       rows += block.rows
     }
   )
-  if (rows !== tokens) throw new UnfitRows('neighbours', `tokens of run ${run}`, `${rows} of ${tokens}`)
-  nearest.forEach((token, at) => checkIndex(token, tokens, 'neighbours', row(Math.floor(at / k))))
+  if (rows !== tokens) throw new UnfitRows('neighbours', place, `${rows} of ${tokens}`)
   const ends = Array.from({ length: Math.ceil(tokens / slice) }, (_, part) => Math.min(tokens, (part + 1) * slice))
   const starts = new Int32Array(tokens + 1)
   for (const [part, end] of ends.entries()) {
-    countListings(nearest, starts, part * slice * k, end * k)
+    countListings(nearest, starts, part * slice * k, end * k, place)
     await breathe()
   }
   for (let token = 0; token < tokens; token++) starts[token + 1] += starts[token]

@@ -73,7 +73,7 @@ const hostile: readonly (readonly [string, string, Reading, string])[] = [
   ['clusterings', `structure = '{"levels": 5}'`, runs, 'clustering 1 of run 1'],
   ['studies', 'tokens = 7', subsets, 'run 1'],
   ['neighbours', 'token = 99 WHERE token = 5', edges, 'tokens of run 1'],
-  ['neighbours', 'nearest = list_transform(nearest, lambda each: 99)', edges, 'token 0 of run 1'],
+  ['neighbours', 'nearest = list_transform(nearest, lambda each: 99)', edges, 'tokens of run 1'],
   ['study_rows', 'row_index = 2147483647', study, 'run 1'],
   ['segments', 'row_index = -1', study, 'run 1'],
   ['tokens', 'row_index = 99', study, 'run 1'],
