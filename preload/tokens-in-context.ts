@@ -1,3 +1,5 @@
+import type { Segment } from './records'
+
 /** A byte of a token that is not a whole character, in the form `\xE2`. */
 export const shownByte = (byte: number): string => `\\x${byte.toString(16).toUpperCase().padStart(2, '0')}`
 
@@ -113,6 +115,10 @@ export const contextTexts = (
     after: texts.slice(position + 1 - from, last - from)
   }
 }
+
+/** Positions of a row at which documents begin. */
+export const documentStarts = (segments: readonly Segment[]): Set<number> =>
+  new Set(segments.flatMap(({ start, offset }) => (offset === 0 ? [start] : [])))
 
 /** Text of a document's first token without what the tokenizer puts before every document. */
 export const withoutPrefix = (text: string, prefix: string): string =>

@@ -1,4 +1,4 @@
-import { contextTexts, withoutPrefix } from '../../preload/tokens-in-context'
+import { contextTexts, documentStarts, withoutPrefix } from '../../preload/tokens-in-context'
 import type { DocumentRecord, StudyRecord } from '../../preload/records'
 import type { Workspace } from '../store/store'
 
@@ -46,11 +46,7 @@ export class StudyTexts {
   around(token: number, count: number): { readonly text: string; readonly before: string; readonly after: string } {
     const row = this.rows[token]
     const ids = this.study.probe[row]
-    const begins = new Set(
-      this.prefix === ''
-        ? []
-        : this.study.provenance[row]?.segments.flatMap(({ start, offset }) => (offset === 0 ? [start] : []))
-    )
+    const begins = documentStarts(this.prefix === '' ? [] : (this.study.provenance[row]?.segments ?? []))
     const textAt = (at: number): string => withoutPrefix(this.textOf(ids[at]), begins.has(at) ? this.prefix : '')
     const { text, before, after } = contextTexts(ids.length, textAt, this.positions[token], count, count)
     return { text, before: before.join(''), after: after.join('') }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { CorpusPreview } from '../../preload/contract'
 import { SpectroscopeError } from '../../preload/errors'
-import { wholeCharacters, withoutPrefix } from '../../preload/tokens-in-context'
+import { documentStarts, wholeCharacters, withoutPrefix } from '../../preload/tokens-in-context'
 import { packCorpus } from '../corpora/packing'
 import type { PackedCorpus } from '../corpora/packing'
 import { listCorpusFiles } from '../corpora/files'
@@ -116,7 +116,7 @@ const previewOfCorpus = async (
     subsets: packed.subsets.map(({ name, documents, tokens, rows }) => ({ subset: name, documents, tokens, rows })),
     rows: places.map(({ subset, row }) => {
       const { segments } = packed.subsets[subset].provenance(row)
-      const begins = new Set(segments.flatMap(({ start, offset }) => (offset === 0 ? [start] : [])))
+      const begins = documentStarts(segments)
       const texts = Array.from(packed.subsets[subset].row(row), (id, at) =>
         withoutPrefix(tokenizer.tokenText(id), begins.has(at) ? tokenizer.prefix : '')
       )
