@@ -1,16 +1,17 @@
 import { z } from 'zod'
 import { targetSchema } from '../../preload/contract'
 import type { AnnotationTarget } from '../../preload/contract'
+import type { ClusteringPlace } from '../app/address'
 import { keep, readKept } from '../ui/kept'
 
 const keptSchema = z.object({ text: z.string(), targets: z.array(targetSchema) })
 const tokensSchema = z.array(z.int().min(0)).min(1)
 const prefix = 'spectroscope.draft '
-const tokensOf = (key: string): string => `${key} tokens`
+const tokensKey = (key: string): string => `${key} tokens`
 
 const keptIn = (key: string): z.output<typeof keptSchema> | undefined => readKept(prefix + key, keptSchema)
 const keptTokensIn = (key: string): Int32Array | undefined => {
-  const tokens = readKept(prefix + tokensOf(key), tokensSchema)
+  const tokens = readKept(prefix + tokensKey(key), tokensSchema)
   return tokens === undefined ? undefined : Int32Array.from(tokens)
 }
 const keepIn = (key: string, value: object | null): void => keep(prefix + key, value)
@@ -18,19 +19,14 @@ const keepIn = (key: string, value: object | null): void => keep(prefix + key, v
 const fields = ['name', 'note', 'tag'] as const
 export type DraftField = (typeof fields)[number]
 
-export interface DraftPlace {
-  readonly run: string
-  readonly clustering: number
-}
-
-const keyOf = ({ run, clustering }: DraftPlace, field: DraftField): string => `${run} ${clustering} ${field}`
+const keyOf = ({ run, clustering }: ClusteringPlace, field: DraftField): string => `${run} ${clustering} ${field}`
 
 /** The first target of text that was being typed when the page was left; undefined if there was none. */
-export const draftedTarget = (place: DraftPlace): AnnotationTarget | undefined =>
+export const draftedTarget = (place: ClusteringPlace): AnnotationTarget | undefined =>
   fields.flatMap((field) => keptIn(keyOf(place, field))?.targets ?? []).at(0)
 
 /** Tokens of a selection without a number for which text was being typed; undefined if there was none. */
-export const draftedTokens = (place: DraftPlace): Int32Array | undefined =>
+export const draftedTokens = (place: ClusteringPlace): Int32Array | undefined =>
   fields.map((field) => keptTokensIn(keyOf(place, field))).find((tokens) => tokens !== undefined)
 
 /** Stand-ins for selections that have no number yet, as long as the page lasts. */
@@ -52,7 +48,7 @@ export class Draft {
   readonly #save: (text: string, targets: readonly AnnotationTarget[]) => void
 
   constructor(
-    place: DraftPlace,
+    place: ClusteringPlace,
     field: DraftField,
     standIns: StandIns,
     save: (text: string, targets: readonly AnnotationTarget[]) => void
@@ -71,7 +67,7 @@ export class Draft {
     const own = this.targets ?? targets
     const tokens = own.length === 1 ? this.#standIns.tokensOf(own[0]) : undefined
     // Tokens may be many, so they are written once and not at every key.
-    if (this.targets === null && tokens !== undefined) keepIn(tokensOf(this.#key), [...tokens])
+    if (this.targets === null && tokens !== undefined) keepIn(tokensKey(this.#key), [...tokens])
     this.targets = own
     this.text = text
     keepIn(this.#key, own.length === 0 ? null : { text, targets: tokens === undefined ? [...own] : [] })
@@ -86,7 +82,7 @@ export class Draft {
   drop(): void {
     this.targets = null
     keepIn(this.#key, null)
-    keepIn(tokensOf(this.#key), null)
+    keepIn(tokensKey(this.#key), null)
   }
 
   /**

@@ -1,3 +1,5 @@
+import type { ClusteringPlace } from '../app/address'
+
 /** What a person decided about a label that was not transferred by itself. */
 export type Verdict = 'accepted' | 'refused'
 
@@ -7,16 +9,14 @@ export type Verdicts = Readonly<Record<string, Verdict>>
 /** Verdicts of several reviews, by their clusterings; the latest review is last. */
 export type Reviews = Readonly<Record<string, Verdicts>>
 
-interface Place {
-  readonly run: string
-  readonly clustering: number
-}
+/** Key of the view that keeps reviews. */
+export const reviewView = 'label-review'
 
 /** Limit of the kept verdicts in characters of JSON, below the limit of a saved view. */
 const mostCharacters = 200_000
 
 /** Key of the review of labels of one clustering for another. */
-export const reviewKey = (from: Place, to: Place): string =>
+export const reviewKey = (from: ClusteringPlace, to: ClusteringPlace): string =>
   `${from.run} ${from.clustering} → ${to.run} ${to.clustering}`
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
