@@ -54,6 +54,11 @@ const readNeighbourMemory = async (
   const nearest = new Int32Array(tokens * k)
   const distances = new Float32Array(tokens * k)
   const place = `tokens of run ${run}`
+  const put = <T extends Int32Array | Float32Array>(all: T, list: T, token: number): void => {
+    checkIndex(token, tokens, 'neighbours', place)
+    if (list.length < k) throw new UnfitRows('neighbours', place, `${list.length} of ${k} neighbours`)
+    all.set(list.subarray(0, k), token * k)
+  }
   let rows = 0
   await forEachBlock(
     connection,
@@ -61,11 +66,6 @@ const readNeighbourMemory = async (
     [run, key],
     (block) => {
       const listing = block.integers(0)
-      const put = <T extends Int32Array | Float32Array>(all: T, list: T, token: number): void => {
-        checkIndex(token, tokens, 'neighbours', place)
-        if (list.length < k) throw new UnfitRows('neighbours', place, `${list.length} of ${k} neighbours`)
-        all.set(list.subarray(0, k), token * k)
-      }
       block.lists(1, Int32Array, (list, row) => put(nearest, list, listing[row]))
       block.lists(2, Float32Array, (list, row) => put(distances, list, listing[row]))
       rows += block.rows

@@ -209,9 +209,10 @@ const changeJson = (draw: Draw, place: Place): string => {
     draw,
     filesOf(place.workspace).filter((name) => /\.jsonl?$/.test(name))
   )
-  const lines = readFileSync(join(place.workspace, file), 'utf8').trimEnd().split('\n')
-  const line = file.endsWith('l') ? draw(lines.length) : 0
-  const whole: unknown = JSON.parse(file.endsWith('l') ? lines[line] : lines.join('\n'))
+  const text = readFileSync(join(place.workspace, file), 'utf8').trimEnd()
+  const lines = file.endsWith('.jsonl') ? text.split('\n') : [text]
+  const line = draw(lines.length)
+  const whole: unknown = JSON.parse(lines[line])
   const value: unknown = JSON.parse(
     draw(2) === 0 ? oneOf(draw, hostileJson(place)) : JSON.stringify(oneOf(draw, hostileTexts(place)))
   )
@@ -224,8 +225,7 @@ const changeJson = (draw: Draw, place: Place): string => {
     if (Array.isArray(at)) return (at as unknown[]).with(Number(key), changed(at[Number(key)]))
     return { ...at, [key]: changed((at as Record<string, unknown>)[key]) }
   }
-  const text = JSON.stringify(changed(whole))
-  writeFileSync(join(place.workspace, file), `${file.endsWith('l') ? lines.with(line, text).join('\n') : text}\n`)
+  writeFileSync(join(place.workspace, file), `${lines.with(line, JSON.stringify(changed(whole))).join('\n')}\n`)
   return `${path.join('.')} of ${file}, line ${line + 1}: ${JSON.stringify(value).slice(0, 60)}`
 }
 
